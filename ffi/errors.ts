@@ -1,0 +1,89 @@
+/**
+ * From errno to the error object that Deno itself would throw.
+ *
+ * @module
+ */
+
+/** An error of the operating system: one of `Deno.errors` where Deno has a class, with `code`. */
+export interface SystemError extends Error {
+  /** The symbolic name of the error, for example `"ENOENT"`. */
+  code: string;
+}
+
+/** Codes, their text, and their number on Linux and on macOS (which share most). */
+const table: readonly (readonly [code: string, text: string, linux: number, darwin: number])[] = [
+  ["EPERM", "Operation not permitted", 1, 1],
+  ["ENOENT", "No such file or directory", 2, 2],
+  ["EINTR", "Interrupted system call", 4, 4],
+  ["EIO", "Input/output error", 5, 5],
+  ["ENXIO", "No such device or address", 6, 6],
+  ["EBADF", "Bad file descriptor", 9, 9],
+  ["EAGAIN", "Resource temporarily unavailable", 11, 35],
+  ["ENOMEM", "Cannot allocate memory", 12, 12],
+  ["EACCES", "Permission denied", 13, 13],
+  ["EFAULT", "Bad address", 14, 14],
+  ["EBUSY", "Device or resource busy", 16, 16],
+  ["EEXIST", "File exists", 17, 17],
+  ["ENODEV", "No such device", 19, 19],
+  ["ENOTDIR", "Not a directory", 20, 20],
+  ["EISDIR", "Is a directory", 21, 21],
+  ["EINVAL", "Invalid argument", 22, 22],
+  ["ENFILE", "Too many open files in system", 23, 23],
+  ["EMFILE", "Too many open files", 24, 24],
+  ["ETXTBSY", "Text file busy", 26, 26],
+  ["EFBIG", "File too large", 27, 27],
+  ["ENOSPC", "No space left on device", 28, 28],
+  ["ESPIPE", "Illegal seek", 29, 29],
+  ["EROFS", "Read-only file system", 30, 30],
+  ["ENAMETOOLONG", "File name too long", 36, 63],
+  ["ENOSYS", "Function not implemented", 38, 78],
+  ["ELOOP", "Too many levels of symbolic links", 40, 62],
+  ["EOVERFLOW", "Value too large for defined data type", 75, 84],
+  ["EOPNOTSUPP", "Operation not supported", 95, 102],
+  ["EDQUOT", "Disk quota exceeded", 122, 69],
+];
+
+/** The classes that Deno's own file errors have; what is not here is a plain `Error`. */
+const classes: { readonly [code: string]: new (message: string) => Error } = {
+  EPERM: Deno.errors.PermissionDenied,
+  EACCES: Deno.errors.PermissionDenied,
+  ENOENT: Deno.errors.NotFound,
+  EEXIST: Deno.errors.AlreadyExists,
+  EINTR: Deno.errors.Interrupted,
+  EAGAIN: Deno.errors.WouldBlock,
+  EBUSY: Deno.errors.Busy,
+  ETXTBSY: Deno.errors.Busy,
+  ENOTDIR: Deno.errors.NotADirectory,
+  EISDIR: Deno.errors.IsADirectory,
+  ELOOP: Deno.errors.FilesystemLoop,
+  EINVAL: TypeError,
+  ENOSYS: Deno.errors.NotSupported,
+  EOPNOTSUPP: Deno.errors.NotSupported,
+};
+
+/**
+ * Makes the error object for a failed call, in the form of Deno's own:
+ * `No such file or directory (os error 2): shm_open 'name'`.
+ *
+ * @param os the operating system, whose numbers these are
+ * @param errno the number
+ * @param call the C function that failed
+ * @param subject what it was called on: a segment's name or a path; `null` if nothing that has a name
+ * @param advice gives a way out for a code, if there is one
+ * @returns the error, with `code`
+ */
+export function systemError(
+  os: "linux" | "darwin",
+  errno: number,
+  call: string,
+  subject: string | null,
+  advice?: (code: string) => string | undefined,
+): SystemError {
+  const entry = table.find(([, , linux, darwin]) => errno === (os === "linux" ? linux : darwin));
+  const [code, text] = entry ?? [`E${errno}`, "Unknown error"];
+  const SystemErrorClass = classes[code] ?? Error;
+  const wayOut = advice?.(code);
+  const message = `${text} (os error ${errno}): ${call}` +
+    (subject === null ? "" : ` '${subject}'`) + (wayOut === undefined ? "" : `; ${wayOut}`);
+  return Object.assign(new SystemErrorClass(message), { code });
+}

@@ -1,0 +1,402 @@
+/**
+ * The C library: opened on first use, one checked function per call. The only reader of errno.
+ *
+ * @module
+ */
+
+import { systemError } from "./errors.ts";
+import { type Platform, platformOf } from "./platform.ts";
+import { declareSymbols } from "./symbols.ts";
+
+type Symbols = Deno.DynamicLibrary<ReturnType<typeof declareSymbols>>["symbols"];
+
+interface Library {
+  readonly platform: Platform;
+  readonly symbols: Symbols;
+  /** Where this thread's errno is: it never moves, so the location is asked for once. */
+  readonly errno: Deno.UnsafePointerView;
+}
+
+let library: Library | undefined;
+
+/** The opened library; opens it at the first call. */
+function libc(): Library {
+  return library ??= openLibrary();
+}
+
+function openLibrary(): Library {
+  const platform = platformOf(Deno.build.os, Deno.build.arch);
+  const declarations = declareSymbols(platform);
+  let failure: unknown;
+  for (const name of platform.libraries) {
+    try {
+      const { symbols } = Deno.dlopen(name, declarations);
+      return { platform, symbols, errno: new Deno.UnsafePointerView(symbols.errno_location()!) };
+    } catch (error) {
+      // A missing permission is missing for the next library, too.
+      if (error instanceof Deno.errors.NotCapable) throw error;
+      failure = error;
+    }
+  }
+  throw new Deno.errors.NotSupported(
+    `Cannot share memory: none of ${platform.libraries.join(", ")} has what is needed`,
+    { cause: failure },
+  );
+}
+
+/** What is known of the system without opening its library, and so without a permission. */
+export function platform(): Platform {
+  return library?.platform ?? platformOf(Deno.build.os, Deno.build.arch);
+}
+
+/** Makes the error for the call that just failed on this thread. */
+function lastError(
+  call: string,
+  subject: string | null,
+  advice?: (code: string) => string | undefined,
+): Error {
+  const { errno, platform } = libc();
+  return systemError(platform.os, errno.getInt32(), call, subject, advice);
+}
+
+/** Whether the call that just failed on this thread did so with the given error. */
+function failedWith(code: "ENOENT" | "EINTR"): boolean {
+  // These two have the same number on every supported system.
+  return libc().errno.getInt32() === { ENOENT: 2, EINTR: 4 }[code];
+}
+
+const encoder = new TextEncoder();
+// Names have 255 bytes at the most, paths of this library fewer; one slash and one NUL are added.
+const scratch = new Uint8Array(512);
+
+/** A string as C wants it, valid until the next call of this function. */
+function cString(text: string): Uint8Array<ArrayBuffer> {
+  const { written, read } = encoder.encodeInto(text, scratch);
+  if (read < text.length || written === scratch.length) {
+    throw new RangeError(`Cannot pass ${text.length} characters to the C library`);
+  }
+  scratch[written] = 0;
+  return scratch;
+}
+
+// --- Segments --------------------------------------------------------------------------------
+
+/**
+ * Opens a segment, or makes it.
+ *
+ * @param name the segment's name, without the leading slash
+ * @param flags `open` to attach to what is there, `create` to make what must not be there yet
+ * @param mode the permission bits of a made segment; `setMode()` makes them exact
+ * @returns a file descriptor, which the caller closes
+ * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
+ */
+export function shmOpen(name: string, flags: "open" | "create", mode = 0): number {
+  const { symbols, platform } = libc();
+  const { O_RDWR, O_CREAT, O_EXCL } = platform.flags;
+  const oflag = flags === "open" ? O_RDWR : O_RDWR | O_CREAT | O_EXCL;
+  const liftUmask = flags === "create" && !platform.fchmod;
+  const mask = liftUmask ? symbols.umask(0) : 0;
+  let fd: number;
+  do {
+    fd = platform.variadicOnStack
+      ? symbols.shm_open_variadic(cString("/" + name), oflag, 0, 0, 0, 0, 0, 0, mode)
+      : symbols.shm_open(cString("/" + name), oflag, mode);
+  } while (fd === -1 && failedWith("EINTR"));
+  const failure = fd === -1 ? lastError("shm_open", name, (code) => openAdvice[code]) : null;
+  if (liftUmask) symbols.umask(mask);
+  if (failure !== null) throw failure;
+  return fd;
+}
+const openAdvice: { readonly [code: string]: string | undefined } = {
+  EEXIST: "load() or open() attaches to it, unlink() removes it",
+};
+
+/**
+ * Sets the permission bits of a new segment exactly, where `shm_open` let the umask thin them.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/fchmod.2.html | fchmod(2)}
+ */
+export function setMode(fd: number, name: string, mode: number): void {
+  const { symbols, platform } = libc();
+  if (platform.fchmod && symbols.fchmod(fd, mode) === -1) throw lastError("fchmod", name);
+}
+
+/**
+ * Removes a segment's name.
+ *
+ * @returns `false` if there was no such name
+ * @see {@link https://man7.org/linux/man-pages/man3/shm_unlink.3.html | shm_unlink(3)}
+ */
+export function shmUnlink(name: string): boolean {
+  if (libc().symbols.shm_unlink(cString("/" + name)) === 0) return true;
+  if (failedWith("ENOENT")) return false;
+  throw lastError("shm_unlink", name);
+}
+
+/**
+ * Sets the size of a new segment, and reserves memory for all of it or for none of it.
+ *
+ * With reservation the size appears when the memory is there: a process that attaches in between
+ * finds a segment without a size, never one whose pages may be missing.
+ *
+ * @param byteLength the size in bytes
+ * @param reserve whether to reserve; where the system cannot, the segment is left sparse
+ * @see {@link https://man7.org/linux/man-pages/man3/posix_fallocate.3.html | posix_fallocate(3)}
+ * @see {@link https://man7.org/linux/man-pages/man2/ftruncate.2.html | ftruncate(2)}
+ */
+export function setSize(fd: number, name: string, byteLength: number, reserve: boolean): void {
+  const { symbols, platform } = libc();
+  if (reserve && symbols.posix_fallocate !== null) {
+    let errno: number;
+    do errno = symbols.posix_fallocate(fd, 0n, BigInt(byteLength)); while (errno === EINTR);
+    if (errno !== 0) {
+      const advice = errno === ENOSPC ? spaceAdvice(byteLength, platform) : undefined;
+      throw systemError(platform.os, errno, "posix_fallocate", name, () => advice);
+    }
+    return;
+  }
+  let result: number;
+  do result = symbols.ftruncate(fd, BigInt(byteLength)); while (
+    result === -1 && failedWith("EINTR")
+  );
+  if (result === -1) throw lastError("ftruncate", name);
+}
+const EINTR = 4;
+
+const ENOSPC = 28;
+
+function spaceAdvice(byteLength: number, { directory }: Platform): string {
+  return `${byteLength} bytes do not fit into ${directory}: remove leftovers, ` +
+    "or make it larger (a container's with --shm-size)";
+}
+
+/** What `fstat` tells of an open segment. */
+export interface SegmentStatus {
+  /** The size in bytes. */
+  readonly byteLength: number;
+  /** Whether it is a segment: not a directory, a FIFO, a device. */
+  readonly regular: boolean;
+  /** Whether some name still leads to it. */
+  readonly named: boolean;
+}
+
+const statBuffer = new Uint8Array(256);
+const statView = new DataView(statBuffer.buffer);
+
+/**
+ * Looks at an open segment.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/fstat.2.html | fstat(2)}
+ */
+export function status(fd: number, name: string): SegmentStatus {
+  const { symbols, platform } = libc();
+  const result = symbols.fstat !== null
+    ? symbols.fstat(fd, statBuffer)
+    : symbols.fxstat!(platform.fxstatVersion, fd, statBuffer);
+  if (result === -1) throw lastError("fstat", name);
+  const { mode, links, size } = platform.stat;
+  const read = { 2: "getUint16", 4: "getUint32" } as const;
+  const type = statView[read[mode.bytes]](mode.at, true) & S_IFMT;
+  const linkCount = links.bytes === 8
+    ? Number(statView.getBigUint64(links.at, true))
+    : statView[read[links.bytes]](links.at, true);
+  return {
+    byteLength: Number(statView.getBigInt64(size, true)),
+    // macOS gives segments no file type at all.
+    regular: type === S_IFREG || type === 0,
+    named: linkCount > 0,
+  };
+}
+const S_IFMT = 0o170000;
+const S_IFREG = 0o100000;
+
+/** Closes a file descriptor; it is gone even if that reports an error. */
+export function close(fd: number): void {
+  libc().symbols.close(fd);
+}
+
+// --- Mappings --------------------------------------------------------------------------------
+
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
+
+/**
+ * Maps a segment, readable and writable, shared with every process that maps it.
+ *
+ * @returns the address of the first byte
+ * @see {@link https://man7.org/linux/man-pages/man2/mmap.2.html | mmap(2)}
+ */
+export function mapShared(fd: number, name: string, byteLength: number): Deno.PointerObject {
+  const { symbols, platform } = libc();
+  const { PROT_READ, PROT_WRITE, MAP_SHARED } = platform.flags;
+  const protection = PROT_READ | PROT_WRITE;
+  const address = symbols.mmap(null, BigInt(byteLength), protection, MAP_SHARED, fd, 0n);
+  if (isFailed(address)) throw lastError("mmap", name);
+  return address!;
+}
+
+/**
+ * Puts private zero pages in the place of a mapping, at the same address. The memory is given back
+ * when nobody else maps it; the address range stays taken.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/mmap.2.html | mmap(2)}
+ */
+export function mapZeroOver(address: Deno.PointerObject, byteLength: number): void {
+  const { symbols, platform } = libc();
+  const f = platform.flags;
+  const result = symbols.mmap(
+    address,
+    BigInt(byteLength),
+    f.PROT_READ | f.PROT_WRITE,
+    f.MAP_PRIVATE | f.MAP_ANONYMOUS | f.MAP_FIXED | f.MAP_NORESERVE,
+    -1,
+    0n,
+  );
+  if (isFailed(result)) throw lastError("mmap", null);
+}
+
+function isFailed(address: Deno.PointerValue): boolean {
+  return Deno.UnsafePointer.value(address) === MAP_FAILED;
+}
+
+/**
+ * Removes a mapping.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/munmap.2.html | munmap(2)}
+ */
+export function unmap(address: Deno.PointerObject, byteLength: number): void {
+  if (libc().symbols.munmap(address, BigInt(byteLength)) === -1) throw lastError("munmap", null);
+}
+
+// --- Processes -------------------------------------------------------------------------------
+
+/**
+ * Ends this process as a signal ends one that does not handle it.
+ *
+ * @param signal a name that {@linkcode Platform.signals} has
+ * @see {@link https://man7.org/linux/man-pages/man3/raise.3.html | raise(3)}
+ */
+export function dieBySignal(signal: string): void {
+  const { symbols, platform } = libc();
+  const number = platform.signals[signal];
+  symbols.signal(number, null);
+  symbols.raise(number);
+}
+
+/** The effective user id of this process. */
+export function effectiveUser(): number {
+  return libc().symbols.geteuid();
+}
+
+// --- Files -----------------------------------------------------------------------------------
+//
+// Deno's own functions for files under /dev and /proc want all permissions; these want --allow-ffi
+// only. They are for Linux, where the variadic open(2) takes its arguments as any function does.
+
+/**
+ * The names in a directory, without "." and "..".
+ *
+ * @returns `null` if the directory cannot be read
+ * @see {@link https://man7.org/linux/man-pages/man3/readdir.3.html | readdir(3)}
+ */
+export function readDirectory(path: string): string[] | null {
+  const { symbols } = libc();
+  const directory = symbols.opendir(cString(path));
+  if (directory === null) return null;
+  const names: string[] = [];
+  try {
+    let entry: Deno.PointerValue;
+    while ((entry = symbols.readdir(directory)) !== null) {
+      const name = direntName(entry);
+      if (name !== "." && name !== "..") names.push(name);
+    }
+  } finally {
+    symbols.closedir(directory);
+  }
+  return names;
+}
+
+/** Reads the name of a `struct dirent` of 64-bit Linux; bytes that are no UTF-8 become U+FFFD. */
+function direntName(entry: Deno.PointerObject): string {
+  const view = new Deno.UnsafePointerView(entry);
+  const [recordLengthAt, nameAt] = [16, 19];
+  const bytes = new Uint8Array(view.getUint16(recordLengthAt) - nameAt);
+  view.copyInto(bytes, nameAt);
+  return new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)));
+}
+
+/** What `statx` tells of a file. */
+export interface FileStatus {
+  /** The size in bytes. */
+  readonly byteLength: number;
+  /** Whether it is a regular file, as a segment is. */
+  readonly regular: boolean;
+  /** The user id of its owner. */
+  readonly user: number;
+  /** When it was made, in milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** Device and inode, as `major:minor:inode`: what tells it from every other file. */
+  readonly identity: string;
+}
+
+/**
+ * Looks at a file, not following a symbolic link.
+ *
+ * @returns `null` if there is no such file
+ * @see {@link https://man7.org/linux/man-pages/man2/statx.2.html | statx(2)}
+ */
+export function statFile(path: string): FileStatus | null {
+  const { symbols } = libc();
+  if (symbols.statx === null) {
+    throw new Deno.errors.NotSupported("Cannot look at segments: this C library has no statx");
+  }
+  const result = symbols.statx(0, cString(path), AT_SYMLINK_NOFOLLOW, STATX_ALL, statBuffer);
+  if (result === -1) {
+    if (failedWith("ENOENT")) return null;
+    throw lastError("statx", path);
+  }
+  const u32 = (at: number): number => statView.getUint32(at, true);
+  const i64 = (at: number): number => Number(statView.getBigInt64(at, true));
+  // A file system that keeps no time of birth has at least that of the last change of the data.
+  const time = u32(0) & STATX_BTIME ? 80 : 112;
+  return {
+    byteLength: i64(40),
+    regular: (statView.getUint16(28, true) & S_IFMT) === S_IFREG,
+    user: u32(20),
+    createdAt: i64(time) * 1000 + Math.floor(u32(time + 8) / 1e6),
+    identity: `${u32(136)}:${u32(140)}:${statView.getBigUint64(32, true)}`,
+  };
+}
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const STATX_ALL = 0xfff;
+const STATX_BTIME = 0x800;
+
+/**
+ * The bytes of a file whose size is not known before it is read, such as those under `/proc`.
+ *
+ * @returns `null` if the file cannot be read
+ * @see {@link https://man7.org/linux/man-pages/man2/read.2.html | read(2)}
+ */
+export function readFile(path: string): Uint8Array | null {
+  const { symbols, platform } = libc();
+  const fd = symbols.open(cString(path), platform.flags.O_RDONLY);
+  if (fd === -1) return null;
+  try {
+    let bytes = new Uint8Array(1 << 16);
+    let length = 0;
+    while (true) {
+      if (length === bytes.length) {
+        const larger = new Uint8Array(bytes.length * 2);
+        larger.set(bytes);
+        bytes = larger;
+      }
+      const rest = bytes.subarray(length);
+      const count = Number(symbols.read(fd, rest, BigInt(rest.length)));
+      if (count === 0) return bytes.subarray(0, length);
+      if (count === -1 && failedWith("EINTR")) continue;
+      if (count === -1) return null;
+      length += count;
+    }
+  } finally {
+    close(fd);
+  }
+}

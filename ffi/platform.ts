@@ -1,0 +1,159 @@
+/**
+ * What differs from system to system: library names, flags, limits, the layout of `struct stat`.
+ *
+ * @module
+ */
+
+/** All that the rest of the library must know of an operating system. */
+export interface Platform {
+  /** The system's name, as `Deno.build.os` gives it. */
+  readonly os: "linux" | "darwin";
+  /** The libraries to look into for `shm_open`, in this order. */
+  readonly libraries: readonly string[];
+  /** The function that gives the address of `errno`. */
+  readonly errnoLocation: "__errno_location" | "__error";
+  /** The symbol of `fstat`. */
+  readonly fstat: string;
+  /**
+   * The version of `struct stat` to ask `__fxstat` for, where the library has no `fstat` to link to
+   * (glibc before 2.33).
+   */
+  readonly fxstatVersion: number;
+  /**
+   * Whether variadic arguments go on the stack, as Apple's arm64 passes them: `shm_open` then takes
+   * its mode as the ninth argument, behind the eight that go into registers.
+   */
+  readonly variadicOnStack: boolean;
+  /** Whether `fchmod` serves shared memory; where not, the umask is lifted around `shm_open`. */
+  readonly fchmod: boolean;
+  /** How many UTF-8 bytes a segment's name may have, the slash not counted. */
+  readonly nameMax: number;
+  /** Where segments can be listed; `null` where they cannot. */
+  readonly directory: string | null;
+  /** Byte offsets in `struct stat`, and how wide the mode and the link count are. */
+  readonly stat: {
+    readonly bytes: number;
+    readonly mode: { readonly at: number; readonly bytes: 2 | 4 };
+    readonly links: { readonly at: number; readonly bytes: 2 | 4 | 8 };
+    readonly size: number;
+  };
+  /** Flags of `shm_open` and `mmap`. */
+  readonly flags: {
+    readonly O_RDONLY: number;
+    readonly O_RDWR: number;
+    readonly O_CREAT: number;
+    readonly O_EXCL: number;
+    readonly PROT_READ: number;
+    readonly PROT_WRITE: number;
+    readonly MAP_SHARED: number;
+    readonly MAP_PRIVATE: number;
+    readonly MAP_FIXED: number;
+    readonly MAP_ANONYMOUS: number;
+    readonly MAP_NORESERVE: number;
+  };
+  /** The numbers of the signals that can end a process and can be listened to. */
+  readonly signals: { readonly [name: string]: number };
+}
+
+const posixSignals = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGALRM: 14, SIGTERM: 15 };
+
+const linux = {
+  os: "linux",
+  // glibc before 2.34 has shm_open in librt; opened after it, librt finds every symbol of libc, too.
+  libraries: ["libc.so.6", "librt.so.1"],
+  errnoLocation: "__errno_location",
+  fstat: "fstat",
+  variadicOnStack: false,
+  fchmod: true,
+  nameMax: 255,
+  directory: "/dev/shm",
+  flags: {
+    O_RDONLY: 0x0,
+    O_RDWR: 0x2,
+    O_CREAT: 0x40,
+    O_EXCL: 0x80,
+    PROT_READ: 0x1,
+    PROT_WRITE: 0x2,
+    MAP_SHARED: 0x01,
+    MAP_PRIVATE: 0x02,
+    MAP_FIXED: 0x10,
+    MAP_ANONYMOUS: 0x20,
+    MAP_NORESERVE: 0x4000,
+  },
+  signals: { ...posixSignals, SIGUSR1: 10, SIGUSR2: 12 },
+} as const;
+
+const darwin = {
+  os: "darwin",
+  libraries: ["libSystem.dylib"],
+  errnoLocation: "__error",
+  // XNU has no chmod for shared memory: fchmod answers EINVAL (eclipse-iceoryx/iceoryx2#156).
+  fchmod: false,
+  fxstatVersion: 0,
+  nameMax: 30,
+  directory: null,
+  stat: {
+    bytes: 144,
+    mode: { at: 4, bytes: 2 },
+    links: { at: 6, bytes: 2 },
+    size: 96,
+  },
+  flags: {
+    O_RDONLY: 0x0,
+    O_RDWR: 0x2,
+    O_CREAT: 0x200,
+    O_EXCL: 0x800,
+    PROT_READ: 0x1,
+    PROT_WRITE: 0x2,
+    MAP_SHARED: 0x0001,
+    MAP_PRIVATE: 0x0002,
+    MAP_FIXED: 0x0010,
+    MAP_ANONYMOUS: 0x1000,
+    MAP_NORESERVE: 0x0040,
+  },
+  signals: { ...posixSignals, SIGUSR1: 30, SIGUSR2: 31 },
+} as const;
+
+/** The supported systems, by `os` and `arch` of `Deno.build`. */
+const platforms: { readonly [system: string]: Platform | undefined } = {
+  "linux x86_64": {
+    ...linux,
+    fxstatVersion: 1,
+    stat: { bytes: 144, mode: { at: 24, bytes: 4 }, links: { at: 16, bytes: 8 }, size: 48 },
+  },
+  "linux aarch64": {
+    ...linux,
+    fxstatVersion: 0,
+    stat: { bytes: 128, mode: { at: 16, bytes: 4 }, links: { at: 20, bytes: 4 }, size: 48 },
+  },
+  "darwin x86_64": {
+    ...darwin,
+    // The plain name is the struct of 32-bit inodes on x86_64, and the only one on arm64.
+    fstat: "fstat$INODE64",
+    variadicOnStack: false,
+  },
+  "darwin aarch64": {
+    ...darwin,
+    fstat: "fstat",
+    variadicOnStack: true,
+  },
+};
+
+/**
+ * Describes a system.
+ *
+ * @param os the operating system, as `Deno.build.os` names it
+ * @param arch the processor, as `Deno.build.arch` names it
+ * @returns its description
+ * @throws {Deno.errors.NotSupported} if the system is none of the supported ones; the message names them
+ */
+export function platformOf(os: string, arch: string): Platform {
+  const platform = platforms[`${os} ${arch}`];
+  if (platform === undefined) {
+    throw new Deno.errors.NotSupported(
+      `Cannot share memory on ${os} ${arch}: POSIX shared memory is bound on ` +
+        Object.keys(platforms).join(", "),
+    );
+  }
+  return platform;
+}

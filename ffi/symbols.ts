@@ -1,0 +1,199 @@
+/**
+ * Every C symbol that is bound, with its C type beside each parameter.
+ *
+ * @module
+ */
+
+/** The names that differ from system to system. */
+interface SymbolNames {
+  readonly errnoLocation: string;
+  readonly fstat: string;
+}
+
+/**
+ * Declares the symbols for a system, as `Deno.dlopen` takes them. Those that not every supported
+ * library has are `optional`, and `null` where they are missing.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
+ * @see {@link https://man7.org/linux/man-pages/man2/mmap.2.html | mmap(2)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- dlopen takes its types from this literal
+export function declareSymbols(names: SymbolNames) {
+  return {
+    // int *__errno_location(void)
+    errno_location: {
+      name: names.errnoLocation,
+      parameters: [],
+      result: "pointer", // int *
+    },
+    // int shm_open(const char *name, int oflag, mode_t mode)
+    shm_open: {
+      parameters: [
+        "buffer", // const char *name
+        "i32", // int oflag
+        "u32", // mode_t mode
+      ],
+      result: "i32", // int
+    },
+    // int shm_open(const char *name, int oflag, ...), where variadic arguments go on the stack
+    shm_open_variadic: {
+      name: "shm_open",
+      parameters: [
+        "buffer", // const char *name
+        "i32", // int oflag
+        "i32", // the rest of the eight argument registers, unused
+        "i32",
+        "i32",
+        "i32",
+        "i32",
+        "i32",
+        "u32", // mode_t mode, on the stack
+      ],
+      result: "i32", // int
+    },
+    // int shm_unlink(const char *name)
+    shm_unlink: {
+      parameters: ["buffer"], // const char *name
+      result: "i32", // int
+    },
+    // int ftruncate(int fd, off_t length)
+    ftruncate: {
+      parameters: [
+        "i32", // int fd
+        "i64", // off_t length
+      ],
+      result: "i32", // int
+    },
+    // int posix_fallocate(int fd, off_t offset, off_t len): the result is the error, not errno
+    posix_fallocate: {
+      parameters: [
+        "i32", // int fd
+        "i64", // off_t offset
+        "i64", // off_t len
+      ],
+      result: "i32", // int
+      optional: true,
+    },
+    // int fchmod(int fd, mode_t mode)
+    fchmod: {
+      parameters: [
+        "i32", // int fd
+        "u32", // mode_t mode
+      ],
+      result: "i32", // int
+    },
+    // mode_t umask(mode_t mask)
+    umask: {
+      parameters: ["u32"], // mode_t mask
+      result: "u32", // mode_t
+    },
+    // int fstat(int fd, struct stat *statbuf)
+    fstat: {
+      name: names.fstat,
+      parameters: [
+        "i32", // int fd
+        "buffer", // struct stat *statbuf
+      ],
+      result: "i32", // int
+      optional: true,
+    },
+    // int __fxstat(int ver, int fd, struct stat *statbuf)
+    fxstat: {
+      name: "__fxstat",
+      parameters: [
+        "i32", // int ver
+        "i32", // int fd
+        "buffer", // struct stat *statbuf
+      ],
+      result: "i32", // int
+      optional: true,
+    },
+    // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+    mmap: {
+      parameters: [
+        "pointer", // void *addr
+        "usize", // size_t length
+        "i32", // int prot
+        "i32", // int flags
+        "i32", // int fd
+        "i64", // off_t offset
+      ],
+      result: "pointer", // void *
+    },
+    // int munmap(void *addr, size_t length)
+    munmap: {
+      parameters: [
+        "pointer", // void *addr
+        "usize", // size_t length
+      ],
+      result: "i32", // int
+    },
+    // int close(int fd)
+    close: {
+      parameters: ["i32"], // int fd
+      result: "i32", // int
+    },
+    // sighandler_t signal(int signum, sighandler_t handler)
+    signal: {
+      parameters: [
+        "i32", // int signum
+        "pointer", // sighandler_t handler: NULL is SIG_DFL
+      ],
+      result: "pointer", // sighandler_t
+    },
+    // int raise(int sig)
+    raise: {
+      parameters: ["i32"], // int sig
+      result: "i32", // int
+    },
+    // uid_t geteuid(void)
+    geteuid: {
+      parameters: [],
+      result: "u32", // uid_t
+    },
+    // int open(const char *pathname, int flags)
+    open: {
+      parameters: [
+        "buffer", // const char *pathname
+        "i32", // int flags
+      ],
+      result: "i32", // int
+    },
+    // ssize_t read(int fd, void *buf, size_t count)
+    read: {
+      parameters: [
+        "i32", // int fd
+        "buffer", // void *buf
+        "usize", // size_t count
+      ],
+      result: "isize", // ssize_t
+    },
+    // DIR *opendir(const char *name)
+    opendir: {
+      parameters: ["buffer"], // const char *name
+      result: "pointer", // DIR *
+    },
+    // struct dirent *readdir(DIR *dirp)
+    readdir: {
+      parameters: ["pointer"], // DIR *dirp
+      result: "pointer", // struct dirent *
+    },
+    // int closedir(DIR *dirp)
+    closedir: {
+      parameters: ["pointer"], // DIR *dirp
+      result: "i32", // int
+    },
+    // int statx(int dirfd, const char *pathname, int flags, unsigned int mask, struct statx *statxbuf)
+    statx: {
+      parameters: [
+        "i32", // int dirfd
+        "buffer", // const char *pathname
+        "i32", // int flags
+        "u32", // unsigned int mask
+        "buffer", // struct statx *statxbuf
+      ],
+      result: "i32", // int
+      optional: true,
+    },
+  } as const;
+}

@@ -1,0 +1,73 @@
+/**
+ * Named shared-memory arrays: one process creates an array, any other process on the machine (Deno,
+ * Python with NumPy, C) attaches to it by name, and all of them see the same bytes with no copy.
+ *
+ * {@linkcode SharedMemoryArray} is an n-d array in a named segment, {@linkcode NDArray} the view on its
+ * elements with NumPy's indexing, {@linkcode SharedMemory} the bytes alone. {@linkcode shmarrayWrap}
+ * lets a function take arrays by description, {@linkcode SharedMemoryRegister} removes what a job made.
+ *
+ * It needs Linux or macOS, and the permission `--allow-ffi`; the views need none.
+ *
+ * @example Create an array, attach to it by name
+ * ```ts
+ * import { SharedMemoryArray, slice } from "@shm/array";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using mine = new SharedMemoryArray([4, 3], "float32", SharedMemoryArray.buildSmaName("demo"));
+ * mine.create().fill(1);
+ *
+ * // Any process can do this with the same name; here are rows 1 and 2 only.
+ * using theirs = SharedMemoryArray.clone(mine, { arraySlice: [slice(1, 3)] });
+ * theirs.load().set(0, 0, 7);
+ *
+ * assertEquals(mine.array!.get(1, 0), 7);
+ * mine.unlink();
+ * ```
+ *
+ * @module
+ */
+
+export type {
+  ArrayTags,
+  DType,
+  DTypeLike,
+  DTypeOf,
+  ElementOf,
+  NumPyCodes,
+  NumPySpellings,
+  NumPyTypeString,
+  StorableOf,
+  TagOf,
+  TypedArrayConstructor,
+  TypedArrayOf,
+  TypedArrays,
+} from "./src/dtype.ts";
+export { type Slice, slice, type SliceItem } from "./src/slice.ts";
+export {
+  type AssignSource,
+  NDArray,
+  type NDArrayConstructor,
+  type NDArrayOptions,
+  type NestedArray,
+  type SameKind,
+} from "./src/ndarray.ts";
+export { type CreateOptions, SharedMemory } from "./src/shared_memory.ts";
+export {
+  type DescriptorOverride,
+  type PruneOptions,
+  type SegmentInfo,
+  type Shape,
+  SharedMemoryArray,
+  type SharedMemoryDescriptor,
+} from "./src/shared_memory_array.ts";
+export {
+  createAndRegisterSma,
+  type RegisterOptions,
+  SharedMemoryRegister,
+} from "./src/register.ts";
+export {
+  type OrShared,
+  shmarrayWrap,
+  type WrappedFunction,
+  type WrappedParameter,
+} from "./src/wrap.ts";

@@ -1,0 +1,316 @@
+/**
+ * Loops over many elements at once: fill, copy with conversion, iteration.
+ *
+ * V8 keeps one feedback record per place in the source text. A loop that has met more than four
+ * kinds of typed array goes through a generic element access from then on, ten times as slow, and
+ * a factory does not help, because closures of one function literal share their feedback. So the
+ * inner loops are made as text, one per dtype (or pair of dtypes), at first use: each has a feedback
+ * record of its own, and a program that uses all dtypes runs each as fast as a program that uses one.
+ * Positions beyond 2^31 get texts of their own too, so that they do not slow down the others.
+ * `bench/dtypes_bench.ts` shows both. What goes into a text are names from the dtype table only.
+ *
+ * @module
+ */
+
+import type { DType, TypedArrayOf } from "./dtype.ts";
+import { extent, type Layout } from "./layout.ts";
+
+/** A view's parts: which elements of which typed array. */
+export interface Cells<D extends DType = DType> {
+  readonly dtype: D;
+  readonly data: TypedArrayOf<D>;
+  readonly layout: Layout;
+}
+
+/** Whether positions leave the range in which V8 computes with 32-bit integers. */
+export function isWide(layout: Layout): boolean {
+  return extent(layout).highest > 0x7fff_ffff;
+}
+
+/** Stores one value, already converted to the dtype's kind, in every element. */
+export function fillElements({ dtype, data, layout }: Cells, value: number | bigint): void {
+  const loop = planLoop(layout.shape, [layout], true);
+  const kernel = fillKernel(dtype, isWide(layout));
+  runLoop(loop, (positions, count, steps, innerCount, innerSteps) => {
+    if (innerSteps[0] === 1 && count === 1) {
+      (data as Float64Array).fill(value as number, positions[0], positions[0] + innerCount);
+    } else {
+      kernel(data, value, positions[0], count, steps[0], innerCount, innerSteps[0]);
+    }
+  });
+}
+
+/**
+ * Copies elements, with the conversions that typed arrays do (to `bool`: the truth). The source's
+ * layout has the target's shape; the two must not overlap, except as `moveRun` may.
+ */
+export function copyElements(target: Cells, source: Cells): void {
+  const loop = planLoop(target.layout.shape, [target.layout, source.layout], true);
+  const wide = isWide(target.layout) || isWide(source.layout);
+  const kernel = copyKernel(target.dtype, source.dtype, wide);
+  // bool is not moved as bytes: another process may have stored what is neither 0 nor 1.
+  const movable = target.dtype === source.dtype && target.dtype !== "bool";
+  runLoop(loop, (positions, count, steps, innerCount, innerSteps) => {
+    const [to, from] = positions;
+    if (movable && innerSteps[0] === 1 && innerSteps[1] === 1 && innerCount >= SHORT_RUN) {
+      for (let i = 0; i < count; i++) {
+        const start = from + i * steps[1];
+        (target.data as Float64Array).set(
+          (source.data as Float64Array).subarray(start, start + innerCount),
+          to + i * steps[0],
+        );
+      }
+    } else {
+      kernel(
+        target.data,
+        source.data,
+        to,
+        from,
+        count,
+        steps[0],
+        steps[1],
+        innerCount,
+        innerSteps[0],
+        innerSteps[1],
+      );
+    }
+  });
+}
+
+/** Below this many elements a loop beats the two calls that move a run. */
+const SHORT_RUN = 32;
+
+/** Whether copying is one move of a run: then `TypedArray.set` is right for overlaps in one buffer. */
+export function isOneRun(target: Cells, source: Cells): boolean {
+  const loop = planLoop(target.layout.shape, [target.layout, source.layout], true);
+  return target.dtype === source.dtype && target.dtype !== "bool" &&
+    loop.shape.length <= 1 &&
+    loop.strides.every((stride) => stride.length === 0 || stride[0] === 1);
+}
+
+/** Goes through the elements in C order. */
+export function iterateElements<T extends number | bigint>(
+  cells: Cells,
+  onLost: () => never,
+): IteratorObject<T, undefined> {
+  const Elements = elementsClass(cells.dtype, isWide(cells.layout));
+  return new Elements(cells, onLost) as unknown as IteratorObject<T, undefined>;
+}
+
+// --- Loop planning ---------------------------------------------------------------------------
+
+/** A nest of loops over one or more layouts of the same shape, with as few axes as possible. */
+interface Loop {
+  readonly shape: readonly number[];
+  /** The strides of each layout. */
+  readonly strides: readonly (readonly number[])[];
+  /** The first position in each layout. */
+  readonly offsets: readonly number[];
+}
+
+/**
+ * Drops axes of length 1 and merges axes that lie behind each other in all layouts. Where the order
+ * does not matter, the axes are first turned and sorted so that the first layout's positions grow.
+ */
+function planLoop(shape: readonly number[], layouts: readonly Layout[], anyOrder: boolean): Loop {
+  let axes = shape.map((length, axis) => ({
+    length,
+    strides: layouts.map((layout) => layout.stride[axis]),
+  })).filter(({ length }) => length !== 1);
+  const offsets = layouts.map((layout) => layout.offset);
+  if (axes.some(({ length }) => length === 0)) {
+    return { shape: [0], strides: layouts.map(() => [0]), offsets };
+  }
+  if (anyOrder) {
+    axes = axes.map(({ length, strides }) => {
+      if (strides[0] >= 0) return { length, strides };
+      strides.forEach((stride, k) => offsets[k] += (length - 1) * stride);
+      return { length, strides: strides.map((stride) => -stride) };
+    }).sort((a, b) => b.strides[0] - a.strides[0]);
+  }
+  const merged: typeof axes = [];
+  for (const axis of axes) {
+    const outer = merged.at(-1);
+    if (outer?.strides.every((stride, k) => stride === axis.strides[k] * axis.length)) {
+      merged[merged.length - 1] = { length: outer.length * axis.length, strides: axis.strides };
+    } else {
+      merged.push(axis);
+    }
+  }
+  return {
+    shape: merged.map(({ length }) => length),
+    strides: layouts.map((_, k) => merged.map(({ strides }) => strides[k])),
+    offsets,
+  };
+}
+
+/** Calls `body` for every pair of innermost axes, with the positions where they begin. */
+function runLoop(
+  { shape, strides, offsets }: Loop,
+  body: (
+    positions: readonly number[],
+    count: number,
+    steps: readonly number[],
+    innerCount: number,
+    innerSteps: readonly number[],
+  ) => void,
+): void {
+  const outer = Math.max(0, shape.length - 2);
+  const innerCount = shape.at(-1) ?? 1;
+  const innerSteps = strides.map((stride) => stride.at(-1) ?? 1);
+  const count = shape.at(-2) ?? 1;
+  const steps = strides.map((stride) => stride.at(-2) ?? 0);
+  const positions = offsets.slice();
+  const index = new Array<number>(outer).fill(0);
+  while (true) {
+    body(positions, count, steps, innerCount, innerSteps);
+    if (!advance(index, positions, shape, strides, outer)) return;
+  }
+}
+
+/** Steps an odometer over the first `axes` axes; `false` when it has gone all the way round. */
+function advance(
+  index: number[],
+  positions: number[],
+  shape: readonly number[],
+  strides: readonly (readonly number[])[],
+  axes: number,
+): boolean {
+  for (let axis = axes - 1; axis >= 0; axis--) {
+    const back = ++index[axis] === shape[axis];
+    for (let k = 0; k < positions.length; k++) {
+      positions[k] += back ? -(shape[axis] - 1) * strides[k][axis] : strides[k][axis];
+    }
+    if (!back) return true;
+    index[axis] = 0;
+  }
+  return false;
+}
+
+// --- Code made per dtype ---------------------------------------------------------------------
+
+type FillKernel = (
+  data: TypedArrayOf,
+  value: number | bigint,
+  position: number,
+  count: number,
+  step: number,
+  innerCount: number,
+  innerStep: number,
+) => void;
+
+type CopyKernel = (
+  target: TypedArrayOf,
+  source: TypedArrayOf,
+  to: number,
+  from: number,
+  count: number,
+  toStep: number,
+  fromStep: number,
+  innerCount: number,
+  innerToStep: number,
+  innerFromStep: number,
+) => void;
+
+const made = new Map<string, unknown>();
+
+/** Compiles a text once. The key, in a comment, keeps V8 from sharing code between equal texts. */
+function make<T>(key: string, text: string, ...outer: [name: string, value: unknown][]): T {
+  let result = made.get(key) as T | undefined;
+  if (result === undefined) {
+    const names = outer.map(([name]) => name);
+    result = new Function(...names, `"use strict"; // ${key}\n${text}`)(
+      ...outer.map(([, value]) => value),
+    ) as T;
+    made.set(key, result);
+  }
+  return result;
+}
+
+function fillKernel(dtype: DType, wide: boolean): FillKernel {
+  return make(
+    `fill ${dtype}${wide ? " wide" : ""}`,
+    `return (data, value, position, count, step, innerCount, innerStep) => {
+      for (let i = 0; i < count; i++) {
+        let p = position + i * step;
+        for (let j = 0; j < innerCount; j++) {
+          data[p] = value;
+          p += innerStep;
+        }
+      }
+    }`,
+  );
+}
+
+function copyKernel(target: DType, source: DType, wide: boolean): CopyKernel {
+  const value = target === "bool" || source === "bool" ? "source[q] ? 1 : 0" : "source[q]";
+  return make(
+    `copy ${source} to ${target}${wide ? " wide" : ""}`,
+    `return (target, source, to, from, count, toStep, fromStep, innerCount, innerToStep, innerFromStep) => {
+      for (let i = 0; i < count; i++) {
+        let p = to + i * toStep;
+        let q = from + i * fromStep;
+        for (let j = 0; j < innerCount; j++) {
+          target[p] = ${value};
+          p += innerToStep;
+          q += innerFromStep;
+        }
+      }
+    }`,
+  );
+}
+
+/** The part of an iterator that does not touch elements; `next` is made per dtype. */
+abstract class ElementRuns extends Iterator<number | bigint, undefined> {
+  protected readonly data: TypedArrayOf;
+  protected readonly onLost: () => never;
+  protected position: number;
+  protected left: number;
+  protected readonly step: number;
+  readonly #loop: Loop;
+  readonly #index: number[];
+  readonly #start: number[];
+  #ended = false;
+
+  constructor({ data, layout }: Cells, onLost: () => never) {
+    super();
+    this.data = data;
+    this.onLost = onLost;
+    this.#loop = planLoop(layout.shape, [layout], false);
+    const { shape, strides, offsets } = this.#loop;
+    this.position = offsets[0];
+    this.left = shape.at(-1) ?? 1;
+    this.step = strides[0].at(-1) ?? 1;
+    this.#index = new Array<number>(Math.max(0, shape.length - 1)).fill(0);
+    this.#start = offsets.slice();
+  }
+
+  /** Goes to the next run; `false` at the end, and from then on. */
+  protected nextRun(): boolean {
+    const { shape, strides } = this.#loop;
+    this.#ended ||= !advance(this.#index, this.#start, shape, strides, shape.length - 1);
+    if (this.#ended) return false;
+    this.position = this.#start[0];
+    this.left = shape.at(-1)!;
+    return true;
+  }
+}
+
+type ElementsClass = new (cells: Cells, onLost: () => never) => ElementRuns;
+
+function elementsClass(dtype: DType, wide: boolean): ElementsClass {
+  return make(
+    `iterate ${dtype}${wide ? " wide" : ""}`,
+    `return class Elements extends ElementRuns {
+      next() {
+        if (this.left === 0 && !this.nextRun()) return { value: undefined, done: true };
+        const value = this.data[this.position];
+        if (value === undefined) this.onLost();
+        this.left--;
+        this.position += this.step;
+        return { value${dtype === "bool" ? ": value ? 1 : 0" : ""}, done: false };
+      }
+    }`,
+    ["ElementRuns", ElementRuns],
+  );
+}

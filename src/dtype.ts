@@ -1,0 +1,373 @@
+/**
+ * The element types that an array can have: their names, their typed arrays and their NumPy type
+ * strings. A pure table, usable without any permission.
+ *
+ * @example Look up what a dtype means
+ * ```ts
+ * import { bytesPerElement, numpyTypeString, parseDType } from "@shm/array/dtype";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(parseDType("<f4"), "float32");
+ * assertEquals(parseDType(Uint8ClampedArray), "uint8c");
+ * assertEquals(bytesPerElement("float32"), 4);
+ * assertEquals(numpyTypeString("float32"), "<f4");
+ * ```
+ *
+ * @module
+ */
+
+/** The typed array that holds the elements of each dtype; its keys are the canonical dtype names. */
+export interface TypedArrays {
+  /** One byte per element, 0 or 1. */
+  bool: Uint8Array<ArrayBufferLike>;
+  /** Signed integers of 8 bits. */
+  int8: Int8Array<ArrayBufferLike>;
+  /** Unsigned integers of 8 bits. */
+  uint8: Uint8Array<ArrayBufferLike>;
+  /** Unsigned integers of 8 bits that clamp what is stored to 0 … 255. */
+  uint8c: Uint8ClampedArray<ArrayBufferLike>;
+  /** Signed integers of 16 bits. */
+  int16: Int16Array<ArrayBufferLike>;
+  /** Unsigned integers of 16 bits. */
+  uint16: Uint16Array<ArrayBufferLike>;
+  /** Signed integers of 32 bits. */
+  int32: Int32Array<ArrayBufferLike>;
+  /** Unsigned integers of 32 bits. */
+  uint32: Uint32Array<ArrayBufferLike>;
+  /** Signed integers of 64 bits; elements are `bigint`. */
+  int64: BigInt64Array<ArrayBufferLike>;
+  /** Unsigned integers of 64 bits; elements are `bigint`. */
+  uint64: BigUint64Array<ArrayBufferLike>;
+  /** IEEE 754 half precision. */
+  float16: Float16Array<ArrayBufferLike>;
+  /** IEEE 754 single precision. */
+  float32: Float32Array<ArrayBufferLike>;
+  /** IEEE 754 double precision. */
+  float64: Float64Array<ArrayBufferLike>;
+}
+
+/** The canonical name of an element type, for example `"float32"`. */
+export type DType = keyof TypedArrays;
+
+/** The typed array over elements of dtype `D`: `TypedArrayOf<"int16">` is `Int16Array`. */
+export type TypedArrayOf<D extends DType = DType> = TypedArrays[D];
+
+/** What one element of dtype `D` is in JavaScript: `bigint` for 64-bit integers, else `number`. */
+export type ElementOf<D extends DType = DType> = D extends "int64" | "uint64" ? bigint : number;
+
+/** What can be stored in an element of dtype `D`: an element, and for `bool` also a boolean. */
+export type StorableOf<D extends DType = DType> = D extends "bool" ? number | boolean
+  : ElementOf<D>;
+
+/** The NumPy type string of each dtype, by which NumPy's array interface names it. */
+const numpyNames = {
+  bool: "|b1",
+  int8: "|i1",
+  uint8: "|u1",
+  uint8c: "|u1",
+  int16: "<i2",
+  uint16: "<u2",
+  int32: "<i4",
+  uint32: "<u4",
+  int64: "<i8",
+  uint64: "<u8",
+  float16: "<f2",
+  float32: "<f4",
+  float64: "<f8",
+} as const satisfies Record<DType, string>;
+
+/** NumPy's kind and size of each dtype, without a byte order, and the dtype that it names. */
+export interface NumPyCodes {
+  /** Booleans of one byte. */
+  b1: "bool";
+  /** Signed integers of 8 bits. */
+  i1: "int8";
+  /** Unsigned integers of 8 bits. */
+  u1: "uint8";
+  /** Signed integers of 16 bits. */
+  i2: "int16";
+  /** Unsigned integers of 16 bits. */
+  u2: "uint16";
+  /** Signed integers of 32 bits. */
+  i4: "int32";
+  /** Unsigned integers of 32 bits. */
+  u4: "uint32";
+  /** Signed integers of 64 bits. */
+  i8: "int64";
+  /** Unsigned integers of 64 bits. */
+  u8: "uint64";
+  /** IEEE 754 half precision. */
+  f2: "float16";
+  /** IEEE 754 single precision. */
+  f4: "float32";
+  /** IEEE 754 double precision. */
+  f8: "float64";
+}
+
+/** Every native spelling of a NumPy type string, and the dtype that it names. */
+export type NumPySpellings = {
+  [Code in keyof NumPyCodes as `${"" | "<" | "=" | "|"}${Code}`]: NumPyCodes[Code];
+};
+
+/** A NumPy type string in a native spelling: `"f4"`, `"<f4"`, `"=f4"`, `"|u1"`. */
+export type NumPyTypeString = keyof NumPySpellings;
+
+/** The names by which typed arrays call themselves, and the dtype that each is. */
+export interface ArrayTags {
+  /** `Int8Array`. */
+  Int8Array: "int8";
+  /** `Uint8Array`. */
+  Uint8Array: "uint8";
+  /** `Uint8ClampedArray`. */
+  Uint8ClampedArray: "uint8c";
+  /** `Int16Array`. */
+  Int16Array: "int16";
+  /** `Uint16Array`. */
+  Uint16Array: "uint16";
+  /** `Int32Array`. */
+  Int32Array: "int32";
+  /** `Uint32Array`. */
+  Uint32Array: "uint32";
+  /** `BigInt64Array`. */
+  BigInt64Array: "int64";
+  /** `BigUint64Array`. */
+  BigUint64Array: "uint64";
+  /** `Float16Array`. */
+  Float16Array: "float16";
+  /** `Float32Array`. */
+  Float32Array: "float32";
+  /** `Float64Array`. */
+  Float64Array: "float64";
+}
+
+/** A constructor of typed arrays, for example `Float32Array`. */
+export type TypedArrayConstructor =
+  | Int8ArrayConstructor
+  | Uint8ArrayConstructor
+  | Uint8ClampedArrayConstructor
+  | Int16ArrayConstructor
+  | Uint16ArrayConstructor
+  | Int32ArrayConstructor
+  | Uint32ArrayConstructor
+  | BigInt64ArrayConstructor
+  | BigUint64ArrayConstructor
+  | Float16ArrayConstructor
+  | Float32ArrayConstructor
+  | Float64ArrayConstructor;
+
+/**
+ * Everything that names a dtype: the canonical name, the NumPy type string in any native spelling,
+ * or the constructor of the typed array.
+ */
+export type DTypeLike = DType | NumPyTypeString | TypedArrayConstructor;
+
+/** The canonical dtype that a {@linkcode DTypeLike} names, computed by the compiler. */
+export type DTypeOf<T extends DTypeLike> = T extends DType ? T
+  : T extends NumPyTypeString ? NumPySpellings[T]
+  : T extends TypedArrayConstructor ? TagOf<InstanceType<T>>
+  : never;
+
+/** The dtype of a typed array, from the name by which it calls itself. */
+export type TagOf<A> = A extends
+  { readonly [Symbol.toStringTag]: infer Tag extends keyof ArrayTags } ? ArrayTags[Tag]
+  : never;
+
+// Float16Array came with V8 13: where it is missing, everything but float16 works.
+const constructors: { readonly [D in DType]: TypedArrayConstructor | undefined } = {
+  bool: Uint8Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  uint8c: Uint8ClampedArray,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+  float16: globalThis.Float16Array as Float16ArrayConstructor | undefined,
+  float32: Float32Array,
+  float64: Float64Array,
+};
+
+/** Every canonical dtype name, in the order of the table. */
+export const dtypes: readonly DType[] = Object.freeze(Object.keys(numpyNames) as DType[]);
+
+const bySpelling = new Map<unknown, DType>();
+const byTag = new Map<string, DType>();
+for (const dtype of dtypes) {
+  bySpelling.set(dtype, dtype);
+  // uint8c shares its type string with uint8, and bool its typed array: uint8 has both.
+  if (dtype !== "uint8c") {
+    for (const order of ["", "<", "=", "|"]) {
+      bySpelling.set(order + numpyNames[dtype].slice(1), dtype);
+    }
+  }
+  const constructor = constructors[dtype];
+  if (dtype !== "bool" && constructor !== undefined) {
+    bySpelling.set(constructor, dtype);
+    byTag.set(constructor.name, dtype);
+  }
+}
+
+/**
+ * Gives the canonical name of a dtype in any accepted spelling.
+ *
+ * @param like the name (`"float32"`), the NumPy type string in a native spelling (`"<f4"`, `"=f4"`,
+ * `"f4"`, `"|u1"`), or the typed array's constructor (`Float32Array`)
+ * @returns the canonical name
+ * @throws {TypeError} if it is none of these; for big-endian, complex, structured, string and object
+ * dtypes the message says what to use instead
+ *
+ * @example Three spellings of one dtype
+ * ```ts
+ * import { parseDType } from "@shm/array/dtype";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(parseDType("float64"), "float64");
+ * assertEquals(parseDType("<f8"), "float64");
+ * assertEquals(parseDType(Float64Array), "float64");
+ * ```
+ *
+ * @see {@link https://numpy.org/doc/stable/reference/arrays.interface.html | NumPy: type strings}
+ */
+export function parseDType<const T extends DTypeLike>(like: T): DTypeOf<T> {
+  const dtype = bySpelling.get(like);
+  if (dtype === undefined) throw new TypeError(`Cannot use this dtype: ${complaint(like)}`);
+  return dtype as DTypeOf<T>;
+}
+
+/** Says what is wrong with a dtype that the table does not have, and what to use instead. */
+function complaint(like: unknown): string {
+  const accepted = `use one of ${dtypes.join(", ")}`;
+  if (typeof like === "function") {
+    return `the constructor ${
+      like.name || "(anonymous)"
+    } makes no supported typed array; ${accepted}`;
+  }
+  if (typeof like !== "string") {
+    return `${
+      like !== null && typeof like === "object" ? "an object" : String(like)
+    } names none; ${accepted}, ` +
+      "a NumPy type string, or a typed array's constructor";
+  }
+  const quoted = JSON.stringify(like);
+  const code = like.replace(/^[<>=|]/, "");
+  if (/^(c(8|16|32)|complex\d*)$/.test(code)) {
+    return `${quoted} is complex; use float32 or float64 with a trailing axis of length 2 ` +
+      "(real, imaginary)";
+  }
+  if (like.startsWith(">")) {
+    return `${quoted} is big-endian; shared memory holds this machine's byte order: use ` +
+      `${JSON.stringify("<" + code)}, and let the other side convert with NumPy's byteswap()`;
+  }
+  if (/^([SUa]\d*|str|bytes|string)$/.test(code)) {
+    return `${quoted} holds text; use uint8 with the text encoded by TextEncoder`;
+  }
+  if (/^(O|object)\d*$/.test(code)) {
+    return `${quoted} holds pointers into one process's heap; use a numeric dtype, ${accepted}`;
+  }
+  if (/^V\d*$|[,{[]/.test(code)) {
+    return `${quoted} is structured; use one array per field, ${accepted}`;
+  }
+  return `${quoted} is unknown; ${accepted}, or a NumPy type string such as "<f4"`;
+}
+
+/**
+ * Gives the size of one element.
+ *
+ * @param dtype a canonical dtype name
+ * @returns the size in bytes
+ *
+ * @example Bytes of a float16
+ * ```ts
+ * import { bytesPerElement } from "@shm/array/dtype";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(bytesPerElement("float16"), 2);
+ * ```
+ */
+export function bytesPerElement(dtype: DType): number {
+  return Number(numpyNames[dtype][2]);
+}
+
+/**
+ * Gives the type string by which NumPy names a dtype, for the other side of a segment.
+ *
+ * @param dtype a canonical dtype name
+ * @returns the type string, with byte order: `"<f4"`, `"|u1"`
+ *
+ * @example What to tell NumPy
+ * ```ts
+ * import { numpyTypeString } from "@shm/array/dtype";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(numpyTypeString("uint16"), "<u2");
+ * assertEquals(numpyTypeString("bool"), "|b1");
+ * ```
+ *
+ * @see {@link https://numpy.org/doc/stable/reference/arrays.interface.html | NumPy: type strings}
+ */
+export function numpyTypeString(dtype: DType): string {
+  return numpyNames[dtype];
+}
+
+/**
+ * Gives the constructor of the typed array that holds a dtype's elements.
+ *
+ * @param dtype a canonical dtype name
+ * @returns the constructor: `Float32Array` for `"float32"`, `Uint8Array` for `"bool"`
+ * @throws {TypeError} for `"float16"`, where the runtime has no `Float16Array`
+ *
+ * @example Allocate on the heap what matches a shared array
+ * ```ts
+ * import { typedArrayOf } from "@shm/array/dtype";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const heap = new (typedArrayOf("int64"))(3);
+ * assertEquals(heap, new BigInt64Array(3));
+ * ```
+ */
+export function typedArrayOf<D extends DType>(dtype: D): TypedArrayMaker<D> {
+  const constructor = constructors[dtype];
+  if (constructor === undefined) {
+    throw new TypeError(
+      `Cannot use dtype ${dtype}: this runtime has no Float16Array; a newer Deno has`,
+    );
+  }
+  return constructor as unknown as TypedArrayMaker<D>;
+}
+
+/** A constructor of the typed arrays that hold dtype `D`. */
+export interface TypedArrayMaker<D extends DType> {
+  /** Makes a zero-filled typed array of `length` elements on the heap. */
+  new (length: number): TypedArrayOf<D>;
+  /** Makes a typed array of `length` elements over `buffer`, from byte `byteOffset` on. */
+  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): TypedArrayOf<D>;
+}
+
+/**
+ * Tells the dtype of a typed array; for a `Uint8Array` this is `"uint8"`, never `"bool"`.
+ *
+ * @param value anything
+ * @returns the dtype, or `null` where the value is no typed array
+ *
+ * @example Ask a typed array
+ * ```ts
+ * import { dtypeOf } from "@shm/array/dtype";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(dtypeOf(new Float32Array(2)), "float32");
+ * assertEquals(dtypeOf([1, 2]), null);
+ * ```
+ */
+export function dtypeOf(value: unknown): DType | null {
+  // The getter %TypedArray%.prototype[@@toStringTag] reads an internal slot: it cannot be fooled by
+  // a property, knows subclasses (node's Buffer) and arrays of other realms, and never throws.
+  const tag = readTag.call(value) as string | undefined;
+  return tag === undefined ? null : byTag.get(tag) ?? null;
+}
+
+const readTag = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+)!.get!;

@@ -1,0 +1,282 @@
+/**
+ * How the elements of a view lie in its typed array: shape, stride and offset, without the data.
+ * Pure arithmetic on plain numbers; all of it counts elements, never bytes.
+ *
+ * @module
+ */
+
+import { type AxisSelection, resolveSelection, type SliceItem } from "./slice.ts";
+
+/** Where the elements lie: element `[i, j, …]` is at `offset + i * stride[0] + j * stride[1] + …`. */
+export interface Layout {
+  /** The length of each axis, outermost first. */
+  readonly shape: readonly number[];
+  /** The distance from one element to the next along each axis; may be negative or 0. */
+  readonly stride: readonly number[];
+  /** The position of element `[0, 0, …]`. */
+  readonly offset: number;
+  /** The number of elements: the product of `shape`, 1 for 0-d. */
+  readonly size: number;
+}
+
+/** The layout of `shape` in C order (the last axis varies fastest) from position 0 on. */
+export function contiguousLayout(shape: readonly number[]): Layout {
+  return { shape, stride: contiguousStride(shape), offset: 0, size: sizeOf(shape) };
+}
+
+/** NumPy's strides of a C-order array: an axis of length 0 counts as one of length 1. */
+function contiguousStride(shape: readonly number[]): number[] {
+  const stride = new Array<number>(shape.length);
+  let step = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    stride[axis] = step;
+    step *= Math.max(shape[axis], 1);
+  }
+  return stride;
+}
+
+/** The number of elements of a shape. */
+export function sizeOf(shape: readonly number[]): number {
+  let size = 1;
+  for (const length of shape) size *= length;
+  return size;
+}
+
+/**
+ * Checks a shape and copies it.
+ *
+ * @param shape a list of axis lengths, or one length for a single axis
+ * @throws {TypeError} if it is neither, or a length is no number
+ * @throws {RangeError} if a length is no safe integer, is negative, or the product is not safe
+ */
+export function checkShape(shape: number | readonly number[]): readonly number[] {
+  const lengths = typeof shape === "number" ? [shape] : checkIntegers(shape, "shape");
+  if (typeof shape === "number") checkInteger(shape, "shape");
+  for (const length of lengths) {
+    if (length < 0) {
+      throw new RangeError(`Cannot use shape [${lengths.join(", ")}]: a length is negative`);
+    }
+  }
+  // An axis of length 0 must not hide that the others overflow: the strides are made of them.
+  if (!Number.isSafeInteger(sizeOf(lengths.map((length) => Math.max(length, 1))))) {
+    throw new RangeError(
+      `Cannot use shape [${lengths.join(", ")}]: the number of elements is beyond 2^53 - 1`,
+    );
+  }
+  // A length of -0 would be printed, and compared by Object.is, as another value than 0.
+  return lengths.map((length) => length + 0);
+}
+
+/**
+ * Checks a layout that a user describes against the typed array it is to lie in.
+ *
+ * @param length the length of the typed array
+ * @throws {TypeError} if a part is of the wrong kind
+ * @throws {RangeError} if a part is wrong in itself, or an element would lie outside the array
+ */
+export function checkLayout(
+  length: number,
+  described: {
+    shape?: number | readonly number[];
+    stride?: readonly number[];
+    offset?: number;
+  },
+): Layout {
+  const offset = described.offset ?? 0;
+  checkInteger(offset, "offset");
+  if (offset < 0) throw new RangeError(`Cannot use offset ${offset}: it is negative`);
+  const shape = described.shape === undefined
+    ? [Math.max(0, length - offset)]
+    : checkShape(described.shape);
+  const stride = described.stride === undefined
+    ? contiguousStride(shape)
+    : checkIntegers(described.stride, "stride");
+  if (stride.length !== shape.length) {
+    throw new RangeError(
+      `Cannot use stride [${stride.join(", ")}]: it has ${stride.length} entries, ` +
+        `and the shape [${shape.join(", ")}] has ${shape.length}`,
+    );
+  }
+  const layout = { shape, stride, offset, size: sizeOf(shape) };
+  const { lowest, highest } = extent(layout);
+  if (lowest < 0 || highest >= length || offset > length) {
+    throw new RangeError(
+      `Cannot lay shape [${shape.join(", ")}] with stride [${stride.join(", ")}] and offset ` +
+        `${offset} over ${length} elements: it needs positions ` +
+        (layout.size === 0 ? `from ${offset}` : `${lowest} to ${highest}`),
+    );
+  }
+  return layout;
+}
+
+/** The lowest and the highest position that a layout touches; for an empty one `highest` is below `lowest`. */
+export function extent({ shape, stride, offset, size }: Layout): {
+  lowest: number;
+  highest: number;
+} {
+  let lowest = offset;
+  let highest = offset;
+  if (size === 0) return { lowest: 0, highest: -1 };
+  for (let axis = 0; axis < shape.length; axis++) {
+    const reach = (shape[axis] - 1) * stride[axis];
+    if (reach < 0) lowest += reach;
+    else highest += reach;
+  }
+  return { lowest, highest };
+}
+
+/** Whether the elements lie side by side in C order: NumPy's `flags.c_contiguous`. */
+export function isContiguous({ shape, stride, size }: Layout): boolean {
+  if (size === 0) return true;
+  let expected = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] === 1) continue;
+    if (stride[axis] !== expected) return false;
+    expected *= shape[axis];
+  }
+  return true;
+}
+
+/** The layout of what a selection takes. */
+export function sliceLayout(layout: Layout, items: readonly SliceItem[]): Layout {
+  return selectLayout(layout, resolveSelection(items, layout.shape));
+}
+
+function selectLayout(layout: Layout, selection: readonly AxisSelection[]): Layout {
+  const shape: number[] = [];
+  const stride: number[] = [];
+  let offset = layout.offset;
+  let size = 1;
+  for (const part of selection) {
+    const step = layout.stride[part.axis];
+    if ("index" in part) {
+      offset += part.index * step;
+      continue;
+    }
+    // An empty range begins where NumPy lets it begin, which may be one past the end: nothing is
+    // ever read there, but the position must not leave the array.
+    if (part.length > 0) offset += part.start * step;
+    shape.push(part.length);
+    stride.push(part.step * step);
+    size *= part.length;
+  }
+  return { shape, stride, offset, size };
+}
+
+/**
+ * The layout with its axes permuted.
+ *
+ * @param axes the axis of `layout` that each new axis is; negative ones count from the end; by
+ * default the axes in reverse
+ * @throws {RangeError} if this is no permutation
+ */
+export function transposeLayout(layout: Layout, axes?: readonly number[]): Layout {
+  const ndim = layout.shape.length;
+  if (axes === undefined) {
+    return {
+      ...layout,
+      shape: layout.shape.toReversed(),
+      stride: layout.stride.toReversed(),
+    };
+  }
+  const given = checkIntegers(axes, "axes");
+  const order = given.map((axis) => axis < 0 ? axis + ndim : axis);
+  const seen = new Set(order);
+  if (order.length !== ndim || seen.size !== ndim || order.some((a) => a < 0 || a >= ndim)) {
+    throw new RangeError(
+      `Cannot transpose: [${given.join(", ")}] must name each of the ${ndim} axes once`,
+    );
+  }
+  return {
+    ...layout,
+    shape: order.map((axis) => layout.shape[axis]),
+    stride: order.map((axis) => layout.stride[axis]),
+  };
+}
+
+/**
+ * The layout with another shape of the same size, in C order.
+ *
+ * @param shape the new lengths; one may be -1, and is computed from the others
+ * @throws {RangeError} if the sizes differ or the layout is not contiguous
+ */
+export function reshapeLayout(layout: Layout, shape: number | readonly number[]): Layout {
+  const given = typeof shape === "number" ? [shape] : checkIntegers(shape, "shape");
+  const wanted = checkShape(given.map((length) => length === -1 ? 1 : length)) as number[];
+  const open = given.indexOf(-1);
+  if (open !== given.lastIndexOf(-1)) {
+    throw new RangeError("Cannot reshape: only one length may be -1");
+  }
+  if (open !== -1) {
+    const others = sizeOf(wanted);
+    const rest = layout.size / others;
+    wanted[open] = others > 0 && Number.isInteger(rest) ? rest : -1;
+  }
+  if (sizeOf(wanted) !== layout.size || wanted[open] === -1) {
+    throw new RangeError(
+      `Cannot reshape: shape [${layout.shape.join(", ")}] of ${layout.size} elements does not ` +
+        `fill shape [${given.join(", ")}]`,
+    );
+  }
+  if (!isContiguous(layout)) {
+    throw new RangeError(
+      "Cannot reshape: the view is not contiguous, and reshape() never copies; " +
+        "use new NDArray(view.copy(), { shape })",
+    );
+  }
+  return { ...layout, shape: wanted, stride: contiguousStride(wanted) };
+}
+
+/**
+ * The layout stretched to a larger shape without moving an element: NumPy's broadcasting. Axes of
+ * length 1 get stride 0. As in NumPy's assignment, leading axes of length 1 may be too many.
+ *
+ * @throws {RangeError} if the shapes do not fit
+ *
+ * @see {@link https://numpy.org/doc/stable/user/basics.broadcasting.html | NumPy: broadcasting}
+ */
+export function broadcastLayout(layout: Layout, target: readonly number[]): Layout {
+  let skip = 0;
+  while (layout.shape.length - skip > target.length && layout.shape[skip] === 1) skip++;
+  const missing = target.length - (layout.shape.length - skip);
+  const stride = target.map((length, axis) => {
+    const from = axis - missing + skip;
+    if (axis < missing) return 0;
+    return layout.shape[from] === length ? layout.stride[from] : layout.shape[from] === 1 ? 0 : NaN;
+  });
+  if (missing < 0 || stride.some(Number.isNaN)) {
+    throw new RangeError(
+      `Cannot assign: shape [${layout.shape.join(", ")}] does not broadcast to shape ` +
+        `[${target.join(", ")}]`,
+    );
+  }
+  return { shape: target, stride, offset: layout.offset, size: sizeOf(target) };
+}
+
+/** Checks a list of safe integers and copies it. */
+function checkIntegers(list: readonly number[], what: string): number[] {
+  if (!Array.isArray(list)) {
+    throw new TypeError(`Cannot use this ${what}: it must be an array of integers`);
+  }
+  const copy: number[] = [];
+  // By index, so that a hole in a sparse array is met as undefined, not skipped.
+  for (let i = 0; i < list.length; i++) {
+    const entry = list[i];
+    checkInteger(entry, what);
+    copy.push(entry);
+  }
+  return copy;
+}
+
+function checkInteger(value: unknown, what: string): asserts value is number {
+  if (typeof value !== "number") {
+    throw new TypeError(`Cannot use this ${what}: it must hold integers, not ${kindOf(value)}`);
+  }
+  if (!Number.isSafeInteger(value)) {
+    throw new RangeError(`Cannot use this ${what}: ${value} is no safe integer`);
+  }
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? "null" : typeof value;
+}

@@ -1,0 +1,124 @@
+/**
+ * Names of segments: which are legal, how unique ones are made, and what a made one tells.
+ *
+ * @module
+ */
+
+/**
+ * Checks a segment's name, without the leading slash that `shm_open` wants: the library adds it.
+ *
+ * @param name the name
+ * @param maxBytes how many UTF-8 bytes the platform allows
+ * @throws {TypeError} if the name is no string
+ * @throws {RangeError} if it is empty, "." or "..", holds "/", NUL or a lone surrogate, or is too long
+ *
+ * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
+ */
+export function checkName(name: unknown, maxBytes: number): asserts name is string {
+  if (typeof name !== "string") {
+    throw new TypeError(`Cannot use this name: it must be a string, not ${kindOf(name)}`);
+  }
+  // The message quotes the name as JSON does, so that a NUL or a lone surrogate can be seen.
+  const refuse = (why: string): never => {
+    const shown = name.length > 80 ? name.slice(0, 80) + "…" : name;
+    throw new RangeError(`Cannot use the name ${JSON.stringify(shown)}: ${why}`);
+  };
+  if (name === "") refuse("it is empty");
+  if (name === "." || name === "..") refuse("it names a directory");
+  if (name.includes("/")) refuse('it holds a "/"; give it without the leading slash of shm_open');
+  if (name.includes("\0")) refuse("it holds a NUL");
+  if (/\p{Surrogate}/u.test(name)) refuse("it holds a lone surrogate, which has no UTF-8 form");
+  // A UTF-16 unit takes three UTF-8 bytes at the most: short names need no encoding to be counted.
+  if (name.length * 3 > maxBytes) {
+    const bytes = new TextEncoder().encode(name).length;
+    if (bytes > maxBytes) {
+      refuse(`it has ${bytes} bytes in UTF-8, and this platform allows ${maxBytes}`);
+    }
+  }
+}
+
+/** What goes into a made name. */
+export interface NameParts {
+  /** How many names this process has made, this one included. */
+  readonly counter: number;
+  /** The user's own part; may be empty. */
+  readonly prefix: string;
+  /** When the name is made. */
+  readonly date: Date;
+  /** A random UUID, version 4. */
+  readonly uuid: string;
+}
+
+/**
+ * Builds a name as GRIDR does, `COUNTER-prefix-YYYYMM-DDHH-MMSS-uuid4` in local time. Where that is
+ * longer than the platform allows, `COUNTER-prefix-` and as many of the UUID's hexadecimal digits
+ * as fit, 16 at least.
+ *
+ * @param parts what goes into the name
+ * @param maxBytes how many UTF-8 bytes the platform allows
+ * @returns the name
+ * @throws {TypeError} if the prefix is no string
+ * @throws {RangeError} if the prefix holds what no name may hold, or leaves no room for the rest
+ */
+export function buildName(parts: NameParts, maxBytes: number): string {
+  const { counter, prefix, date, uuid } = parts;
+  if (typeof prefix !== "string") {
+    throw new TypeError(`Cannot use this prefix: it must be a string, not ${kindOf(prefix)}`);
+  }
+  const two = (n: number): string => String(n).padStart(2, "0");
+  const time = String(date.getFullYear()).padStart(4, "0") + two(date.getMonth() + 1) +
+    `-${two(date.getDate())}${two(date.getHours())}` +
+    `-${two(date.getMinutes())}${two(date.getSeconds())}`;
+  const head = `${counter}-${prefix}-`;
+  const full = `${head}${time}-${uuid}`;
+  const headBytes = new TextEncoder().encode(head).length;
+  if (headBytes + FULL_TAIL <= maxBytes) {
+    checkName(full, maxBytes);
+    return full;
+  }
+  const room = maxBytes - headBytes;
+  if (room < LEAST_DIGITS) {
+    throw new RangeError(
+      `Cannot build a name: the prefix ${JSON.stringify(prefix)} leaves ${Math.max(0, room)} of ` +
+        `${maxBytes} bytes, and ${LEAST_DIGITS} are needed to make the name unique`,
+    );
+  }
+  const short = head + uuid.replaceAll("-", "").slice(0, room);
+  checkName(short, maxBytes);
+  return short;
+}
+
+/** The fewest hexadecimal digits by which a short name is told from every other: 64 bits. */
+const LEAST_DIGITS = 16;
+
+/** The bytes of `YYYYMM-DDHH-MMSS-uuid4`, the tail of a full name. */
+const FULL_TAIL = 53;
+
+const fullName =
+  /^\d+-(?<prefix>.*)-\d{6}-\d{4}-\d{4}-[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/s;
+const shortName = /^(?<head>\d+-(?<prefix>.*)-)(?<digits>[\da-f]+)$/s;
+
+/**
+ * Tells the prefix of a name that {@linkcode buildName} made.
+ *
+ * @param name a segment's name
+ * @param maxBytes how many UTF-8 bytes the platform allows
+ * @returns the prefix, empty if there was none; `null` if the name was not made here
+ */
+export function prefixOf(name: string, maxBytes: number): string | null {
+  const full = fullName.exec(name);
+  if (full !== null) return full.groups!.prefix;
+  const short = shortName.exec(name);
+  if (short === null) return null;
+  // A short name is one only where the full one would not have fitted, and it fills what there is.
+  const { head, prefix, digits } = short.groups!;
+  const room = maxBytes - new TextEncoder().encode(head).length;
+  const made = room < FULL_TAIL && digits.length === Math.min(room, 32) &&
+    digits.length >= LEAST_DIGITS;
+  return made ? prefix : null;
+}
+
+/** Names the kind of a value that should have been a string, for a message. */
+function kindOf(value: unknown): string {
+  return value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;
+}

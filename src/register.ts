@@ -1,0 +1,228 @@
+/**
+ * Registers of segment names, by which a job removes all that it has made.
+ *
+ * @module
+ */
+
+import type { DTypeLike, DTypeOf } from "./dtype.ts";
+import { readOptions } from "./options.ts";
+import { endBySignal, endingSignals } from "./process.ts";
+import { type Shape, SharedMemoryArray } from "./shared_memory_array.ts";
+
+/** When a register cleans up, besides the end of its scope and of the process. */
+export interface RegisterOptions {
+  /**
+   * Signals at which the register cleans up, after which the process ends as the signal would have
+   * ended it; by default none.
+   */
+  signals?: readonly Deno.Signal[];
+}
+
+/**
+ * A list of segment names that removes the segments when its scope ends, also by an exception, and
+ * when the process ends by itself or by `Deno.exit()` (the `unload` event). What only the operating
+ * system can end, such as `SIGKILL`, leaves the segments: `SharedMemoryArray.prune()` removes them.
+ *
+ * It is an `Array<string>`: whatever is pushed is removed, whoever created it.
+ *
+ * @example Nothing is left behind
+ * ```ts
+ * import { createAndRegisterSma, SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let name: string;
+ * {
+ *   using register = new SharedMemoryRegister();
+ *   using sma = createAndRegisterSma([4, 4], "float32", register, "scratch");
+ *   name = sma.name;
+ * }
+ * assertEquals(SharedMemoryArray.clearBuffers([name]), []);
+ * ```
+ */
+export class SharedMemoryRegister extends Array<string> {
+  /** What `map`, `filter` and the like make is a plain array, which removes nothing. */
+  static override get [Symbol.species](): ArrayConstructor {
+    return Array;
+  }
+
+  readonly #signals: readonly Deno.Signal[];
+
+  /**
+   * Makes an empty register.
+   *
+   * @param options at which signals to clean up, too
+   * @throws {TypeError} if an option is of the wrong kind or unknown
+   * @throws {RangeError} if a signal is none that can be listened to
+   *
+   * @example Clean up at Ctrl-C, too
+   * ```ts
+   * import { SharedMemoryRegister } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using register = new SharedMemoryRegister({ signals: ["SIGINT", "SIGTERM"] });
+   * assertEquals(register.length, 0);
+   * ```
+   */
+  constructor(options?: RegisterOptions) {
+    const { signals = [] } = readOptions(options, ["signals"], "make a register");
+    checkSignals(signals);
+    super();
+    this.#signals = Object.freeze([...signals]);
+    watch(this, this.#signals);
+  }
+
+  /**
+   * Removes the segments in the list, as `clearBuffers` does, and empties it. If some cannot be
+   * removed, the list stays as it is, and is tried again at the end of the process.
+   *
+   * @throws {AggregateError} if the system refused to remove some, after all were tried
+   *
+   * @example Clean up by hand
+   * ```ts
+   * import { createAndRegisterSma, SharedMemoryRegister } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const register = new SharedMemoryRegister();
+   * createAndRegisterSma(8, "uint8", register).close();
+   * register[Symbol.dispose]();
+   * assertEquals(register.length, 0);
+   * ```
+   */
+  [Symbol.dispose](): void {
+    const failures: unknown[] = [];
+    // One by one: what somebody pushed that is no name must not keep the others.
+    for (const name of new Set(this)) {
+      try {
+        SharedMemoryArray.clearBuffers([name]);
+      } catch (error) {
+        failures.push(...(error instanceof AggregateError ? error.errors : [error]));
+      }
+    }
+    if (failures.length > 0) {
+      throw new AggregateError(
+        failures,
+        `Cannot clear the register: ${failures.map((e) => (e as Error).message).join("; ")}`,
+      );
+    }
+    this.length = 0;
+    unwatch(this, this.#signals);
+  }
+}
+
+/**
+ * Creates an array under a name of its own and enters the name into a register.
+ *
+ * @param shape the lengths of the axes in elements, or one length
+ * @param dtype the element type, in any accepted spelling
+ * @param register what the name is pushed into: an array, or a {@linkcode SharedMemoryRegister}
+ * @param prefix the caller's part of the name; by default empty
+ * @returns the array, created and attached; `.array` holds it, zero-filled
+ * @throws {TypeError} if an argument is of the wrong kind
+ * @throws {RangeError} if the shape or the prefix is wrong
+ * @throws {Error} as `create()` throws
+ *
+ * @example Create two arrays, remove both
+ * ```ts
+ * import { createAndRegisterSma, SharedMemoryRegister } from "@shm/array";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using register = new SharedMemoryRegister();
+ * using input = createAndRegisterSma([61, 87], "float32", register, "input");
+ * using output = createAndRegisterSma([610, 870], "float32", register, "output");
+ * output.array!.set(0, 0, input.array!.get(0, 0));
+ * assertEquals(register, [input.name, output.name]);
+ * ```
+ */
+export function createAndRegisterSma<const T extends DTypeLike>(
+  shape: Shape,
+  dtype: T,
+  register: { push(name: string): unknown },
+  prefix?: string | null,
+): SharedMemoryArray<DTypeOf<T>> {
+  if (typeof register?.push !== "function") {
+    throw new TypeError(
+      "Cannot register: the register must have push(name), as an array or a SharedMemoryRegister",
+    );
+  }
+  const name = SharedMemoryArray.buildSmaName(prefix);
+  const sma = new SharedMemoryArray(shape, dtype, name);
+  sma.create();
+  try {
+    register.push(name);
+  } catch (error) {
+    // What nobody has the name of, nobody could remove.
+    sma.unlink();
+    sma.close();
+    throw error;
+  }
+  return sma as unknown as SharedMemoryArray<DTypeOf<T>>;
+}
+
+function checkSignals(signals: unknown): asserts signals is readonly Deno.Signal[] {
+  if (!Array.isArray(signals)) {
+    throw new TypeError(
+      'Cannot make a register: signals must be an array such as ["SIGINT", "SIGTERM"]',
+    );
+  }
+  const known = endingSignals();
+  for (const signal of signals) {
+    if (!known.includes(signal)) {
+      throw new RangeError(
+        `Cannot make a register: ${String(signal)} cannot be listened to; there is ` +
+          known.join(", "),
+      );
+    }
+  }
+}
+
+// --- Who is to be cleaned when the process ends ----------------------------------------------
+
+/** The registers that have not been disposed of. */
+const live = new Set<SharedMemoryRegister>();
+
+/** For each signal, the listener, and how many registers want it. */
+const listeners = new Map<Deno.Signal, { readonly listener: () => void; wanted: number }>();
+
+function watch(register: SharedMemoryRegister, signals: readonly Deno.Signal[]): void {
+  if (live.size === 0) addEventListener("unload", cleanAll);
+  live.add(register);
+  for (const signal of signals) {
+    const entry = listeners.get(signal);
+    if (entry !== undefined) {
+      entry.wanted++;
+      continue;
+    }
+    const listener = (): void => {
+      try {
+        cleanAll();
+      } finally {
+        endBySignal(signal);
+      }
+    };
+    Deno.addSignalListener(signal, listener);
+    listeners.set(signal, { listener, wanted: 1 });
+  }
+}
+
+function unwatch(register: SharedMemoryRegister, signals: readonly Deno.Signal[]): void {
+  if (!live.delete(register)) return;
+  if (live.size === 0) removeEventListener("unload", cleanAll);
+  for (const signal of signals) {
+    const entry = listeners.get(signal)!;
+    if (--entry.wanted > 0) continue;
+    Deno.removeSignalListener(signal, entry.listener);
+    listeners.delete(signal);
+  }
+}
+
+/** Cleans every register that is left; the process is about to end. */
+function cleanAll(): void {
+  for (const register of live) {
+    try {
+      register[Symbol.dispose]();
+    } catch (error) {
+      // Nobody is left to catch it, and the others must be cleaned, too.
+      console.error(error);
+    }
+  }
+}

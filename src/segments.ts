@@ -1,0 +1,130 @@
+/**
+ * What segments exist, and which of them are leftovers.
+ *
+ * @module
+ */
+
+import {
+  effectiveUser,
+  type FileStatus,
+  platform,
+  readDirectory,
+  readFile,
+  statFile,
+} from "../ffi/libc.ts";
+import { prefixOf } from "./naming.ts";
+import { readOptions } from "./options.ts";
+
+/** What is known of a segment. */
+export interface SegmentInfo {
+  /** The segment's name, without a slash. */
+  readonly name: string;
+  /** The segment's size in bytes. */
+  readonly byteLength: number;
+  /** When it was created. */
+  readonly createdAt: Date;
+  /** What `buildSmaName` was given; `null` if the name was not made by it. */
+  readonly prefix: string | null;
+  /** The processes that map it now, as far as this user can see them; sorted. */
+  readonly pids: number[];
+}
+
+/** Which leftovers to remove. */
+export interface PruneOptions {
+  /** The least age in milliseconds; by default one hour. */
+  olderThan?: number;
+  /** The prefix that `buildSmaName` was given; by default any. */
+  prefix?: string;
+  /** Whether only to tell what would be removed. */
+  dryRun?: boolean;
+}
+
+const HOUR = 60 * 60 * 1000;
+
+/** Lists the segments of this user, sorted by name. */
+export function listSegments(): SegmentInfo[] {
+  const { directory, nameMax, os } = platform();
+  if (directory === null) {
+    throw new Deno.errors.NotSupported(
+      `Cannot list segments: ${os} has no way to; keep names in a SharedMemoryRegister`,
+    );
+  }
+  const user = effectiveUser();
+  const segments: (FileStatus & { name: string })[] = [];
+  for (const name of readDirectory(directory) ?? []) {
+    const status = statFile(`${directory}/${name}`);
+    // A segment may be gone since its name was read.
+    if (status === null || !status.regular || status.user !== user) continue;
+    segments.push({ name, ...status });
+  }
+  const pids = mappingProcesses(new Set(segments.map(({ identity }) => identity)));
+  return segments.map(({ name, byteLength, createdAt, identity }) => ({
+    name,
+    byteLength,
+    createdAt: new Date(createdAt),
+    prefix: prefixOf(name, nameMax),
+    pids: pids.get(identity) ?? [],
+  })).sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+/** Finds the names of leftovers: named by `buildSmaName`, mapped by nobody, and old enough. */
+export function findLeftovers({ olderThan = HOUR, prefix }: PruneOptions): string[] {
+  const now = Date.now();
+  return listSegments().filter((segment) =>
+    segment.prefix !== null &&
+    (prefix === undefined || segment.prefix === prefix) &&
+    segment.pids.length === 0 &&
+    now - segment.createdAt.getTime() >= olderThan
+  ).map(({ name }) => name);
+}
+
+/** Checks the options of `prune` and copies them. */
+export function checkPruneOptions(options: PruneOptions | undefined): PruneOptions {
+  const checked = readOptions(options, ["olderThan", "prefix", "dryRun"], "prune");
+  const kinds = { olderThan: "number", prefix: "string", dryRun: "boolean" } as const;
+  for (const [option, kind] of Object.entries(kinds) as [keyof PruneOptions, string][]) {
+    const value = checked[option];
+    if (value !== undefined && typeof value !== kind) {
+      throw new TypeError(`Cannot prune: ${option} must be a ${kind}, not ${typeof value}`);
+    }
+  }
+  const { olderThan } = checked;
+  if (olderThan !== undefined && !(olderThan >= 0)) {
+    throw new RangeError(
+      `Cannot prune: olderThan must be 0 or more milliseconds, not ${olderThan}`,
+    );
+  }
+  return checked;
+}
+
+/** Finds which processes map which of some files, by device and inode. */
+function mappingProcesses(identities: ReadonlySet<string>): Map<string, number[]> {
+  const found = new Map<string, number[]>();
+  if (identities.size === 0) return found;
+  const decoder = new TextDecoder();
+  const pids = (readDirectory("/proc") ?? []).filter((name) => /^\d+$/.test(name)).map(Number);
+  for (const pid of pids.sort((a, b) => a - b)) {
+    // A process may have ended, or belong to another user.
+    const maps = readFile(`/proc/${pid}/maps`);
+    if (maps === null) continue;
+    for (const identity of mappedFiles(decoder.decode(maps))) {
+      if (!identities.has(identity)) continue;
+      const list = found.get(identity);
+      if (list === undefined) found.set(identity, [pid]);
+      else list.push(pid);
+    }
+  }
+  return found;
+}
+
+/** The files in a process's memory map, as `major:minor:inode`. */
+function mappedFiles(maps: string): Set<string> {
+  const files = new Set<string>();
+  // address           perms offset  dev   inode   pathname
+  for (
+    const [, major, minor, inode] of maps.matchAll(/^\S+ \S+ \S+ ([\da-f]+):([\da-f]+) (\d+)/gm)
+  ) {
+    if (inode !== "0") files.add(`${parseInt(major, 16)}:${parseInt(minor, 16)}:${inode}`);
+  }
+  return files;
+}

@@ -1,0 +1,286 @@
+/**
+ * Which elements of an array a selection takes: NumPy's basic indexing as plain data, and the pure
+ * functions that resolve it against a shape.
+ *
+ * @module
+ */
+
+/** A range of indices along one axis, as Python's `slice`: `null` means "not given". */
+export interface Slice {
+  /** The first index; negative ones count from the end; `null` is the end at which `step` begins. */
+  readonly start: number | null;
+  /** The index before which to stop; `null` runs through to the end. */
+  readonly stop: number | null;
+  /** The distance from one index to the next, not 0; `null` is 1. */
+  readonly step: number | null;
+}
+
+/**
+ * What a selection says of one axis:
+ *
+ * - an integer takes one index and drops the axis;
+ * - a {@linkcode Slice}, or its text as Python writes it (`"0:10"`, `"::-1"`), takes a range;
+ * - `null` and `":"` take the whole axis;
+ * - `"..."`, once at most, takes every axis that the other items leave.
+ *
+ * An integer may be written as text, too: `"3"` is `3`.
+ */
+export type SliceItem = number | string | null | Partial<Slice>;
+
+/**
+ * Makes a range of indices along one axis. All three parts are optional, and `null` or `undefined`
+ * mean "not given". Note that one argument is the start: Python's `slice(5)` is `slice(null, 5)`
+ * here.
+ *
+ * @param start the first index
+ * @param stop the index before which to stop
+ * @param step the distance from one index to the next
+ * @returns a plain object, which `postMessage` and JSON carry as it is
+ * @throws {TypeError} if a part is not a number
+ * @throws {RangeError} if a part is not a safe integer, or `step` is 0
+ *
+ * @example Rows 0 to 9, columns in reverse
+ * ```ts
+ * import { NDArray, slice } from "@shm/array";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const view = new NDArray(Int32Array.from({ length: 60 }, (_, i) => i), { shape: [20, 3] });
+ * const part = view.slice(slice(0, 10), slice(null, null, -1));
+ * assertEquals(part.shape, [10, 3]);
+ * assertEquals(part.get(0, 0), 2);
+ * ```
+ *
+ * @see {@link https://docs.python.org/3/library/functions.html#slice | Python: slice}
+ */
+export function slice(
+  start?: number | null,
+  stop?: number | null,
+  step?: number | null,
+): Slice {
+  const parts = { start: start ?? null, stop: stop ?? null, step: step ?? null };
+  checkParts(parts);
+  return parts;
+}
+
+/** One axis of a resolved selection. `axis` counts the axes of the array that is selected from. */
+export type AxisSelection =
+  /** One index: the axis is dropped. */
+  | { readonly axis: number; readonly index: number }
+  /** The `length` indices `start`, `start + step`, …: the axis stays. */
+  | {
+    readonly axis: number;
+    readonly start: number;
+    readonly step: number;
+    readonly length: number;
+  };
+
+/**
+ * Resolves a selection against a shape, by NumPy's rules of basic indexing: negative indices count
+ * from the end, ranges are clamped, integers must lie inside, axes that are not named stay whole.
+ *
+ * @param items one item per axis, `"..."` for several
+ * @param shape the lengths of the axes, in elements
+ * @returns one entry per axis of `shape`, in its order
+ * @throws {TypeError} if an item is of no kind that {@linkcode SliceItem} lists
+ * @throws {RangeError} if an integer is out of bounds, there are more items than axes, a text is
+ * none of Python's, or `"..."` occurs twice
+ *
+ * @see {@link https://numpy.org/doc/stable/user/basics.indexing.html#basic-indexing | NumPy: basic indexing}
+ */
+export function resolveSelection(
+  items: readonly SliceItem[],
+  shape: readonly number[],
+): AxisSelection[] {
+  const parsed: (number | Slice | Ellipsis)[] = [];
+  let named = 0;
+  // By index, so that a hole in a sparse array is met as undefined, not skipped.
+  for (let i = 0; i < items.length; i++) {
+    const item = parseItem(items[i]);
+    parsed.push(item);
+    if (item !== ELLIPSIS) named++;
+  }
+  if (parsed.length - named > 1) {
+    throw new RangeError('Cannot slice: "..." may occur only once in a selection');
+  }
+  if (named > shape.length) {
+    throw new RangeError(
+      `Cannot slice: ${named} indices for an array of ${shape.length} ` +
+        (shape.length === 1 ? "axis" : "axes"),
+    );
+  }
+  const resolved: AxisSelection[] = [];
+  const wholeAxes = (count: number): void => {
+    for (; count > 0; count--) {
+      const axis = resolved.length;
+      resolved.push({ axis, start: 0, step: 1, length: shape[axis] });
+    }
+  };
+  for (const item of parsed) {
+    if (item === ELLIPSIS) {
+      wholeAxes(shape.length - named);
+      continue;
+    }
+    const axis = resolved.length;
+    resolved.push(
+      typeof item === "number"
+        ? { axis, index: resolveIndex(item, shape[axis], axis) }
+        : { axis, ...resolveRange(item, shape[axis]) },
+    );
+  }
+  wholeAxes(shape.length - resolved.length);
+  return resolved;
+}
+
+/**
+ * Resolves an index along one axis: negative ones count from the end.
+ *
+ * @param index the index, any integer
+ * @param length the length of the axis, in elements
+ * @param axis which axis it is, for the message
+ * @returns the index from the start
+ * @throws {RangeError} if the index is out of bounds
+ */
+export function resolveIndex(index: number, length: number, axis: number): number {
+  const fromStart = index < 0 ? index + length : index;
+  if (fromStart < 0 || fromStart >= length) {
+    throw new RangeError(
+      `Cannot reach index ${index}: it is out of bounds for axis ${axis} of length ${length}`,
+    );
+  }
+  return fromStart;
+}
+
+/**
+ * Clamps a range to an axis, exactly as Python's `slice.indices(length)` does.
+ *
+ * @param range the range
+ * @param length the length of the axis, in elements
+ * @returns the first index, the step, and how many indices there are
+ *
+ * @see {@link https://docs.python.org/3/reference/datamodel.html#slice.indices | Python: slice.indices}
+ */
+export function resolveRange(
+  range: Slice,
+  length: number,
+): { start: number; step: number; length: number } {
+  const step = range.step ?? 1;
+  const backward = step < 0;
+  const lowest = backward ? -1 : 0;
+  const highest = backward ? length - 1 : length;
+  const clamp = (bound: number | null, ifNull: number): number =>
+    bound === null
+      ? ifNull
+      : bound < 0
+      ? Math.max(bound + length, lowest)
+      : Math.min(bound, highest);
+  const start = clamp(range.start, backward ? highest : lowest);
+  const stop = clamp(range.stop, backward ? lowest : highest);
+  return { start, step, length: Math.max(0, Math.ceil((stop - start) / step)) };
+}
+
+/**
+ * Checks that a value is a list of {@linkcode SliceItem}s and copies it, frozen: what an array
+ * keeps as its `arraySlice`. Texts stay texts; omitted parts of a range become `null`.
+ *
+ * @param items the list
+ * @returns a deeply frozen copy
+ * @throws {TypeError} if the value is no array, or an item is of the wrong kind
+ * @throws {RangeError} if an item's value is wrong
+ */
+export function freezeSelection(items: readonly SliceItem[]): readonly SliceItem[] {
+  if (!Array.isArray(items)) {
+    throw new TypeError(
+      `Cannot use this arraySlice: it must be an array with one item per axis, ` +
+        `such as [slice(0, 10), ":"]`,
+    );
+  }
+  const copy: SliceItem[] = [];
+  for (let i = 0; i < items.length; i++) {
+    const item = items[i];
+    const parsed = parseItem(item);
+    copy.push(item !== null && typeof item === "object" ? Object.freeze(parsed as Slice) : item);
+  }
+  return Object.freeze(copy);
+}
+
+const ELLIPSIS = "...";
+type Ellipsis = typeof ELLIPSIS;
+
+/** Turns one item into an index, a whole range, or the ellipsis. */
+function parseItem(item: unknown): number | Slice | Ellipsis {
+  if (typeof item === "number") {
+    checkInteger(item, "index");
+    return item;
+  }
+  if (item === null) return whole;
+  if (typeof item === "string") return parseText(item);
+  if (typeof item === "object" && !Array.isArray(item) && !ArrayBuffer.isView(item)) {
+    return parseObject(item as Partial<Slice>);
+  }
+  const kind = typeof item === "object" ? "an array" : `${typeof item} ${String(item)}`;
+  throw new TypeError(
+    `Cannot slice: ${kind} is no index; use an integer, slice(start, stop, step), "0:10", null ` +
+      'for a whole axis, or "..."',
+  );
+}
+
+const whole: Slice = Object.freeze({ start: null, stop: null, step: null });
+
+/** Reads an item as Python writes it: `"3"`, `"0:10"`, `"::-1"`, `"..."`. */
+function parseText(text: string): number | Slice | Ellipsis {
+  if (text === ELLIPSIS) return ELLIPSIS;
+  const parts = text.split(":").map((part) => part.trim());
+  const legal = parts.length <= 3 && parts.every((part) => /^([+-]?\d+)?$/.test(part)) &&
+    (parts.length > 1 || parts[0] !== "");
+  if (!legal) {
+    throw new RangeError(
+      `Cannot slice: ${JSON.stringify(text)} is no index; write "3", "0:10", "::-1" or "..."`,
+    );
+  }
+  const [start, stop = null, step = null] = parts.map((part) => part === "" ? null : Number(part));
+  if (parts.length === 1) {
+    checkInteger(start, "index");
+    return start!;
+  }
+  const range = { start, stop, step };
+  checkParts(range);
+  return range;
+}
+
+/** Reads a range given as a plain object, whose parts may be left out. */
+function parseObject(item: Partial<Slice>): Slice {
+  const range: { -readonly [Part in keyof Slice]: Slice[Part] } = { ...whole };
+  const keys = Object.keys(item);
+  if (keys.length === 0) {
+    throw new TypeError("Cannot slice: an object must be a range with start, stop or step");
+  }
+  for (const key of keys) {
+    if (key !== "start" && key !== "stop" && key !== "step") {
+      throw new TypeError(
+        `Cannot slice: a range has start, stop and step, not ${JSON.stringify(key)}`,
+      );
+    }
+    range[key] = item[key] ?? null;
+  }
+  checkParts(range);
+  return range;
+}
+
+function checkParts(range: Slice): void {
+  if (range.start !== null) checkInteger(range.start, "start");
+  if (range.stop !== null) checkInteger(range.stop, "stop");
+  if (range.step !== null) checkInteger(range.step, "step");
+  if (range.step === 0) throw new RangeError("Cannot slice: step must not be 0");
+}
+
+function checkInteger(value: unknown, what: string): void {
+  if (typeof value !== "number") {
+    throw new TypeError(`Cannot slice: ${what} must be an integer, not ${typeof value}`);
+  }
+  if (!Number.isSafeInteger(value)) {
+    throw new RangeError(
+      `Cannot slice: ${what} must be a safe integer, not ${value}` +
+        (what === "index" || Number.isFinite(value) ? "" : "; null means an open end"),
+    );
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * Functions that take arrays by their description.
+ *
+ * @module
+ */
+
+import type { NDArray } from "./ndarray.ts";
+import { SharedMemoryArray } from "./shared_memory_array.ts";
+import type { SharedMemory } from "./shared_memory.ts";
+
+/** A view, or the description of the array that it is to be a view of. */
+export type OrShared<V> = V extends NDArray<infer D> ? V | SharedMemoryArray<D> : V;
+
+/**
+ * What the caller of a wrapped function may give for a parameter of type `P`: for a view also the
+ * description of its array, and in an options object the same for each value.
+ */
+export type WrappedParameter<P> = P extends NDArray ? OrShared<P>
+  : P extends readonly unknown[] | ((...args: never) => unknown) ? P
+  : P extends object ? P | { [K in keyof P]: OrShared<P[K]> }
+  : P;
+
+/** A function that takes `SharedMemoryArray`s in the place of the views that `fn` takes. */
+export type WrappedFunction<This, Args extends unknown[], Result> = (
+  this: This,
+  ...args: { [I in keyof Args]: WrappedParameter<Args[I]> }
+) => Result;
+
+/**
+ * Wraps a function so that it can be called with `SharedMemoryArray`s in the place of views: each is
+ * loaded before the call and closed after it; of a function that returns a promise, after that has
+ * settled. Arguments are looked at, and the values of arguments that are plain objects (one level
+ * deep); such an object is copied, not changed. Everything else is passed as it is.
+ *
+ * An array that is attached already is passed as `.array` and stays attached. One that occurs twice
+ * is loaded once. If one of several cannot be loaded, those loaded before it are closed. Views must
+ * not be kept beyond the call: their memory is gone then, and their methods throw
+ * `Deno.errors.BadResource`.
+ *
+ * It is also a standard decorator of methods. (The compiler does not let a decorator change a
+ * method's type: declare such a parameter as `NDArray<D> | SharedMemoryArray<D>`.)
+ *
+ * @param fn a function or an async function
+ * @returns the wrapped function, with the same name and length
+ * @throws {TypeError} if `fn` is no function, or a generator function: its body would run after the
+ * arrays were closed
+ *
+ * @example A function over two arrays
+ * ```ts
+ * import { createAndRegisterSma, type NDArray, SharedMemoryRegister, shmarrayWrap } from "@shm/array";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const scale = shmarrayWrap(
+ *   (target: NDArray<"float64">, { factor, source }: { factor: number; source: NDArray<"float64"> }) => {
+ *     for (let i = 0; i < source.size; i++) target.set(i, source.get(i) * factor);
+ *   },
+ * );
+ *
+ * using register = new SharedMemoryRegister();
+ * using source = createAndRegisterSma(3, "float64", register);
+ * using target = createAndRegisterSma(3, "float64", register);
+ * source.array!.assign([1, 2, 3]);
+ * scale(target, { factor: 10, source });
+ * assertEquals(target.array!.toArray(), [10, 20, 30]);
+ * ```
+ */
+export function shmarrayWrap<This, Args extends unknown[], Result>(
+  fn: (this: This, ...args: Args) => Result,
+): WrappedFunction<This, Args, Result>;
+/**
+ * Wraps a method, as a decorator.
+ *
+ * @param method the method
+ * @param context what is decorated
+ * @returns the wrapped method
+ * @throws {TypeError} if something else than a method is decorated, or a generator method
+ *
+ * @example A decorated method
+ * ```ts
+ * import { createAndRegisterSma, type NDArray, SharedMemoryRegister, shmarrayWrap } from "@shm/array";
+ * import type { SharedMemoryArray } from "@shm/array";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Statistics {
+ *   @shmarrayWrap
+ *   sum(array: NDArray<"int32"> | SharedMemoryArray<"int32">): number {
+ *     let sum = 0;
+ *     for (const element of array as NDArray<"int32">) sum += element;
+ *     return sum;
+ *   }
+ * }
+ *
+ * using register = new SharedMemoryRegister();
+ * using sma = createAndRegisterSma([2, 2], "int32", register);
+ * sma.array!.fill(3);
+ * assertEquals(new Statistics().sum(sma), 12);
+ * ```
+ */
+export function shmarrayWrap<This, Args extends unknown[], Result>(
+  method: (this: This, ...args: Args) => Result,
+  context: ClassMethodDecoratorContext<This, (this: This, ...args: Args) => Result>,
+): (this: This, ...args: Args) => Result;
+export function shmarrayWrap(
+  fn: (this: unknown, ...args: unknown[]) => unknown,
+  context?: DecoratorContext,
+): (this: unknown, ...args: unknown[]) => unknown {
+  if (typeof fn !== "function" || (context !== undefined && context.kind !== "method")) {
+    const given = context === undefined ? `${typeof fn}` : `a ${context.kind}`;
+    throw new TypeError(
+      `Cannot wrap ${given}: shmarrayWrap takes a function or decorates a method`,
+    );
+  }
+  if (/Generator/.test(Object.prototype.toString.call(fn))) {
+    throw new TypeError(
+      "Cannot wrap a generator function: its body would run after the arrays were closed",
+    );
+  }
+  function wrapped(this: unknown, ...args: unknown[]): unknown {
+    const held: SharedMemory[] = [];
+    let result: unknown;
+    try {
+      result = fn.apply(this, args.map((arg) => resolve(arg, held)));
+    } catch (error) {
+      release(held);
+      throw error;
+    }
+    if (!isThenable(result)) {
+      release(held);
+      return result;
+    }
+    return Promise.resolve(result).finally(() => release(held));
+  }
+  return Object.defineProperties(wrapped, {
+    name: { value: fn.name, configurable: true },
+    length: { value: fn.length, configurable: true },
+  });
+}
+
+/**
+ * How many running calls need an attachment that a wrapper made. Calls of async functions overlap: the
+ * attachment that one of them made serves the others, and the last one closes it.
+ */
+const holders = new WeakMap<SharedMemory, number>();
+
+/** Replaces an argument, or the values of an options object. */
+function resolve(arg: unknown, held: SharedMemory[]): unknown {
+  if (arg instanceof SharedMemoryArray) return attach(arg, held);
+  if (!isPlainObject(arg)) return arg;
+  let copy: Record<string, unknown> | undefined;
+  for (const [key, value] of Object.entries(arg)) {
+    if (!(value instanceof SharedMemoryArray)) continue;
+    copy ??= { ...arg };
+    copy[key] = attach(value, held);
+  }
+  return copy ?? arg;
+}
+
+/** Gives the array of an instance, loading it if it is not attached. */
+function attach(sma: SharedMemoryArray, held: SharedMemory[]): NDArray {
+  const before = sma.smh;
+  if (before === null) sma.load();
+  const smh = sma.smh!;
+  const count = before === null ? 0 : holders.get(smh);
+  // An attachment that no wrapper made is its owner's to close.
+  if (count !== undefined) {
+    holders.set(smh, count + 1);
+    held.push(smh);
+  }
+  return sma.array!;
+}
+
+/** Ends a call's need of its attachments, and closes those that no other call needs. */
+function release(held: readonly SharedMemory[]): void {
+  for (const smh of held) {
+    const count = holders.get(smh)! - 1;
+    holders.set(smh, count);
+    if (count === 0) smh.close();
+  }
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (value === null || typeof value !== "object") return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return value !== null && typeof value === "object" &&
+    typeof (value as { then?: unknown }).then === "function";
+}

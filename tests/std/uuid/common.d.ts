@@ -1,0 +1,3 @@
+export function isNil(id: string): boolean;
+export function validate(uuid: string): boolean;
+export function version(uuid: string): number;

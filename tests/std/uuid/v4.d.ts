@@ -1,0 +1,1 @@
+export function validate(id: string): boolean;
