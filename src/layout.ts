@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type AxisSelection, resolveSelection, type SliceItem } from "./slice.ts";
+import { resolveSelection, type SelectionSink, type SliceItem } from "./slice.ts";
 
 /** Where the elements lie: element `[i, j, …]` is at `offset + i * stride[0] + j * stride[1] + …`. */
 export interface Layout {
@@ -139,28 +139,42 @@ export function isContiguous({ shape, stride, size }: Layout): boolean {
 
 /** The layout of what a selection takes. */
 export function sliceLayout(layout: Layout, items: readonly SliceItem[]): Layout {
-  return selectLayout(layout, resolveSelection(items, layout.shape));
+  const part = new Selected(layout);
+  resolveSelection(items, layout.shape, part);
+  return part;
 }
 
-function selectLayout(layout: Layout, selection: readonly AxisSelection[]): Layout {
-  const shape: number[] = [];
-  const stride: number[] = [];
-  let offset = layout.offset;
-  let size = 1;
-  for (const part of selection) {
-    const step = layout.stride[part.axis];
-    if ("index" in part) {
-      offset += part.index * step;
-      continue;
-    }
-    // An empty range begins where NumPy lets it begin, which may be one past the end: nothing is
-    // ever read there, but the position must not leave the array.
-    if (part.length > 0) offset += part.start * step;
-    shape.push(part.length);
-    stride.push(part.step * step);
-    size *= part.length;
+/** Checks a selection against a shape without a view: throws what `sliceLayout` would. */
+export function checkSelection(shape: readonly number[], items: readonly SliceItem[]): void {
+  sliceLayout(contiguousLayout(shape), items);
+}
+
+/** A layout that grows as a selection is resolved. */
+class Selected implements Layout, SelectionSink {
+  readonly shape: number[] = [];
+  readonly stride: number[] = [];
+  offset: number;
+  size = 1;
+  readonly #from: readonly number[];
+
+  constructor({ stride, offset }: Layout) {
+    this.#from = stride;
+    this.offset = offset;
   }
-  return { shape, stride, offset, size };
+
+  index(axis: number, index: number): void {
+    this.offset += index * this.#from[axis];
+  }
+
+  range(axis: number, start: number, step: number, length: number): void {
+    const stride = this.#from[axis];
+    // An empty range may begin one past the end: nothing is ever read there, but the position must
+    // not leave the array.
+    if (length > 0) this.offset += start * stride;
+    this.shape.push(length);
+    this.stride.push(step * stride);
+    this.size *= length;
+  }
 }
 
 /**
@@ -171,13 +185,10 @@ function selectLayout(layout: Layout, selection: readonly AxisSelection[]): Layo
  * @throws {RangeError} if this is no permutation
  */
 export function transposeLayout(layout: Layout, axes?: readonly number[]): Layout {
-  const ndim = layout.shape.length;
+  const { shape, stride, offset, size } = layout;
+  const ndim = shape.length;
   if (axes === undefined) {
-    return {
-      ...layout,
-      shape: layout.shape.toReversed(),
-      stride: layout.stride.toReversed(),
-    };
+    return { shape: [...shape].reverse(), stride: [...stride].reverse(), offset, size };
   }
   const given = checkIntegers(axes, "axes");
   const order = given.map((axis) => axis < 0 ? axis + ndim : axis);
@@ -188,9 +199,10 @@ export function transposeLayout(layout: Layout, axes?: readonly number[]): Layou
     );
   }
   return {
-    ...layout,
-    shape: order.map((axis) => layout.shape[axis]),
-    stride: order.map((axis) => layout.stride[axis]),
+    shape: order.map((axis) => shape[axis]),
+    stride: order.map((axis) => stride[axis]),
+    offset,
+    size,
   };
 }
 
@@ -224,7 +236,8 @@ export function reshapeLayout(layout: Layout, shape: number | readonly number[])
         "use new NDArray(view.copy(), { shape })",
     );
   }
-  return { ...layout, shape: wanted, stride: contiguousStride(wanted) };
+  const { offset, size } = layout;
+  return { shape: wanted, stride: contiguousStride(wanted), offset, size };
 }
 
 /**

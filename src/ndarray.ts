@@ -490,22 +490,22 @@ class View {
   }
 
   slice(...items: SliceItem[]): View {
-    checkAlive(this);
+    checkAttached(this);
     return derive(this, sliceLayout(this, items));
   }
 
   transpose(...axes: (number | readonly number[])[]): View {
-    checkAlive(this);
+    checkAttached(this);
     return derive(this, transposeLayout(this, axes.length === 0 ? undefined : spread(axes)));
   }
 
   reshape(...shape: (number | readonly number[])[]): View {
-    checkAlive(this);
+    checkAttached(this);
     return derive(this, reshapeLayout(this, spread(shape)));
   }
 
   isContiguous(): boolean {
-    checkAlive(this);
+    checkAttached(this);
     return isContiguous(this);
   }
 
@@ -622,23 +622,29 @@ type ViewClass = new (data: TypedArrayOf, layout: Trusted) => View;
 /** The classes of views by dtype and rank, made at first use. */
 const classes: { [D in DType]?: (ViewClass | undefined)[] } = {};
 
-/** Views for which makeAccessClass() has nothing faster. */
+/** Views whose positions are beyond what makeAccessClass() serves. */
 class GeneralView extends View {}
+Object.defineProperty(GeneralView.prototype, "constructor", { value: View });
 
-function makeView(data: TypedArrayOf, layout: Trusted): View {
+function makeView(data: TypedArrayOf, layout: Trusted, wide = isWide(layout)): View {
+  if (wide) return new GeneralView(data, layout);
   const rank = layout.shape.length;
   const ofDtype = classes[layout.dtype] ??= [];
-  let ViewClass = ofDtype[rank];
-  if (ViewClass === undefined) {
-    ViewClass = (makeAccessClass(View, layout.dtype, rank) ?? GeneralView) as ViewClass;
-    Object.defineProperty(ViewClass.prototype, "constructor", { value: View });
-    ofDtype[rank] = ViewClass;
-  }
-  return isWide(layout) ? new GeneralView(data, layout) : new ViewClass(data, layout);
+  const ViewClass = ofDtype[rank] ??= makeViewClass(layout.dtype, rank);
+  return new ViewClass(data, layout);
 }
 
+function makeViewClass(dtype: DType, rank: number): ViewClass {
+  const ViewClass = (makeAccessClass(View, dtype, rank) ?? class extends View {}) as ViewClass;
+  Object.defineProperty(ViewClass.prototype, "constructor", { value: View });
+  return ViewClass;
+}
+
+/** Makes a view of some of a view's elements, in another arrangement. */
 function derive(view: View, layout: Layout): View {
-  return makeView(view.data, new Trusted(layout, view.dtype));
+  const trusted = new Trusted(layout, view.dtype);
+  // A part of what lies within 2^31 positions lies within them, too.
+  return makeView(view.data, trusted, view instanceof GeneralView && isWide(trusted));
 }
 
 /** Arguments that may come as one array. */
@@ -655,8 +661,13 @@ function isDetached(data: TypedArrayOf): boolean {
 }
 
 /** Throws if the memory is gone. An empty view of live memory is a valid one. */
-function checkAlive(view: View): void {
+function checkAttached(view: View): void {
   if (isDetached(view.data)) throw new Deno.errors.BadResource(GONE);
+}
+
+/** Throws if elements cannot be reached. */
+function checkAlive(view: View): void {
+  checkAttached(view);
   // Shared memory never shrinks; a resizable buffer that somebody laid a view over may.
   if (extent(view).highest >= view.data.length) {
     throw new RangeError(

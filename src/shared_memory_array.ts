@@ -13,7 +13,7 @@ import {
   parseDType,
   typedArrayOf,
 } from "./dtype.ts";
-import { checkShape, sizeOf } from "./layout.ts";
+import { checkSelection, checkShape, sizeOf } from "./layout.ts";
 import { buildName, checkName } from "./naming.ts";
 import { NDArray } from "./ndarray.ts";
 import { readOptions } from "./options.ts";
@@ -25,7 +25,7 @@ import {
   type SegmentInfo,
 } from "./segments.ts";
 import { type CreateOptions, SharedMemory } from "./shared_memory.ts";
-import { freezeSelection, resolveSelection, type SliceItem } from "./slice.ts";
+import { freezeSelection, type SliceItem } from "./slice.ts";
 
 export type { PruneOptions, SegmentInfo };
 
@@ -143,7 +143,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType> {
     let frozenSlice: readonly SliceItem[] | null = null;
     if (arraySlice !== undefined && arraySlice !== null) {
       frozenSlice = freezeSelection(arraySlice);
-      resolveSelection(frozenSlice, lengths);
+      checkSelection(lengths, frozenSlice);
     }
     const describe = (key: string, value: unknown): void => {
       Object.defineProperty(this, key, { value, enumerable: true });

@@ -62,17 +62,13 @@ export function slice(
   return parts;
 }
 
-/** One axis of a resolved selection. `axis` counts the axes of the array that is selected from. */
-export type AxisSelection =
-  /** One index: the axis is dropped. */
-  | { readonly axis: number; readonly index: number }
-  /** The `length` indices `start`, `start + step`, …: the axis stays. */
-  | {
-    readonly axis: number;
-    readonly start: number;
-    readonly step: number;
-    readonly length: number;
-  };
+/** What receives a resolved selection, axis by axis in order. */
+export interface SelectionSink {
+  /** One index of an axis is taken: the axis is dropped. */
+  index(axis: number, index: number): void;
+  /** The `length` indices `start`, `start + step`, … of an axis are taken: the axis stays. */
+  range(axis: number, start: number, step: number, length: number): void;
+}
 
 /**
  * Resolves a selection against a shape, by NumPy's rules of basic indexing: negative indices count
@@ -80,7 +76,7 @@ export type AxisSelection =
  *
  * @param items one item per axis, `"..."` for several
  * @param shape the lengths of the axes, in elements
- * @returns one entry per axis of `shape`, in its order
+ * @param sink what is told of every axis of `shape`, in its order
  * @throws {TypeError} if an item is of no kind that {@linkcode SliceItem} lists
  * @throws {RangeError} if an integer is out of bounds, there are more items than axes, a text is
  * none of Python's, or `"..."` occurs twice
@@ -90,45 +86,38 @@ export type AxisSelection =
 export function resolveSelection(
   items: readonly SliceItem[],
   shape: readonly number[],
-): AxisSelection[] {
-  const parsed: (number | Slice | Ellipsis)[] = [];
-  let named = 0;
-  // By index, so that a hole in a sparse array is met as undefined, not skipped.
-  for (let i = 0; i < items.length; i++) {
-    const item = parseItem(items[i]);
-    parsed.push(item);
-    if (item !== ELLIPSIS) named++;
+  sink: SelectionSink,
+): void {
+  let unnamed = shape.length - items.length;
+  const ellipsis = items.indexOf(ELLIPSIS);
+  if (ellipsis !== -1) {
+    unnamed++;
+    if (items.indexOf(ELLIPSIS, ellipsis + 1) !== -1) {
+      throw new RangeError('Cannot slice: "..." may occur only once in a selection');
+    }
   }
-  if (parsed.length - named > 1) {
-    throw new RangeError('Cannot slice: "..." may occur only once in a selection');
-  }
-  if (named > shape.length) {
+  if (unnamed < 0) {
     throw new RangeError(
-      `Cannot slice: ${named} indices for an array of ${shape.length} ` +
+      `Cannot slice: ${shape.length - unnamed} indices for an array of ${shape.length} ` +
         (shape.length === 1 ? "axis" : "axes"),
     );
   }
-  const resolved: AxisSelection[] = [];
-  const wholeAxes = (count: number): void => {
-    for (; count > 0; count--) {
-      const axis = resolved.length;
-      resolved.push({ axis, start: 0, step: 1, length: shape[axis] });
-    }
-  };
-  for (const item of parsed) {
+  let axis = 0;
+  // By index, so that a hole in a sparse array is met as undefined, not skipped.
+  for (let i = 0; i < items.length; i++) {
+    const item = parseItem(items[i]);
     if (item === ELLIPSIS) {
-      wholeAxes(shape.length - named);
-      continue;
+      for (const end = axis + unnamed; axis < end; axis++) sink.range(axis, 0, 1, shape[axis]);
+    } else if (typeof item === "number") {
+      sink.index(axis, resolveIndex(item, shape[axis], axis));
+      axis++;
+    } else {
+      const { start, step, length } = resolveRange(item, shape[axis]);
+      sink.range(axis, start, step, length);
+      axis++;
     }
-    const axis = resolved.length;
-    resolved.push(
-      typeof item === "number"
-        ? { axis, index: resolveIndex(item, shape[axis], axis) }
-        : { axis, ...resolveRange(item, shape[axis]) },
-    );
   }
-  wholeAxes(shape.length - resolved.length);
-  return resolved;
+  for (; axis < shape.length; axis++) sink.range(axis, 0, 1, shape[axis]);
 }
 
 /**
