@@ -48,8 +48,8 @@ export function makeAccessClass<C extends Class>(base: C, dtype: DType, rank: nu
   const text = `"use strict"; // ${dtype}, rank ${rank}
     return class NDArray extends Base {
       ${axes.map((a) => `#last${a}; #stride${a};`).join(" ")}
-      constructor(data, layout) {
-        super(data, layout);
+      constructor(data, layout, dtype) {
+        super(data, layout, dtype);
         ${axes.map((a) => `this.#last${a} = layout.shape[${a}] - 1;`).join(" ")}
         ${axes.map((a) => `this.#stride${a} = layout.stride[${a}];`).join(" ")}
       }

@@ -50,9 +50,11 @@ export function copyElements(target: Cells, source: Cells): void {
   const kernel = copyKernel(target.dtype, source.dtype, wide);
   // bool is not moved as bytes: another process may have stored what is neither 0 nor 1.
   const movable = target.dtype === source.dtype && target.dtype !== "bool";
+  // A single run may overlap its source: then only a move is right, however short it is.
+  const least = loop.shape.length <= 1 && target.data.buffer === source.data.buffer ? 0 : SHORT_RUN;
   runLoop(loop, (positions, count, steps, innerCount, innerSteps) => {
     const [to, from] = positions;
-    if (movable && innerSteps[0] === 1 && innerSteps[1] === 1 && innerCount >= SHORT_RUN) {
+    if (movable && innerSteps[0] === 1 && innerSteps[1] === 1 && innerCount >= least) {
       for (let i = 0; i < count; i++) {
         const start = from + i * steps[1];
         (target.data as Float64Array).set(

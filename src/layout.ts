@@ -5,23 +5,31 @@
  * @module
  */
 
-import { resolveSelection, type SelectionSink, type SliceItem } from "./slice.ts";
+import { ELLIPSIS, parseItem, resolveIndex, resolveRange, type SliceItem } from "./slice.ts";
 
-/** Where the elements lie: element `[i, j, …]` is at `offset + i * stride[0] + j * stride[1] + …`. */
-export interface Layout {
-  /** The length of each axis, outermost first. */
+/** Where the elements lie: `[i, j, …]` is at `offset + i * stride[0] + j * stride[1] + …`. */
+export class Layout {
+  /** The length of each axis, outermost first; frozen. */
   readonly shape: readonly number[];
-  /** The distance from one element to the next along each axis; may be negative or 0. */
+  /** The distance from one element to the next along each axis; may be negative or 0. Frozen. */
   readonly stride: readonly number[];
   /** The position of element `[0, 0, …]`. */
   readonly offset: number;
   /** The number of elements: the product of `shape`, 1 for 0-d. */
   readonly size: number;
+
+  /** Takes the two lists as its own and freezes them. */
+  constructor(shape: readonly number[], stride: readonly number[], offset: number, size: number) {
+    this.shape = Object.freeze(shape);
+    this.stride = Object.freeze(stride);
+    this.offset = offset;
+    this.size = size;
+  }
 }
 
 /** The layout of `shape` in C order (the last axis varies fastest) from position 0 on. */
 export function contiguousLayout(shape: readonly number[]): Layout {
-  return { shape, stride: contiguousStride(shape), offset: 0, size: sizeOf(shape) };
+  return new Layout(shape, contiguousStride(shape), 0, sizeOf(shape));
 }
 
 /** NumPy's strides of a C-order array: an axis of length 0 counts as one of length 1. */
@@ -97,7 +105,7 @@ export function checkLayout(
         `and the shape [${shape.join(", ")}] has ${shape.length}`,
     );
   }
-  const layout = { shape, stride, offset, size: sizeOf(shape) };
+  const layout = new Layout(shape, stride, offset, sizeOf(shape));
   const { lowest, highest } = extent(layout);
   if (lowest < 0 || highest >= length || offset > length) {
     throw new RangeError(
@@ -137,44 +145,75 @@ export function isContiguous({ shape, stride, size }: Layout): boolean {
   return true;
 }
 
-/** The layout of what a selection takes. */
+/**
+ * The layout of what a selection takes, by NumPy's rules of basic indexing: negative indices count
+ * from the end, ranges are clamped, integers must lie inside, axes that are not named stay whole.
+ *
+ * @param items one item per axis, `"..."` for several
+ * @throws {TypeError} if an item is of no kind that `SliceItem` lists
+ * @throws {RangeError} if an integer is out of bounds, there are more items than axes, a text is none
+ * of Python's, or `"..."` occurs twice
+ *
+ * @see {@link https://numpy.org/doc/stable/user/basics.indexing.html#basic-indexing | NumPy: basic indexing}
+ */
 export function sliceLayout(layout: Layout, items: readonly SliceItem[]): Layout {
-  const part = new Selected(layout);
-  resolveSelection(items, layout.shape, part);
-  return part;
+  const from = layout.shape;
+  const unnamed = countUnnamed(from.length, items);
+  const shape: number[] = [];
+  const stride: number[] = [];
+  let { offset } = layout;
+  let size = 1;
+  let axis = 0;
+  const keep = (end: number): void => {
+    for (; axis < end; axis++) {
+      shape.push(from[axis]);
+      stride.push(layout.stride[axis]);
+      size *= from[axis];
+    }
+  };
+  // By index, so that a hole in a sparse array is met as undefined, not skipped.
+  for (let i = 0; i < items.length; i++) {
+    const item = parseItem(items[i]);
+    if (item === ELLIPSIS) {
+      keep(axis + unnamed);
+      continue;
+    }
+    const step = layout.stride[axis];
+    if (typeof item === "number") {
+      offset += resolveIndex(item, from[axis], axis) * step;
+    } else {
+      const range = resolveRange(item, from[axis]);
+      // An empty range may begin one past the end: nothing is ever read there, but the position must
+      // not leave the array. As in NumPy, its stride is that of a step of 1.
+      if (range.length > 0) offset += range.start * step;
+      shape.push(range.length);
+      stride.push(range.length > 0 ? range.step * step : step);
+      size *= range.length;
+    }
+    axis++;
+  }
+  keep(from.length);
+  return new Layout(shape, stride, offset, size);
+}
+
+/** How many axes a selection does not name. */
+function countUnnamed(axes: number, items: readonly SliceItem[]): number {
+  const ellipsis = items.indexOf(ELLIPSIS);
+  if (ellipsis !== -1 && items.indexOf(ELLIPSIS, ellipsis + 1) !== -1) {
+    throw new RangeError('Cannot slice: "..." may occur only once in a selection');
+  }
+  const named = ellipsis === -1 ? items.length : items.length - 1;
+  if (named > axes) {
+    throw new RangeError(
+      `Cannot slice: ${named} indices for an array of ${axes} ${axes === 1 ? "axis" : "axes"}`,
+    );
+  }
+  return axes - named;
 }
 
 /** Checks a selection against a shape without a view: throws what `sliceLayout` would. */
 export function checkSelection(shape: readonly number[], items: readonly SliceItem[]): void {
   sliceLayout(contiguousLayout(shape), items);
-}
-
-/** A layout that grows as a selection is resolved. */
-class Selected implements Layout, SelectionSink {
-  readonly shape: number[] = [];
-  readonly stride: number[] = [];
-  offset: number;
-  size = 1;
-  readonly #from: readonly number[];
-
-  constructor({ stride, offset }: Layout) {
-    this.#from = stride;
-    this.offset = offset;
-  }
-
-  index(axis: number, index: number): void {
-    this.offset += index * this.#from[axis];
-  }
-
-  range(axis: number, start: number, step: number, length: number): void {
-    const stride = this.#from[axis];
-    // An empty range may begin one past the end: nothing is ever read there, but the position must
-    // not leave the array.
-    if (length > 0) this.offset += start * stride;
-    this.shape.push(length);
-    this.stride.push(step * stride);
-    this.size *= length;
-  }
 }
 
 /**
@@ -188,7 +227,7 @@ export function transposeLayout(layout: Layout, axes?: readonly number[]): Layou
   const { shape, stride, offset, size } = layout;
   const ndim = shape.length;
   if (axes === undefined) {
-    return { shape: [...shape].reverse(), stride: [...stride].reverse(), offset, size };
+    return new Layout([...shape].reverse(), [...stride].reverse(), offset, size);
   }
   const given = checkIntegers(axes, "axes");
   const order = given.map((axis) => axis < 0 ? axis + ndim : axis);
@@ -198,12 +237,12 @@ export function transposeLayout(layout: Layout, axes?: readonly number[]): Layou
       `Cannot transpose: [${given.join(", ")}] must name each of the ${ndim} axes once`,
     );
   }
-  return {
-    shape: order.map((axis) => shape[axis]),
-    stride: order.map((axis) => stride[axis]),
+  return new Layout(
+    order.map((axis) => shape[axis]),
+    order.map((axis) => stride[axis]),
     offset,
     size,
-  };
+  );
 }
 
 /**
@@ -237,7 +276,10 @@ export function reshapeLayout(layout: Layout, shape: number | readonly number[])
     );
   }
   const { offset, size } = layout;
-  return { shape: wanted, stride: contiguousStride(wanted), offset, size };
+  // As in NumPy, the same shape keeps the strides, also those of axes that are never stepped along.
+  const isSame = given.length === layout.shape.length &&
+    given.every((length, axis) => length === layout.shape[axis]);
+  return new Layout(wanted, isSame ? layout.stride : contiguousStride(wanted), offset, size);
 }
 
 /**
@@ -263,7 +305,7 @@ export function broadcastLayout(layout: Layout, target: readonly number[]): Layo
         `[${target.join(", ")}]`,
     );
   }
-  return { shape: target, stride, offset: layout.offset, size: sizeOf(target) };
+  return new Layout(target, stride, layout.offset, sizeOf(target));
 }
 
 /** Checks a list of safe integers and copies it. */

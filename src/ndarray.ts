@@ -43,7 +43,7 @@ import {
   contiguousLayout,
   extent,
   isContiguous,
-  type Layout,
+  Layout,
   reshapeLayout,
   sliceLayout,
   transposeLayout,
@@ -426,16 +426,19 @@ class View {
   declare readonly size: number;
   declare readonly ndim: number;
 
-  constructor(data: TypedArrayOf, options: NDArrayOptions & { dtype?: DTypeLike } | Trusted = {}) {
-    const layout = options instanceof Trusted ? options : trust(data, options);
+  /** Users give options, which are checked; this room gives a layout that is known to be right. */
+  constructor(data: TypedArrayOf, described: ViewOptions | Layout = {}, dtype?: DType) {
+    const trusted = described instanceof Layout && dtype !== undefined;
+    const type = trusted ? dtype : checkDType(data, described as ViewOptions);
+    const layout = trusted ? described : checkLayout(data.length, described);
     this.data = data;
     this.shape = layout.shape;
     this.stride = layout.stride;
     this.offset = layout.offset;
-    this.dtype = layout.dtype;
+    this.dtype = type;
     this.size = layout.size;
     this.ndim = layout.shape.length;
-    if (new.target === View) return makeView(data, layout) as View;
+    if (new.target === View) return makeView(data, layout, type);
   }
 
   get dimension(): number {
@@ -583,25 +586,10 @@ export const NDArray: NDArrayConstructor = View as unknown as NDArrayConstructor
 
 // --- Making views ----------------------------------------------------------------------------
 
-/** A layout that is known to lie inside its data: only this room makes one. */
-class Trusted implements Layout {
-  readonly shape: readonly number[];
-  readonly stride: readonly number[];
-  readonly offset: number;
-  readonly size: number;
-  readonly dtype: DType;
+type ViewOptions = NDArrayOptions & { dtype?: DTypeLike };
 
-  constructor(layout: Layout, dtype: DType) {
-    this.shape = Object.freeze(layout.shape);
-    this.stride = Object.freeze(layout.stride);
-    this.offset = layout.offset;
-    this.size = layout.size;
-    this.dtype = dtype;
-  }
-}
-
-/** Checks what a user says of a typed array. */
-function trust(data: TypedArrayOf, options: NDArrayOptions & { dtype?: DTypeLike }): Trusted {
+/** Checks that `data` can be viewed as what the options say, and tells the dtype. */
+function checkDType(data: TypedArrayOf, options: ViewOptions): DType {
   const own = dtypeOf(data);
   if (own === null) {
     throw new TypeError(`Cannot make a view: data must be a typed array, not ${kindOf(data)}`);
@@ -614,24 +602,24 @@ function trust(data: TypedArrayOf, options: NDArrayOptions & { dtype?: DTypeLike
     throw new TypeError(`Cannot make a view: data holds ${own}, not ${dtype}`);
   }
   if (isDetached(data)) throw new Deno.errors.BadResource(GONE);
-  return new Trusted(checkLayout(data.length, options), dtype);
+  return dtype;
 }
 
-type ViewClass = new (data: TypedArrayOf, layout: Trusted) => View;
+type ViewClass = new (data: TypedArrayOf, layout: Layout, dtype: DType) => View;
 
 /** The classes of views by dtype and rank, made at first use. */
 const classes: { [D in DType]?: (ViewClass | undefined)[] } = {};
 
 /** Views whose positions are beyond what makeAccessClass() serves. */
-class GeneralView extends View {}
-Object.defineProperty(GeneralView.prototype, "constructor", { value: View });
+class WideView extends View {}
+Object.defineProperty(WideView.prototype, "constructor", { value: View });
 
-function makeView(data: TypedArrayOf, layout: Trusted, wide = isWide(layout)): View {
-  if (wide) return new GeneralView(data, layout);
+function makeView(data: TypedArrayOf, layout: Layout, dtype: DType, wide = isWide(layout)): View {
+  if (wide) return new WideView(data, layout, dtype);
   const rank = layout.shape.length;
-  const ofDtype = classes[layout.dtype] ??= [];
-  const ViewClass = ofDtype[rank] ??= makeViewClass(layout.dtype, rank);
-  return new ViewClass(data, layout);
+  const ofDtype = classes[dtype] ??= [];
+  const ViewClass = ofDtype[rank] ??= makeViewClass(dtype, rank);
+  return new ViewClass(data, layout, dtype);
 }
 
 function makeViewClass(dtype: DType, rank: number): ViewClass {
@@ -642,9 +630,8 @@ function makeViewClass(dtype: DType, rank: number): ViewClass {
 
 /** Makes a view of some of a view's elements, in another arrangement. */
 function derive(view: View, layout: Layout): View {
-  const trusted = new Trusted(layout, view.dtype);
   // A part of what lies within 2^31 positions lies within them, too.
-  return makeView(view.data, trusted, view instanceof GeneralView && isWide(trusted));
+  return makeView(view.data, layout, view.dtype, view instanceof WideView && isWide(layout));
 }
 
 /** Arguments that may come as one array. */

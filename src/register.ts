@@ -130,7 +130,7 @@ export class SharedMemoryRegister extends Array<string> {
  * using input = createAndRegisterSma([61, 87], "float32", register, "input");
  * using output = createAndRegisterSma([610, 870], "float32", register, "output");
  * output.array!.set(0, 0, input.array!.get(0, 0));
- * assertEquals(register, [input.name, output.name]);
+ * assertEquals([...register], [input.name, output.name]);
  * ```
  */
 export function createAndRegisterSma<const T extends DTypeLike>(

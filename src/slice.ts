@@ -62,64 +62,6 @@ export function slice(
   return parts;
 }
 
-/** What receives a resolved selection, axis by axis in order. */
-export interface SelectionSink {
-  /** One index of an axis is taken: the axis is dropped. */
-  index(axis: number, index: number): void;
-  /** The `length` indices `start`, `start + step`, … of an axis are taken: the axis stays. */
-  range(axis: number, start: number, step: number, length: number): void;
-}
-
-/**
- * Resolves a selection against a shape, by NumPy's rules of basic indexing: negative indices count
- * from the end, ranges are clamped, integers must lie inside, axes that are not named stay whole.
- *
- * @param items one item per axis, `"..."` for several
- * @param shape the lengths of the axes, in elements
- * @param sink what is told of every axis of `shape`, in its order
- * @throws {TypeError} if an item is of no kind that {@linkcode SliceItem} lists
- * @throws {RangeError} if an integer is out of bounds, there are more items than axes, a text is
- * none of Python's, or `"..."` occurs twice
- *
- * @see {@link https://numpy.org/doc/stable/user/basics.indexing.html#basic-indexing | NumPy: basic indexing}
- */
-export function resolveSelection(
-  items: readonly SliceItem[],
-  shape: readonly number[],
-  sink: SelectionSink,
-): void {
-  let unnamed = shape.length - items.length;
-  const ellipsis = items.indexOf(ELLIPSIS);
-  if (ellipsis !== -1) {
-    unnamed++;
-    if (items.indexOf(ELLIPSIS, ellipsis + 1) !== -1) {
-      throw new RangeError('Cannot slice: "..." may occur only once in a selection');
-    }
-  }
-  if (unnamed < 0) {
-    throw new RangeError(
-      `Cannot slice: ${shape.length - unnamed} indices for an array of ${shape.length} ` +
-        (shape.length === 1 ? "axis" : "axes"),
-    );
-  }
-  let axis = 0;
-  // By index, so that a hole in a sparse array is met as undefined, not skipped.
-  for (let i = 0; i < items.length; i++) {
-    const item = parseItem(items[i]);
-    if (item === ELLIPSIS) {
-      for (const end = axis + unnamed; axis < end; axis++) sink.range(axis, 0, 1, shape[axis]);
-    } else if (typeof item === "number") {
-      sink.index(axis, resolveIndex(item, shape[axis], axis));
-      axis++;
-    } else {
-      const { start, step, length } = resolveRange(item, shape[axis]);
-      sink.range(axis, start, step, length);
-      axis++;
-    }
-  }
-  for (; axis < shape.length; axis++) sink.range(axis, 0, 1, shape[axis]);
-}
-
 /**
  * Resolves an index along one axis: negative ones count from the end.
  *
@@ -192,11 +134,18 @@ export function freezeSelection(items: readonly SliceItem[]): readonly SliceItem
   return Object.freeze(copy);
 }
 
-const ELLIPSIS = "...";
-type Ellipsis = typeof ELLIPSIS;
+/** The item that takes every axis that the others leave. */
+export const ELLIPSIS = "...";
 
-/** Turns one item into an index, a whole range, or the ellipsis. */
-function parseItem(item: unknown): number | Slice | Ellipsis {
+/**
+ * Turns one item of a selection into an index, a range whose parts are all there, or the ellipsis.
+ *
+ * @param item what a caller gave
+ * @returns the item in its parsed form
+ * @throws {TypeError} if it is of no kind that {@linkcode SliceItem} lists
+ * @throws {RangeError} if a number is no safe integer, a step is 0, or a text is none of Python's
+ */
+export function parseItem(item: unknown): number | Slice | typeof ELLIPSIS {
   if (typeof item === "number") {
     checkInteger(item, "index");
     return item;
@@ -216,7 +165,7 @@ function parseItem(item: unknown): number | Slice | Ellipsis {
 const whole: Slice = Object.freeze({ start: null, stop: null, step: null });
 
 /** Reads an item as Python writes it: `"3"`, `"0:10"`, `"::-1"`, `"..."`. */
-function parseText(text: string): number | Slice | Ellipsis {
+function parseText(text: string): number | Slice | typeof ELLIPSIS {
   if (text === ELLIPSIS) return ELLIPSIS;
   const parts = text.split(":").map((part) => part.trim());
   const legal = parts.length <= 3 && parts.every((part) => /^([+-]?\d+)?$/.test(part)) &&
