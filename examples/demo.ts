@@ -22,12 +22,12 @@ import {
 import { basename, dirname } from "node:path";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import type { ResampleJob, ShadeJob } from "./demo_worker.ts";
-import { gridFromBrightness, readVolcano } from "./input.ts";
+import type { ResampleJob, ShadeJob } from "./demo/worker.ts";
+import { gridFromBrightness, readVolcano } from "./demo/input.ts";
 import { type BrightnessMap, decodeBrightness, encodeRgb } from "./png.ts";
-import { ProgressBar } from "./progress.ts";
-import { buildSurface, type Grid, type Scene, surfaceShape } from "./terrain.ts";
-import { WorkerPool } from "./worker_pool.ts";
+import { ProgressBar } from "./demo/progress.ts";
+import { buildSurface, type Grid, type Scene, surfaceShape } from "./demo/terrain.ts";
+import { WorkerPool } from "./demo/worker_pool.ts";
 
 const HELP = `A shaded relief of Maunga Whau, computed by processes that share arrays.
 
@@ -247,7 +247,7 @@ async function compute(grid: Grid, size: Size, { workers, out }: Options): Promi
 /** Starts the workers, and takes the time from when all are ready to when all rows are done. */
 async function run(scene: Scene, arrays: Arrays, workers: number): Promise<Run> {
   await using pool = await WorkerPool.start(
-    new URL("./demo_worker.ts", import.meta.url),
+    new URL("./demo/worker.ts", import.meta.url),
     workers,
     scene,
   );

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BrightnessMap } from "./png.ts";
+import type { BrightnessMap } from "../png.ts";
 import type { Grid } from "./terrain.ts";
 
 /** Metres from one height to the next: that of the volcano, and as good as any for a picture. */
@@ -23,7 +23,7 @@ const STEEPNESS = 0.1;
  * `filled.contour` "Meters North" and "Meters West"; the file holds the matrix's last column first.)
  */
 export async function readVolcano(): Promise<Grid> {
-  const text = await Deno.readTextFile(new URL("./data/volcano.json", import.meta.url));
+  const text = await Deno.readTextFile(new URL("../data/volcano.json", import.meta.url));
   const { width, height, values } = JSON.parse(text);
   return {
     columns: width,
