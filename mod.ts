@@ -45,18 +45,21 @@ export type {
 export { type Slice, slice, type SliceItem } from "./src/slice.ts";
 export {
   type AssignSource,
+  type IndexTuples,
+  type Indices,
   NDArray,
   type NDArrayConstructor,
   type NDArrayOptions,
   type NestedArray,
+  type RankOf,
   type SameKind,
+  type Shape,
 } from "./src/ndarray.ts";
 export { type CreateOptions, SharedMemory } from "./src/shared_memory.ts";
 export {
   type DescriptorOverride,
   type PruneOptions,
   type SegmentInfo,
-  type Shape,
   SharedMemoryArray,
   type SharedMemoryDescriptor,
 } from "./src/shared_memory_array.ts";

@@ -12,7 +12,7 @@
  * @module
  */
 
-import type { DType, TypedArrayOf } from "./dtype.ts";
+import { type DType, type TypedArrayOf, typedArrayOf } from "./dtype.ts";
 import { extent, type Layout } from "./layout.ts";
 
 /** A view's parts: which elements of which typed array. */
@@ -46,37 +46,63 @@ export function fillElements({ dtype, data, layout }: Cells, value: number | big
  */
 export function copyElements(target: Cells, source: Cells): void {
   const loop = planLoop(target.layout.shape, [target.layout, source.layout], true);
-  const wide = isWide(target.layout) || isWide(source.layout);
-  const kernel = copyKernel(target.dtype, source.dtype, wide);
+  const isSame = target.dtype === source.dtype;
   // bool is not moved as bytes: another process may have stored what is neither 0 nor 1.
-  const movable = target.dtype === source.dtype && target.dtype !== "bool";
+  const movable = isSame && target.dtype !== "bool";
   // A single run may overlap its source: then only a move is right, however short it is.
   const least = loop.shape.length <= 1 && target.data.buffer === source.data.buffer ? 0 : SHORT_RUN;
-  runLoop(loop, (positions, count, steps, innerCount, innerSteps) => {
-    const [to, from] = positions;
-    if (movable && innerSteps[0] === 1 && innerSteps[1] === 1 && innerCount >= least) {
-      for (let i = 0; i < count; i++) {
-        const start = from + i * steps[1];
-        (target.data as Float64Array).set(
-          (source.data as Float64Array).subarray(start, start + innerCount),
-          to + i * steps[0],
-        );
-      }
-    } else {
-      kernel(
-        target.data,
-        source.data,
-        to,
-        from,
-        count,
-        steps[0],
-        steps[1],
-        innerCount,
-        innerSteps[0],
-        innerSteps[1],
+  const inRuns = movable && (loop.shape.at(-1) ?? 1) >= least &&
+    loop.strides.every((stride) => (stride.at(-1) ?? 1) === 1);
+  if (inRuns) {
+    moveRuns(loop, target.data, source.data);
+  } else if (isSame) {
+    copyOneByOne(loop, asIntegers(target), asIntegers(source));
+  } else {
+    copyOneByOne(loop, target, source);
+  }
+}
+
+function moveRuns(loop: Loop, target: TypedArrayOf, source: TypedArrayOf): void {
+  runLoop(loop, ([to, from], count, steps, innerCount) => {
+    for (let i = 0; i < count; i++) {
+      const start = from + i * steps[1];
+      (target as Float64Array).set(
+        (source as Float64Array).subarray(start, start + innerCount),
+        to + i * steps[0],
       );
     }
   });
+}
+
+function copyOneByOne(loop: Loop, target: Cells, source: Cells): void {
+  const wide = isWide(target.layout) || isWide(source.layout);
+  const kernel = copyKernel(target.dtype, source.dtype, wide);
+  runLoop(loop, ([to, from], count, steps, innerCount, innerSteps) => {
+    kernel(
+      target.data,
+      source.data,
+      to,
+      from,
+      count,
+      steps[0],
+      steps[1],
+      innerCount,
+      innerSteps[0],
+      innerSteps[1],
+    );
+  });
+}
+
+/** What carries floats that JavaScript would widen to float64 on the way, which changes NaNs. */
+const carriers: { readonly [D in DType]?: DType } = { float16: "uint16", float32: "uint32" };
+
+/** The same elements as integers where that is needed to copy every bit, as NumPy does. */
+function asIntegers(cells: Cells): Cells {
+  const carrier = carriers[cells.dtype];
+  if (carrier === undefined) return cells;
+  const { buffer, byteOffset, length } = cells.data;
+  const data = new (typedArrayOf(carrier))(buffer, byteOffset, length);
+  return { dtype: carrier, data, layout: cells.layout };
 }
 
 /** Below this many elements a loop beats the two calls that move a run. */

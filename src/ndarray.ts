@@ -48,8 +48,10 @@ import {
   sliceLayout,
   transposeLayout,
 } from "./layout.ts";
-import type { Slice, SliceItem } from "./slice.ts";
-import { resolveIndex } from "./slice.ts";
+import { resolveIndex, type SliceItem } from "./slice.ts";
+
+export { type Slice, slice, type SliceItem } from "./slice.ts";
+export type * from "./dtype.ts";
 
 /** Elements in nested arrays, as `toArray()` gives them; the last level may be typed arrays. */
 export type NestedArray<T> = readonly (T | NestedArray<T>)[] | ArrayLike<T>;
@@ -65,10 +67,31 @@ export type SameKind<D extends DType> = D extends "int64" | "uint64" ? "int64" |
   : D extends "bool" ? DType
   : Exclude<DType, "int64" | "uint64">;
 
+/** The lengths of an array's axes in elements, or one length for a single axis. */
+export type Shape = number | readonly number[];
+
+/** How many axes a shape has, as far as the compiler can know: `RankOf<[61, 87]>` is 2. */
+export type RankOf<S extends Shape> = S extends readonly number[] ? S["length"] : 1;
+
+/** One index per axis, where the compiler knows the number of axes; else any number of them. */
+export type Indices<R extends number> = number extends R ? number[] : IndexTuples[R];
+
+/** Lists of indices by their length. */
+export type IndexTuples = {
+  [rank: number]: number[];
+  0: [];
+  1: [i: number];
+  2: [i: number, j: number];
+  3: [i: number, j: number, k: number];
+  4: [i: number, j: number, k: number, l: number];
+  5: [i: number, j: number, k: number, l: number, m: number];
+  6: [i: number, j: number, k: number, l: number, m: number, n: number];
+};
+
 /** How a new view lies in its typed array. */
-export interface NDArrayOptions {
+export interface NDArrayOptions<S extends Shape = Shape> {
   /** The lengths of the axes in elements, or one length; by default all elements from `offset` on. */
-  shape?: number | readonly number[];
+  shape?: S;
   /** The distance between neighbours along each axis, in elements; by default C order. */
   stride?: readonly number[];
   /** The position of the first element in `data`, in elements; by default 0. */
@@ -84,6 +107,8 @@ export interface NDArrayOptions {
  *
  * Elements are converted when they are stored as typed arrays do it (an `int8` wraps around, a
  * `uint8c` clamps), but a value of another kind (a string, a bigint for a number) is a `TypeError`.
+ *
+ * Where the compiler knows the number of axes (`R`), it checks the number of indices.
  *
  * The fields and the getters are those of npm `ndarray`, whose operations take a view as it is.
  *
@@ -101,7 +126,7 @@ export interface NDArrayOptions {
  *
  * @see {@link https://numpy.org/doc/stable/reference/arrays.ndarray.html | NumPy: ndarray}
  */
-export interface NDArray<D extends DType = DType> {
+export interface NDArray<D extends DType = DType, R extends number = number> {
   /** The typed array that holds the elements; shared with every other view of it, never copied. */
   readonly data: TypedArrayOf<D>;
   /** The length of each axis in elements, outermost first; frozen. */
@@ -139,7 +164,7 @@ export interface NDArray<D extends DType = DType> {
    * assertEquals(view.get(-1, 0), 3);
    * ```
    */
-  get(...indices: number[]): ElementOf<D>;
+  get(...indices: Indices<R>): ElementOf<D>;
 
   /**
    * Stores one element.
@@ -159,7 +184,7 @@ export interface NDArray<D extends DType = DType> {
    * assertEquals(view.data[2], 2n ** 60n);
    * ```
    */
-  set(...args: [...indices: number[], value: StorableOf<D>]): void;
+  set(...args: [...indices: Indices<R>, value: StorableOf<D>]): void;
 
   /**
    * Tells where an element lies in `data`: what `Atomics` and other libraries want to know.
@@ -180,7 +205,7 @@ export interface NDArray<D extends DType = DType> {
    * assertEquals(counters.get(1, 2), 5);
    * ```
    */
-  index(...indices: number[]): number;
+  index(...indices: Indices<R>): number;
 
   /**
    * Makes a view of a part, by NumPy's rules of basic indexing.
@@ -348,7 +373,7 @@ export interface NDArray<D extends DType = DType> {
    * assertEquals(rgb.transpose(2, 0, 1).shape, [3, 2, 4]);
    * ```
    */
-  transpose(...axes: number[] | [axes: readonly number[]]): NDArray<D>;
+  transpose(...axes: number[] | [axes: readonly number[]]): NDArray<D, R>;
 
   /**
    * Tells whether the elements lie side by side in C order: NumPy's `flags.c_contiguous`.
@@ -406,10 +431,14 @@ export interface NDArrayConstructor {
    * @throws {RangeError} if an element would lie outside `data`
    * @throws {Deno.errors.BadResource} if the memory of `data` is gone
    */
-  new <const A extends TypedArrayOf, const T extends DTypeLike = TagOf<A>>(
+  new <
+    const A extends TypedArrayOf,
+    const T extends DTypeLike = TagOf<A>,
+    const S extends Shape = number,
+  >(
     data: A,
-    options?: NDArrayOptions & { dtype?: T },
-  ): NDArray<DTypeOf<T>>;
+    options?: NDArrayOptions<S> & { dtype?: T },
+  ): NDArray<DTypeOf<T>, RankOf<S>>;
   /** The prototype of all views. */
   readonly prototype: NDArray;
 }

@@ -7,7 +7,8 @@
 import type { DTypeLike, DTypeOf } from "./dtype.ts";
 import { readOptions } from "./options.ts";
 import { endBySignal, endingSignals } from "./process.ts";
-import { type Shape, SharedMemoryArray } from "./shared_memory_array.ts";
+import type { Shape } from "./ndarray.ts";
+import { SharedMemoryArray } from "./shared_memory_array.ts";
 
 /** When a register cleans up, besides the end of its scope and of the process. */
 export interface RegisterOptions {
@@ -133,12 +134,12 @@ export class SharedMemoryRegister extends Array<string> {
  * assertEquals([...register], [input.name, output.name]);
  * ```
  */
-export function createAndRegisterSma<const T extends DTypeLike>(
-  shape: Shape,
+export function createAndRegisterSma<const T extends DTypeLike, const S extends Shape>(
+  shape: S,
   dtype: T,
   register: { push(name: string): unknown },
   prefix?: string | null,
-): SharedMemoryArray<DTypeOf<T>> {
+): SharedMemoryArray<DTypeOf<T>, S> {
   if (typeof register?.push !== "function") {
     throw new TypeError(
       "Cannot register: the register must have push(name), as an array or a SharedMemoryRegister",
@@ -155,7 +156,7 @@ export function createAndRegisterSma<const T extends DTypeLike>(
     sma.close();
     throw error;
   }
-  return sma as unknown as SharedMemoryArray<DTypeOf<T>>;
+  return sma as unknown as SharedMemoryArray<DTypeOf<T>, S>;
 }
 
 function checkSignals(signals: unknown): asserts signals is readonly Deno.Signal[] {

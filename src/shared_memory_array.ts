@@ -15,7 +15,7 @@ import {
 } from "./dtype.ts";
 import { checkSelection, checkShape, sizeOf } from "./layout.ts";
 import { buildName, checkName } from "./naming.ts";
-import { NDArray } from "./ndarray.ts";
+import { NDArray, type RankOf, type Shape } from "./ndarray.ts";
 import { readOptions } from "./options.ts";
 import {
   checkPruneOptions,
@@ -28,9 +28,6 @@ import { type CreateOptions, SharedMemory } from "./shared_memory.ts";
 import { freezeSelection, type SliceItem } from "./slice.ts";
 
 export type { PruneOptions, SegmentInfo };
-
-/** The lengths of an array's axes in elements, or one length for a single axis. */
-export type Shape = number | readonly number[];
 
 /**
  * What an array is, as plain data: an instance's own properties, and what `structuredClone`,
@@ -81,7 +78,7 @@ export type DescriptorOverride<T extends DTypeLike = DTypeLike> = Partial<
  *
  * @see {@link https://github.com/CNES/gridr | GRIDR}
  */
-export class SharedMemoryArray<T extends DTypeLike = DType> {
+export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shape = Shape> {
   /** How many names {@linkcode SharedMemoryArray.buildSmaName} has made in this process. */
   static COUNTER = 0;
 
@@ -119,7 +116,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType> {
    * ```
    */
   constructor(
-    shape: Shape,
+    shape: S,
     dtype: T,
     name: string,
     arraySlice?: readonly SliceItem[] | null,
@@ -199,7 +196,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType> {
    *
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
-  create(options?: CreateOptions): NDArray<DTypeOf<T>> {
+  create(options?: CreateOptions): NDArray<DTypeOf<T>, RankOf<S>> {
     this.#checkDetached("create");
     return this.#attach(SharedMemory.create(this.name, this.#byteLength, options), null);
   }
