@@ -8,7 +8,6 @@ import {
   close,
   mapShared,
   mapZeroOver,
-  platform,
   setMode,
   setSize,
   shmOpen,
@@ -16,6 +15,7 @@ import {
   status,
   unmap,
 } from "./libc.ts";
+import { nameMaxOf } from "./platform.ts";
 
 /** How a segment is made. */
 export interface CreateOptions {
@@ -31,7 +31,7 @@ export interface CreateOptions {
 
 /** The longest name of a segment, in UTF-8 bytes. */
 export function nameMax(): number {
-  return platform().nameMax;
+  return nameMaxOf(Deno.build.os);
 }
 
 /**

@@ -26,8 +26,6 @@ export interface Platform {
   readonly variadicOnStack: boolean;
   /** Whether `fchmod` serves shared memory; where not, the umask is lifted around `shm_open`. */
   readonly fchmod: boolean;
-  /** How many UTF-8 bytes a segment's name may have, the slash not counted. */
-  readonly nameMax: number;
   /** Where segments can be listed; `null` where they cannot. */
   readonly directory: string | null;
   /** Byte offsets in `struct stat`, and how wide the mode and the link count are. */
@@ -65,7 +63,6 @@ const linux = {
   fstat: "fstat",
   variadicOnStack: false,
   fchmod: true,
-  nameMax: 255,
   directory: "/dev/shm",
   flags: {
     O_RDONLY: 0x0,
@@ -90,7 +87,6 @@ const darwin = {
   // XNU has no chmod for shared memory: fchmod answers EINVAL (eclipse-iceoryx/iceoryx2#156).
   fchmod: false,
   fxstatVersion: 0,
-  nameMax: 30,
   directory: null,
   stat: {
     bytes: 144,
@@ -156,4 +152,16 @@ export function platformOf(os: string, arch: string): Platform {
     );
   }
   return platform;
+}
+
+/**
+ * How long a segment's name may be. It is asked before anything is opened, also on systems that are
+ * not supported: there a name can be described, and the first use of it says what is missing.
+ *
+ * @param os the operating system, as `Deno.build.os` names it
+ * @returns the number of UTF-8 bytes, the leading slash of `shm_open` not counted
+ */
+export function nameMaxOf(os: string): number {
+  // PSHMNAMLEN of XNU is 31 with the slash; elsewhere NAME_MAX is 255 without.
+  return os === "darwin" ? 30 : 255;
 }

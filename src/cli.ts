@@ -61,7 +61,9 @@ export function run(
   try {
     const [command, ...rest] = args;
     if (command === undefined) throw new UsageError("no command");
-    if (command === "help" || args.includes("--help") || args.includes("-h")) {
+    // Behind "--" there are only names.
+    const asked = args.slice(0, args.includes("--") ? args.indexOf("--") : undefined);
+    if (command === "help" || asked.includes("--help") || asked.includes("-h")) {
       out(usage);
       return 0;
     }
@@ -88,8 +90,8 @@ const commands: { readonly [name: string]: Command } = {
   ls(args, out) {
     const { json } = parse(args, { "--json": "flag" });
     const segments = SharedMemoryArray.list();
-    if (json) out(JSON.stringify(segments, null, 2));
-    else table(segments, Date.now()).forEach(out);
+    if (json !== undefined) out(JSON.stringify(segments, null, 2));
+    else for (const line of table(segments, Date.now())) out(line);
     return 0;
   },
 
@@ -106,8 +108,8 @@ const commands: { readonly [name: string]: Command } = {
       dryRun: dryRun !== undefined,
     };
     const names = SharedMemoryArray.prune(options);
-    if (json) out(JSON.stringify(names, null, 2));
-    else names.forEach((name) => out(name));
+    if (json !== undefined) out(JSON.stringify(names, null, 2));
+    else for (const name of names) out(name);
     return 0;
   },
 

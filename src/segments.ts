@@ -12,6 +12,7 @@ import {
   readFile,
   statFile,
 } from "../ffi/libc.ts";
+import { nameMax } from "../ffi/mapping.ts";
 import { prefixOf } from "./naming.ts";
 import { readOptions } from "./options.ts";
 
@@ -43,7 +44,7 @@ const HOUR = 60 * 60 * 1000;
 
 /** Lists the segments of this user, sorted by name. */
 export function listSegments(): SegmentInfo[] {
-  const { directory, nameMax, os } = platform();
+  const { directory, os } = platform();
   if (directory === null) {
     throw new Deno.errors.NotSupported(
       `Cannot list segments: ${os} has no way to; keep names in a SharedMemoryRegister`,
@@ -62,7 +63,7 @@ export function listSegments(): SegmentInfo[] {
     name,
     byteLength,
     createdAt: new Date(createdAt),
-    prefix: prefixOf(name, nameMax),
+    prefix: prefixOf(name, nameMax()),
     pids: pids.get(identity) ?? [],
   })).sort((a, b) => a.name < b.name ? -1 : 1);
 }

@@ -243,7 +243,8 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
 
   /**
    * Gives up the attachment; without one, does nothing. Every view of the array is empty from then on,
-   * and its methods throw `Deno.errors.BadResource`. The segment and its name stay.
+   * and its methods throw `Deno.errors.BadResource`. The segment and its name stay. Asynchronous work on
+   * a view (a file that is read into it, say) must be awaited before: other threads are not seen here.
    *
    * @example Close twice, and load again
    * ```ts
