@@ -66,7 +66,7 @@ function failedWith(code: "ENOENT" | "EINTR"): boolean {
 }
 
 const encoder = new TextEncoder();
-// Names have 255 bytes at the most, paths of this library fewer; one slash and one NUL are added.
+// Names have 255 bytes at the most, paths of this library few more; a slash and a NUL are added.
 const scratch = new Uint8Array(512);
 
 /** A string as C wants it, valid until the next call of this function. */
@@ -293,7 +293,7 @@ export function effectiveUser(): number {
 // only. They are for Linux, where the variadic open(2) takes its arguments as any function does.
 
 /**
- * The names in a directory, without "." and "..".
+ * The names in a directory, without "." and ".." and what is no UTF-8: no string leads to that.
  *
  * @returns `null` if the directory cannot be read
  * @see {@link https://man7.org/linux/man-pages/man3/readdir.3.html | readdir(3)}
@@ -307,7 +307,7 @@ export function readDirectory(path: string): string[] | null {
     let entry: Deno.PointerValue;
     while ((entry = symbols.readdir(directory)) !== null) {
       const name = direntName(entry);
-      if (name !== "." && name !== "..") names.push(name);
+      if (name !== null && name !== "." && name !== "..") names.push(name);
     }
   } finally {
     symbols.closedir(directory);
@@ -315,13 +315,17 @@ export function readDirectory(path: string): string[] | null {
   return names;
 }
 
-/** Reads the name of a `struct dirent` of 64-bit Linux; bytes that are no UTF-8 become U+FFFD. */
-function direntName(entry: Deno.PointerObject): string {
+/** Reads the name of a `struct dirent` of 64-bit Linux; `null` if it is no UTF-8, and so no string. */
+function direntName(entry: Deno.PointerObject): string | null {
   const view = new Deno.UnsafePointerView(entry);
   const [recordLengthAt, nameAt] = [16, 19];
   const bytes = new Uint8Array(view.getUint16(recordLengthAt) - nameAt);
   view.copyInto(bytes, nameAt);
-  return new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)));
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, bytes.indexOf(0)));
+  } catch {
+    return null;
+  }
 }
 
 /** What `statx` tells of a file. */

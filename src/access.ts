@@ -42,7 +42,7 @@ export function makeAccessClass<C extends Class>(base: C, dtype: DType, rank: nu
   ) => [`i${a}`, `(this.#last${a} - i${a})`, `-(i${a} !== (i${a} | 0))`]);
   const at = (argumentCount: number): string =>
     `(${position.join(" + ")}) | ` +
-    `((${[...wrong, `(${argumentCount} - arguments.length)`].join(" | ")}) & 0x80000000)`;
+    `((${[...wrong, `-(arguments.length !== ${argumentCount})`].join(" | ")}) & 0x80000000)`;
   const isBig = dtype === "int64" || dtype === "uint64";
   const kind = isBig ? "bigint" : "number";
   const text = `"use strict"; // ${dtype}, rank ${rank}

@@ -256,7 +256,7 @@ function complaint(like: unknown): string {
     return `${quoted} is complex; use float32 or float64 with a trailing axis of length 2 ` +
       "(real, imaginary)";
   }
-  if (like.startsWith(">")) {
+  if (like.startsWith(">") && bySpelling.has(code)) {
     return `${quoted} is big-endian; shared memory holds this machine's byte order: use ` +
       `${JSON.stringify("<" + code)}, and let the other side convert with NumPy's byteswap()`;
   }
@@ -265,6 +265,9 @@ function complaint(like: unknown): string {
   }
   if (/^(O|object)\d*$/.test(code)) {
     return `${quoted} holds pointers into one process's heap; use a numeric dtype, ${accepted}`;
+  }
+  if (/^([Mm]8|datetime|timedelta)/.test(code)) {
+    return `${quoted} holds dates; use int64 with the number of ticks`;
   }
   if (/^V\d*$|[,{[]/.test(code)) {
     return `${quoted} is structured; use one array per field, ${accepted}`;

@@ -488,6 +488,7 @@ class View {
   }
 
   set(...args: unknown[]): void {
+    if (args.length === 0) throw new RangeError("Cannot reach an element: no value is given");
     const indices = args.slice(0, -1) as number[];
     const position = this.index(...indices);
     (this.data as { [position: number]: unknown })[position] = toStorable(this.dtype, args.at(-1));
@@ -603,7 +604,7 @@ class View {
 
   /** What `console.log` shows; it never throws, so that a closed array can be looked at, too. */
   [Symbol.for("Deno.customInspect")](): string {
-    return isDetached(this.data)
+    return isDetached(this.data) || isCut(this)
       ? `NDArray(closed, shape=[${this.shape.join(", ")}], dtype=${this.dtype})`
       : describeArray(printable(this), "NDArray");
   }
@@ -684,12 +685,14 @@ function checkAttached(view: View): void {
 /** Throws if elements cannot be reached. */
 function checkAlive(view: View): void {
   checkAttached(view);
-  // Shared memory never shrinks; a resizable buffer that somebody laid a view over may.
-  if (extent(view).highest >= view.data.length) {
-    throw new RangeError(
-      `Cannot use this array: its data shrank to ${view.data.length} elements`,
-    );
+  if (isCut(view)) {
+    throw new RangeError(`Cannot use this array: its data shrank to ${view.data.length} elements`);
   }
+}
+
+/** Whether elements are missing: shared memory never shrinks, but a user's resizable buffer may. */
+function isCut(view: View): boolean {
+  return extent(view).highest >= view.data.length;
 }
 
 function cellsOf(view: View): Cells {
