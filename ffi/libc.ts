@@ -60,10 +60,13 @@ function lastError(
 }
 
 /** Whether the call that just failed on this thread did so with the given error. */
-function failedWith(code: "ENOENT" | "EINTR"): boolean {
-  // These two have the same number on every supported system.
-  return libc().errno.getInt32() === { ENOENT: 2, EINTR: 4 }[code];
+function failedWith(...codes: (keyof typeof sameEverywhere)[]): boolean {
+  const errno = libc().errno.getInt32();
+  return codes.some((code) => errno === sameEverywhere[code]);
 }
+
+/** Errors that have the same number on every supported system. */
+const sameEverywhere = { EPERM: 1, ENOENT: 2, ESRCH: 3, EINTR: 4, EACCES: 13, ENOSPC: 28 } as const;
 
 const encoder = new TextEncoder();
 // Names have 255 bytes at the most, paths of this library few more; a slash and a NUL are added.
@@ -145,12 +148,40 @@ export function shmUnlink(name: string): boolean {
  * @see {@link https://man7.org/linux/man-pages/man2/ftruncate.2.html | ftruncate(2)}
  */
 export function setSize(fd: number, name: string, byteLength: number, reserve: boolean): void {
+  // The kernel sends SIGXFSZ, which ends a process, to who makes a file larger than `ulimit -f`
+  // allows; ignored, it is an EFBIG. No limit is so low that one page is above it.
+  if (byteLength > SMALL) {
+    return withoutSignal(SIGXFSZ, () => resize(fd, name, byteLength, reserve));
+  }
+  resize(fd, name, byteLength, reserve);
+}
+const SMALL = 4096;
+/** The same number on every supported system. */
+const SIGXFSZ = 25;
+
+/** Ignores a signal while something is done. */
+function withoutSignal(signal: number, action: () => void): void {
+  const { symbols } = libc();
+  const before = symbols.signal(signal, SIG_IGN);
+  try {
+    action();
+  } finally {
+    symbols.signal(signal, before);
+  }
+}
+const SIG_IGN = 1n;
+
+function resize(fd: number, name: string, byteLength: number, reserve: boolean): void {
   const { symbols, platform } = libc();
   if (reserve && symbols.posix_fallocate !== null) {
     let errno: number;
-    do errno = symbols.posix_fallocate(fd, 0n, BigInt(byteLength)); while (errno === EINTR);
+    do errno = symbols.posix_fallocate(fd, 0n, BigInt(byteLength)); while (
+      errno === sameEverywhere.EINTR
+    );
     if (errno !== 0) {
-      const advice = errno === ENOSPC ? spaceAdvice(byteLength, platform) : undefined;
+      const advice = errno === sameEverywhere.ENOSPC
+        ? spaceAdvice(byteLength, platform)
+        : undefined;
       throw systemError(platform.os, errno, "posix_fallocate", name, () => advice);
     }
     return;
@@ -161,9 +192,6 @@ export function setSize(fd: number, name: string, byteLength: number, reserve: b
   );
   if (result === -1) throw lastError("ftruncate", name);
 }
-const EINTR = 4;
-
-const ENOSPC = 28;
 
 function spaceAdvice(byteLength: number, { directory }: Platform): string {
   return `${byteLength} bytes do not fit into ${directory}: remove leftovers, ` +
@@ -278,9 +306,11 @@ export function unmap(address: Deno.PointerObject, byteLength: number): void {
 export function dieBySignal(signal: string): void {
   const { symbols, platform } = libc();
   const number = platform.signals[signal];
-  symbols.signal(number, null);
+  symbols.signal(number, SIG_DFL);
   symbols.raise(number);
 }
+
+const SIG_DFL = 0n;
 
 /** The effective user id of this process. */
 export function effectiveUser(): number {
@@ -295,13 +325,12 @@ export function effectiveUser(): number {
 /**
  * The names in a directory, without "." and ".." and what is no UTF-8: no string leads to that.
  *
- * @returns `null` if the directory cannot be read
  * @see {@link https://man7.org/linux/man-pages/man3/readdir.3.html | readdir(3)}
  */
-export function readDirectory(path: string): string[] | null {
+export function readDirectory(path: string): string[] {
   const { symbols } = libc();
   const directory = symbols.opendir(cString(path));
-  if (directory === null) return null;
+  if (directory === null) throw lastError("opendir", path);
   const names: string[] = [];
   try {
     let entry: Deno.PointerValue;
@@ -377,13 +406,16 @@ const STATX_BTIME = 0x800;
 /**
  * The bytes of a file whose size is not known before it is read, such as those under `/proc`.
  *
- * @returns `null` if the file cannot be read
+ * @returns `null` if there is no such file or process, or it is somebody else's
  * @see {@link https://man7.org/linux/man-pages/man2/read.2.html | read(2)}
  */
 export function readFile(path: string): Uint8Array | null {
   const { symbols, platform } = libc();
   const fd = symbols.open(cString(path), platform.flags.O_RDONLY);
-  if (fd === -1) return null;
+  if (fd === -1) {
+    if (failedWith("ENOENT", "ESRCH", "EACCES", "EPERM")) return null;
+    throw lastError("open", path);
+  }
   try {
     let bytes = new Uint8Array(1 << 16);
     let length = 0;
@@ -397,7 +429,8 @@ export function readFile(path: string): Uint8Array | null {
       const count = Number(symbols.read(fd, rest, BigInt(rest.length)));
       if (count === 0) return bytes.subarray(0, length);
       if (count === -1 && failedWith("EINTR")) continue;
-      if (count === -1) return null;
+      if (count === -1 && failedWith("ESRCH", "EACCES", "EPERM")) return null;
+      if (count === -1) throw lastError("read", path);
       length += count;
     }
   } finally {

@@ -137,9 +137,9 @@ export function declareSymbols(names: SymbolNames) {
     signal: {
       parameters: [
         "i32", // int signum
-        "pointer", // sighandler_t handler: NULL is SIG_DFL
+        "usize", // sighandler_t handler: an address, or SIG_DFL (0) or SIG_IGN (1)
       ],
-      result: "pointer", // sighandler_t
+      result: "usize", // sighandler_t
     },
     // int raise(int sig)
     raise: {

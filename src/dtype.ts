@@ -264,7 +264,7 @@ function complaint(like: unknown): string {
     return `${quoted} holds text; use uint8 with the text encoded by TextEncoder`;
   }
   if (/^(O|object)\d*$/.test(code)) {
-    return `${quoted} holds pointers into one process's heap; use a numeric dtype, ${accepted}`;
+    return `${quoted} holds pointers into one process's heap; ${accepted}`;
   }
   if (/^([Mm]8|datetime|timedelta)/.test(code)) {
     return `${quoted} holds dates; use int64 with the number of ticks`;

@@ -458,8 +458,9 @@ class View {
   /** Users give options, which are checked; this room gives a layout that is known to be right. */
   constructor(data: TypedArrayOf, described: ViewOptions | Layout = {}, dtype?: DType) {
     const trusted = described instanceof Layout && dtype !== undefined;
-    const type = trusted ? dtype : checkDType(data, described as ViewOptions);
-    const layout = trusted ? described : checkLayout(data.length, described);
+    const options = trusted ? {} : ownOptions(described as ViewOptions);
+    const type = trusted ? dtype : checkDType(data, options.dtype);
+    const layout = trusted ? described : checkLayout(data.length, options);
     this.data = data;
     this.shape = layout.shape;
     this.stride = layout.stride;
@@ -488,7 +489,10 @@ class View {
   }
 
   set(...args: unknown[]): void {
-    if (args.length === 0) throw new RangeError("Cannot reach an element: no value is given");
+    // Without any argument not even the value is there: index() refuses that of every view but a 0-d one.
+    if (args.length === 0 && this.ndim === 0) {
+      throw new TypeError("Cannot store undefined: no value is given");
+    }
     const indices = args.slice(0, -1) as number[];
     const position = this.index(...indices);
     (this.data as { [position: number]: unknown })[position] = toStorable(this.dtype, args.at(-1));
@@ -566,6 +570,7 @@ class View {
       fillElements(target, toStorable(this.dtype, source));
       return this;
     }
+    checkAlive(this); // reading nested arrays may have run a getter that took the memory away
     const layout = broadcastLayout(cells.layout, this.shape);
     if (this.size === 0) return this;
     const stretched = { ...cells, layout };
@@ -618,16 +623,28 @@ export const NDArray: NDArrayConstructor = View as unknown as NDArrayConstructor
 
 type ViewOptions = NDArrayOptions & { dtype?: DTypeLike };
 
-/** Checks that `data` can be viewed as what the options say, and tells the dtype. */
-function checkDType(data: TypedArrayOf, options: ViewOptions): DType {
+/**
+ * Copies the options that are the object's own: what hangs on `Object.prototype` is none. Whatever else
+ * it has is not looked at, so that npm `ndarray`s can be given.
+ */
+function ownOptions(options: ViewOptions): ViewOptions {
+  if (options === null || typeof options !== "object") {
+    throw new TypeError(`Cannot make a view: options must be an object, not ${kindOf(options)}`);
+  }
+  const own: ViewOptions = Object.create(null);
+  for (const key of ["shape", "stride", "offset", "dtype"] as const) {
+    if (Object.hasOwn(options, key)) Object.assign(own, { [key]: options[key] });
+  }
+  return own;
+}
+
+/** Checks that `data` can be viewed as elements of `like`, and tells the dtype. */
+function checkDType(data: TypedArrayOf, like: DTypeLike | undefined): DType {
   const own = dtypeOf(data);
   if (own === null) {
     throw new TypeError(`Cannot make a view: data must be a typed array, not ${kindOf(data)}`);
   }
-  if (options === null || typeof options !== "object") {
-    throw new TypeError(`Cannot make a view: options must be an object, not ${kindOf(options)}`);
-  }
-  const dtype = options.dtype === undefined ? own : parseDType(options.dtype);
+  const dtype = like === undefined ? own : parseDType(like);
   if (dtype !== own && !(dtype === "bool" && own === "uint8")) {
     throw new TypeError(`Cannot make a view: data holds ${own}, not ${dtype}`);
   }

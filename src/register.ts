@@ -21,8 +21,9 @@ export interface RegisterOptions {
 
 /**
  * A list of segment names that removes the segments when its scope ends, also by an exception, and
- * when the process ends by itself or by `Deno.exit()` (the `unload` event). What only the operating
- * system can end, such as `SIGKILL`, leaves the segments: `SharedMemoryArray.prune()` removes them.
+ * when the process ends by itself or by `Deno.exit()` (the `unload` event). Where neither comes about
+ * (an uncaught error outside the scope, as in a timer; `SIGKILL`; a signal that was not asked for) the
+ * segments stay, and `SharedMemoryArray.prune()` removes them.
  *
  * It is an `Array<string>`: whatever is pushed is removed, whoever created it.
  *

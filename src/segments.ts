@@ -52,7 +52,7 @@ export function listSegments(): SegmentInfo[] {
   }
   const user = effectiveUser();
   const segments: (FileStatus & { name: string })[] = [];
-  for (const name of readDirectory(directory) ?? []) {
+  for (const name of readDirectory(directory)) {
     const status = statFile(`${directory}/${name}`);
     // A segment may be gone since its name was read.
     if (status === null || !status.regular || status.user !== user) continue;
@@ -102,8 +102,14 @@ export function checkPruneOptions(options: PruneOptions | undefined): PruneOptio
 function mappingProcesses(identities: ReadonlySet<string>): Map<string, number[]> {
   const found = new Map<string, number[]>();
   if (identities.size === 0) return found;
+  if (readFile("/proc/self/maps") === null) {
+    // Every segment would look as if nobody mapped it, and prune() would remove them all.
+    throw new Deno.errors.NotSupported(
+      "Cannot tell which processes map a segment: /proc/self/maps cannot be read",
+    );
+  }
   const decoder = new TextDecoder();
-  const pids = (readDirectory("/proc") ?? []).filter((name) => /^\d+$/.test(name)).map(Number);
+  const pids = readDirectory("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
   for (const pid of pids.sort((a, b) => a - b)) {
     // A process may have ended, or belong to another user.
     const maps = readFile(`/proc/${pid}/maps`);

@@ -170,7 +170,7 @@ export class SharedMemory {
    * @see {@link https://man7.org/linux/man-pages/man3/shm_unlink.3.html | shm_unlink(3)}
    */
   unlink(): boolean {
-    return unlink(this.name);
+    return unlink(this.#mapping.name);
   }
 
   /** The same as `close()`, for `using`. */

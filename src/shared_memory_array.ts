@@ -297,6 +297,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * @see {@link https://man7.org/linux/man-pages/man3/shm_unlink.3.html | shm_unlink(3)}
    */
   unlink(): boolean {
+    this.#checkBrand();
     return unlink(this.name);
   }
 
@@ -525,6 +526,9 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   [Symbol.for("Deno.customInspect")](inspect: typeof Deno.inspect, options: object): string {
     return `SharedMemoryArray ${inspect({ ...this, attached: this.smh !== null }, options)}`;
   }
+
+  /** That it can be called at all proves `this` to be an instance, whose name has been checked. */
+  #checkBrand(): void {}
 
   get #byteLength(): number {
     return sizeOf(this.shape) * bytesPerElement(this.dtype);

@@ -155,7 +155,11 @@ export function parseItem(item: unknown): number | Slice | typeof ELLIPSIS {
   if (typeof item === "object" && !Array.isArray(item) && !ArrayBuffer.isView(item)) {
     return parseObject(item as Partial<Slice>);
   }
-  const kind = typeof item === "object" ? "an array" : `${typeof item} ${String(item)}`;
+  const kind = typeof item === "object"
+    ? "an array"
+    : item === undefined
+    ? "undefined"
+    : `${typeof item} ${String(item)}`;
   throw new TypeError(
     `Cannot slice: ${kind} is no index; use an integer, slice(start, stop, step), "0:10", null ` +
       'for a whole axis, or "..."',

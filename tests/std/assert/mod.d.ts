@@ -40,7 +40,11 @@ export function assertLess<T>(actual: T, expected: T, msg?: string): void;
 export function assertLessOrEqual<T>(actual: T, expected: T, msg?: string): void;
 export function assertMatch(actual: string, expected: RegExp, msg?: string): void;
 export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void;
-export function assertNotInstanceOf(actual: unknown, unexpectedType: AnyConstructor, msg?: string): void;
+export function assertNotInstanceOf(
+  actual: unknown,
+  unexpectedType: AnyConstructor,
+  msg?: string,
+): void;
 export function assertNotMatch(actual: string, expected: RegExp, msg?: string): void;
 export function assertNotStrictEquals<T>(actual: T, expected: T, msg?: string): void;
 export function assertObjectMatch(
@@ -55,7 +59,11 @@ export function assertRejects<E extends Error = Error>(
   msgIncludes?: string,
   msg?: string,
 ): Promise<E>;
-export function assertStrictEquals<T>(actual: unknown, expected: T, msg?: string): asserts actual is T;
+export function assertStrictEquals<T>(
+  actual: unknown,
+  expected: T,
+  msg?: string,
+): asserts actual is T;
 export function assertStringIncludes(actual: string, expected: string, msg?: string): void;
 export function assertThrows(fn: () => unknown, msg?: string): unknown;
 export function assertThrows<E extends Error = Error>(

@@ -1,0 +1,98 @@
+/**
+ * Views of ours in libraries that others wrote. All of them work on the shared bytes: what they store,
+ * another attachment sees.
+ */
+
+// deno-lint-ignore-file no-import-prefix -- only this test needs these packages
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { type DType, NDArray, type NDArrayOptions, SharedMemoryArray } from "@shm/array";
+import { Float32, makeData, makeVector } from "npm:apache-arrow@21.2.0";
+import { encode } from "npm:fast-png@8.0.0";
+import ndarray from "npm:ndarray@1.1.1";
+import ops from "npm:ndarray-ops@1.2.2";
+import { withNames } from "./helpers.ts";
+
+/** Calls `body` with the array that one attachment created and that another one loaded. */
+function withArrays<const D extends DType>(
+  shape: number[],
+  dtype: D,
+  body: (created: NDArray<D>, loaded: NDArray<D>) => void,
+): void {
+  withNames((name) => {
+    using sma = new SharedMemoryArray<DType>(shape, dtype, name);
+    using other = SharedMemoryArray.clone(sma);
+    body(sma.create() as NDArray<D>, other.load() as NDArray<D>);
+  });
+}
+
+Deno.test("npm ndarray-ops computes on a view as it is", () => {
+  withArrays([3, 4], "float64", (created, loaded) => {
+    created.assign([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]);
+    assertEquals(ops.sum(created), 78);
+    ops.mulseq(created, 2);
+    assertEquals(loaded.slice(1).toArray(), [10, 12, 14, 16]);
+    assertEquals(ops.sup(loaded), 24);
+  });
+});
+
+Deno.test("npm ndarray-ops computes on reversed, stepped and transposed views", () => {
+  withArrays([3, 4], "int32", (created, loaded) => {
+    created.assign([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]);
+    const reversed = created.slice("::-1", "1::2");
+    assertEquals(ops.sum(reversed), 2 + 4 + 6 + 8 + 10 + 12);
+    ops.addeq(loaded.slice("::2", "::2").transpose(), reversed.slice(":2").transpose());
+    assertEquals(loaded.toArray(), [[11, 2, 15, 4], [5, 6, 7, 8], [15, 10, 19, 12]]);
+  });
+});
+
+Deno.test("npm ndarray-ops takes views of every rank and dtype that it knows", () => {
+  for (const dtype of ["int8", "uint8", "uint8c", "int16", "uint32", "float32"] as const) {
+    for (const shape of [[], [6], [2, 3], [1, 2, 3], [3, 1, 2, 1]]) {
+      withArrays(shape, dtype, (created, loaded) => {
+        ops.assigns(created, 7);
+        ops.addseq(loaded, 1);
+        assertEquals(ops.sum(created), 8 * created.size, `${dtype} [${shape}]`);
+      });
+    }
+  }
+});
+
+Deno.test("npm ndarray is built on a view without a copy", () => {
+  withArrays([4, 5, 3], "float32", (created, loaded) => {
+    const view = created.slice("::-1", ":", 1);
+    const theirs = ndarray(view.data, [...view.shape], [...view.stride], view.offset);
+    assertStrictEquals(theirs.data, view.data);
+    assertEquals(theirs.dtype, view.dtype);
+    assertEquals(theirs.dimension, view.dimension);
+    assertEquals(theirs.order, view.order);
+    theirs.set(0, 2, 9);
+    assertEquals(loaded.get(3, 2, 1), 9);
+    loaded.set(3, 4, 1, 5);
+    assertEquals(theirs.get(0, 4), 5);
+    const part = theirs.lo(0, 3); // and back: its fields are what our constructor takes
+    const back = new NDArray(part.data as Float32Array, part as NDArrayOptions);
+    assertEquals(back.shape, [4, 2]);
+    assertEquals(back.get(0, 1), 5);
+  });
+});
+
+Deno.test("npm apache-arrow builds a vector on a view without a copy", () => {
+  withArrays([3, 4], "float32", (created, loaded) => {
+    created.assign([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]);
+    const row = created.slice(1).subarray();
+    const vector = makeVector(makeData({ type: new Float32(), data: row }));
+    assertStrictEquals(vector.data[0].values.buffer, created.data.buffer);
+    assertEquals([...vector], [5, 6, 7, 8]);
+    loaded.set(1, 2, -7); // as another process does
+    assertEquals(vector.get(2), -7);
+    assert(vector.isValid(2));
+  });
+});
+
+Deno.test("npm fast-png encodes the elements of a view without a copy", () => {
+  withArrays([8, 6, 3], "uint8", (created) => {
+    created.fill(200);
+    const png = encode({ width: 6, height: 8, channels: 3, data: created.subarray() });
+    assertEquals([...png.subarray(1, 4)], [..."PNG"].map((letter) => letter.charCodeAt(0)));
+  });
+});

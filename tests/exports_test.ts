@@ -1,0 +1,111 @@
+import { assertEquals } from "@std/assert";
+import * as mod from "../mod.ts";
+import * as dtype from "../src/dtype.ts";
+import * as ndarray from "../src/ndarray.ts";
+
+Deno.test("mod.ts exports exactly these values", () => {
+  assertEquals(Object.keys(mod).sort(), [
+    "NDArray",
+    "SharedMemory",
+    "SharedMemoryArray",
+    "SharedMemoryRegister",
+    "createAndRegisterSma",
+    "shmarrayWrap",
+    "slice",
+  ]);
+});
+
+Deno.test("@shm/array/ndarray and @shm/array/dtype export exactly these values", () => {
+  assertEquals(Object.keys(ndarray).sort(), ["NDArray", "slice"]);
+  assertEquals(Object.keys(dtype).sort(), [
+    "bytesPerElement",
+    "dtypeOf",
+    "dtypes",
+    "numpyTypeString",
+    "parseDType",
+    "typedArrayOf",
+  ]);
+});
+
+/** What a class has on its prototype and of its own; a later addition is to be a decision. */
+function membersOf(Class: { prototype: object }): { instance: string[]; statics: string[] } {
+  const names = (object: object, except: string[]): string[] =>
+    Reflect.ownKeys(object).map(String).filter((key) => !except.includes(key)).sort();
+  return {
+    instance: names(Class.prototype, ["constructor"]),
+    statics: names(Class, ["length", "name", "prototype"]),
+  };
+}
+
+Deno.test("SharedMemoryArray has exactly these members", () => {
+  assertEquals(membersOf(mod.SharedMemoryArray), {
+    instance: [
+      "Symbol(Deno.customInspect)",
+      "Symbol(Symbol.dispose)",
+      "array",
+      "close",
+      "create",
+      "load",
+      "smh",
+      "toString",
+      "unlink",
+    ],
+    statics: ["COUNTER", "buildSmaName", "clearBuffers", "clone", "from", "list", "prune"],
+  });
+});
+
+Deno.test("SharedMemory has exactly these members", () => {
+  assertEquals(membersOf(mod.SharedMemory), {
+    instance: [
+      "Symbol(Deno.customInspect)",
+      "Symbol(Symbol.dispose)",
+      "buf",
+      "close",
+      "name",
+      "size",
+      "unlink",
+    ],
+    statics: ["create", "open"],
+  });
+});
+
+Deno.test("NDArray has exactly these members", () => {
+  assertEquals(membersOf(mod.NDArray), {
+    instance: [
+      "Symbol(Deno.customInspect)",
+      "Symbol(Symbol.iterator)",
+      "assign",
+      "copy",
+      "dimension",
+      "fill",
+      "get",
+      "index",
+      "isContiguous",
+      "order",
+      "reshape",
+      "set",
+      "slice",
+      "subarray",
+      "toArray",
+      "toString",
+      "transpose",
+    ],
+    statics: [],
+  });
+  assertEquals(Object.keys(new mod.NDArray(new Uint8Array(1))).sort(), [
+    "data",
+    "dtype",
+    "ndim",
+    "offset",
+    "shape",
+    "size",
+    "stride",
+  ]);
+});
+
+Deno.test("SharedMemoryRegister has exactly these members of its own", () => {
+  assertEquals(membersOf(mod.SharedMemoryRegister), {
+    instance: ["Symbol(Symbol.dispose)"],
+    statics: ["Symbol(Symbol.species)"],
+  });
+});

@@ -1,0 +1,169 @@
+/**
+ * What several tests need: names of their own, a look at segments from outside the library, and second
+ * processes.
+ *
+ * @module
+ */
+
+/** Whether this system shows segments as files. Where it does not, tests that look there fail. */
+const directory = "/dev/shm";
+
+/** A segment name that nothing else uses, and that `buildSmaName` did not make. */
+export function uniqueName(): string {
+  return `test-${crypto.randomUUID().slice(0, 18)}`;
+}
+
+/** The file by which Linux shows a segment. */
+export function segmentPath(name: string): string {
+  return `${directory}/${name}`;
+}
+
+/** Whether there is a segment of this name, as the file system sees it. */
+export function segmentExists(name: string): boolean {
+  try {
+    Deno.lstatSync(segmentPath(name));
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Calls `body` with unique names; whatever has one of them afterwards is removed. */
+export function withNames<R>(body: (...names: string[]) => R): R {
+  const names = Array.from({ length: body.length }, uniqueName);
+  const remove = (): void => {
+    for (const name of names) {
+      try {
+        Deno.removeSync(segmentPath(name), { recursive: true });
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    }
+  };
+  let result: R;
+  try {
+    result = body(...names);
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  if (result instanceof Promise) return result.finally(remove) as R;
+  remove();
+  return result;
+}
+
+/** How many times a segment is mapped into this process. */
+export function mappingsOf(name: string): number {
+  return Deno.readTextFileSync("/proc/self/maps").split("\n")
+    .filter((line) => line.includes(segmentPath(name))).length;
+}
+
+/** How many file descriptors of this process lead to a segment, whether it still has its name or not. */
+export function descriptorsOf(name: string): number {
+  let count = 0;
+  for (const { name: fd } of Deno.readDirSync("/proc/self/fd")) {
+    try {
+      if (Deno.readLinkSync(`/proc/self/fd/${fd}`).includes(segmentPath(name))) count++;
+    } catch {
+      // The descriptor by which the directory is read is gone when it is looked at.
+    }
+  }
+  return count;
+}
+
+/** The error that a function throws. */
+export function errorOf(fn: () => unknown): Error & { code?: string } {
+  try {
+    fn();
+  } catch (error) {
+    if (error instanceof Error) return error;
+    throw new Error(`it threw no Error but ${error}`);
+  }
+  throw new Error("it did not throw");
+}
+
+/** The module under test, for code that runs in another process or worker. */
+export const modUrl = new URL("../mod.ts", import.meta.url).href;
+
+const prelude = `import {
+  createAndRegisterSma, NDArray, SharedMemory, SharedMemoryArray, SharedMemoryRegister, shmarrayWrap,
+  slice,
+} from ${JSON.stringify(modUrl)};\n`;
+
+/** How a child process is started. */
+export interface ChildOptions {
+  /** Permission flags; by default all permissions. */
+  permissions?: string[];
+  /** Flags for V8. */
+  v8Flags?: string[];
+  /** What the program finds in `Deno.args`. */
+  args?: string[];
+  /** Shell commands to run before, such as `umask 077`. */
+  before?: string;
+}
+
+/** What became of a child process. */
+export interface ChildResult {
+  code: number;
+  signal: Deno.Signal | null;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * Starts a second Deno process. The code finds all names of `mod.ts` imported; it comes through
+ * standard input, so that nothing is written to disk.
+ */
+export async function startChild(
+  code: string,
+  options: ChildOptions = {},
+): Promise<Deno.ChildProcess> {
+  const { permissions = ["--allow-all"], v8Flags = [], args = [], before } = options;
+  const flags = v8Flags.length === 0 ? [] : [`--v8-flags=${v8Flags.join(",")}`];
+  const command = [
+    Deno.execPath(),
+    "run",
+    "--quiet",
+    "--no-config",
+    "--no-prompt",
+    ...permissions,
+    ...flags,
+    "-",
+    ...args,
+  ];
+  const [program, ...rest] = before === undefined
+    ? command
+    : ["sh", "-c", `${before}; exec "$@"`, "sh", ...command];
+  const child = new Deno.Command(program, {
+    args: rest,
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(prelude + code));
+  await writer.close();
+  return child;
+}
+
+/** Runs a second Deno process to its end, whatever that is. */
+export async function runChild(code: string, options?: ChildOptions): Promise<ChildResult> {
+  const child = await startChild(code, options);
+  const { code: status, signal, stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  return {
+    code: status,
+    signal,
+    stdout: decoder.decode(stdout),
+    stderr: decoder.decode(stderr),
+  };
+}
+
+/** Runs a second Deno process, and gives what it printed as JSON; it must end well. */
+export async function evalChild(code: string, options?: ChildOptions): Promise<unknown> {
+  const { code: status, signal, stdout, stderr } = await runChild(code, options);
+  if (status !== 0) throw new Error(`the child ended with ${signal ?? status}:\n${stderr}`);
+  return JSON.parse(stdout);
+}
