@@ -42,7 +42,7 @@ export function fillElements({ dtype, data, layout }: Cells, value: number | big
 
 /**
  * Copies elements, with the conversions that typed arrays do (to `bool`: the truth). The source's
- * layout has the target's shape; the two must not overlap, except as `moveRun` may.
+ * layout has the target's shape; the two must not overlap, unless `isOneRun()`.
  */
 export function copyElements(target: Cells, source: Cells): void {
   const loop = planLoop(target.layout.shape, [target.layout, source.layout], true);
