@@ -6,6 +6,7 @@
 
 import { type CreateOptions, Mapping, nameMax, unlink } from "../ffi/mapping.ts";
 import { checkName } from "./naming.ts";
+import { showAs } from "./inspect.ts";
 import { readOptions } from "./options.ts";
 
 export type { CreateOptions };
@@ -178,10 +179,12 @@ export class SharedMemory {
     this.close();
   }
 
-  /** What `console.log` shows. */
-  [Symbol.for("Deno.customInspect")](inspect: typeof Deno.inspect, options: object): string {
-    const { name, size } = this;
-    return `SharedMemory ${inspect({ name, size, closed: this.buf === null }, options)}`;
+  static {
+    showAs(this.prototype, (memory) => {
+      if (!(#mapping in memory)) return {}; // the prototype itself can be looked at, too
+      const { name, size, buf } = memory;
+      return { name, size, closed: buf === null };
+    });
   }
 }
 

@@ -13,6 +13,7 @@ import {
   parseDType,
   typedArrayOf,
 } from "./dtype.ts";
+import { showAs } from "./inspect.ts";
 import { checkSelection, checkShape, sizeOf } from "./layout.ts";
 import { buildName, checkName } from "./naming.ts";
 import { NDArray, type RankOf, type Shape } from "./ndarray.ts";
@@ -522,9 +523,9 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     return `SharedMemoryArray '${this.name}' [${this.shape.join(", ")}] ${this.dtype}`;
   }
 
-  /** What `console.log` shows. */
-  [Symbol.for("Deno.customInspect")](inspect: typeof Deno.inspect, options: object): string {
-    return `SharedMemoryArray ${inspect({ ...this, attached: this.smh !== null }, options)}`;
+  static {
+    // The prototype itself can be looked at, too.
+    showAs(this.prototype, (sma) => #smh in sma ? { ...sma, attached: sma.smh !== null } : {});
   }
 
   /** That it can be called at all proves `this` to be an instance, whose name has been checked. */

@@ -12,6 +12,7 @@ const floor2 = [
   "src/layout.ts",
   "src/naming.ts",
   "src/ndarray.ts",
+  "src/inspect.ts",
   "src/options.ts",
   "src/slice.ts",
 ];
@@ -33,6 +34,7 @@ const house: { [file: string]: readonly string[] } = {
   // Floor 2: what needs no permission.
   "src/dtype.ts": [],
   "src/naming.ts": [],
+  "src/inspect.ts": [],
   "src/options.ts": [],
   "src/slice.ts": [],
   "src/layout.ts": ["src/slice.ts"],

@@ -80,7 +80,7 @@ const refused: [given: unknown, says: RegExp][] = [
   ["|S3", /holds text/],
   ["str", /holds text/],
   ["bytes", /holds text/],
-  ["O", /heap; use a numeric dtype/],
+  ["O", /heap; use one of bool/],
   ["|O8", /heap/],
   ["object", /heap/],
   ["V8", /structured; use one array per field/],
