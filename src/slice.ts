@@ -191,19 +191,27 @@ function parseText(text: string): number | Slice | typeof ELLIPSIS {
 
 /** Reads a range given as a plain object, whose parts may be left out. */
 function parseObject(item: Partial<Slice>): Slice {
-  const range: { -readonly [Part in keyof Slice]: Slice[Part] } = { ...whole };
-  const keys = Object.keys(item);
-  if (keys.length === 0) {
-    throw new TypeError("Cannot slice: an object must be a range with start, stop or step");
-  }
-  for (const key of keys) {
-    if (key !== "start" && key !== "stop" && key !== "step") {
+  let start: number | null = null;
+  let stop: number | null = null;
+  let step: number | null = null;
+  let parts = 0;
+  // for-in allocates nothing, and is the faster way to meet each part once.
+  for (const key in item) {
+    if (!Object.hasOwn(item, key)) continue; // something on Object.prototype
+    parts++;
+    if (key === "start") start = item.start ?? null;
+    else if (key === "stop") stop = item.stop ?? null;
+    else if (key === "step") step = item.step ?? null;
+    else {
       throw new TypeError(
         `Cannot slice: a range has start, stop and step, not ${JSON.stringify(key)}`,
       );
     }
-    range[key] = item[key] ?? null;
   }
+  if (parts === 0) {
+    throw new TypeError("Cannot slice: an object must be a range with start, stop or step");
+  }
+  const range = { start, stop, step };
   checkParts(range);
   return range;
 }

@@ -228,7 +228,7 @@ Deno.test("prune() keeps what this process or another one maps", async () => {
     mine.create();
     const theirs = leftover(prefix);
     const reader = await startChild(
-      `SharedMemory.open(Deno.args[0]); console.log("ready");
+      `globalThis.held = SharedMemory.open(Deno.args[0]); console.log("ready");
        await new Promise((resolve) => setTimeout(resolve, 60_000));`,
       { args: [theirs] },
     );

@@ -54,8 +54,9 @@ function ownShm(options: string): ChildOptions {
 // --- No memory -------------------------------------------------------------------------------
 
 namespaceTest("limits: on a full /dev/shm create() gives ENOSPC and leaves nothing", async () => {
-  // Taken out (posix_fallocate, as with reserve: false): create() succeeds, and the first writes
-  // beyond the 8 MB kill the process: the next test.
+  // Taken out (posix_fallocate, as with reserve: false): create() succeeds, and the first write beyond
+  // the 8 MB kills the process: the next test. Taken out (the removal of what is half made): the name
+  // is taken from then on, by a segment without a size.
   const got = await lines(
     `
     const MB = 2 ** 20;
@@ -341,7 +342,7 @@ for (const [what, make, load] of impostors) {
 // --- Truncated segments ----------------------------------------------------------------------
 
 Deno.test("limits: a segment that was truncated is refused by load()", () => {
-  // Taken out (the comparison in load()): a view over pages that are not there.
+  // Taken out (the comparison in load()): "Invalid typed array length", and the mapping stays.
   withNames((name) => {
     using creator = new SharedMemoryArray([3, 4096], "uint8", name);
     creator.create().fill(7);

@@ -22,8 +22,9 @@ function openFiles(): number {
 }
 
 Deno.test(`soak: ${rounds} rounds of create, load, wrap, close and unlink leave nothing`, async () => {
-  // Taken out: closing the descriptor after mmap ends at EMFILE before round 1,000,000 of descriptors;
-  // munmap in close() shows as one mapping and 4 kB per attachment; transfer(0) crashes.
+  // Taken out (closing the descriptor after mmap): EMFILE. Taken out (munmap in close()): V8 ends with
+  // SIGTRAP when the 65,530 mappings that the system allows are used up. Taken out (unregistering from
+  // the finalizer in close()): the next mapping at the same address is wiped out, and values are wrong.
   const samples = await evalChild(
     `
     const rounds = ${rounds};
@@ -32,7 +33,7 @@ Deno.test(`soak: ${rounds} rounds of create, load, wrap, close and unlink leave 
     const holdings = () => {
       gc();
       return {
-        files: [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => { try { return Deno.readLinkSync("/proc/self/fd/" + name) } catch { return "gone" } }),
+        files: [...Deno.readDirSync("/proc/self/fd")].length,
         mappings: Deno.readTextFileSync("/proc/self/maps").split("/dev/shm/").length - 1,
         segments: names().filter((name) => name.includes("-" + prefix + "-")).length,
         resident: Math.round(Deno.memoryUsage().rss / 2 ** 20),
@@ -65,7 +66,8 @@ Deno.test(`soak: ${rounds} rounds of create, load, wrap, close and unlink leave 
     }
     console.log(JSON.stringify(samples));
     `,
-    { v8Flags: ["--expose-gc"] },
+    // A young generation of fixed size: otherwise V8 doubles it up to 64 MiB when it likes to.
+    { v8Flags: ["--expose-gc", "--max-semi-space-size=2"] },
   ) as Holdings[];
   const of = (key: keyof Holdings): string => samples.map((sample) => sample[key]).join(" ");
   console.log(
@@ -74,11 +76,12 @@ Deno.test(`soak: ${rounds} rounds of create, load, wrap, close and unlink leave 
       `resident MiB ${of("resident")}`,
   );
   const [first] = samples;
-  for (const sample of samples) {
-    const { files, mappings, segments } = sample;
-    assertEquals({ files, mappings, segments }, { files: first.files, mappings: 0, segments: 0 });
-    // What 400,000 attachments left behind would be more than a gigabyte.
-    assert(sample.resident <= first.resident + 32, `resident memory grows: ${of("resident")}`);
+  for (const { files, mappings, segments, resident } of samples) {
+    assertEquals([mappings, segments], [0, 0]);
+    // Deno opens a pair of sockets when it likes to; here 400,000 attachments have come and gone.
+    assert(files <= first.files + 4, `descriptors grow: ${of("files")}`);
+    // What they held, 4 kB each, would be more than a gigabyte.
+    assert(resident <= first.resident + 12, `resident memory grows: ${of("resident")}`);
   }
 });
 
@@ -125,9 +128,9 @@ const documented = [
 ];
 
 Deno.test("soak: 8 processes hammer 4 names, and every outcome is a documented one", async () => {
-  // Taken out (waiting for the size in load()): "mmap: Invalid argument" where a segment is met between
-  // its creation and its size. Taken out (comparing the size): a view beyond the mapping, and SIGSEGV
-  // or SIGBUS. Taken out (the size set only together with the memory): a bus error.
+  // Taken out (waiting for the size in load()): a TypeError, "Invalid argument: mmap", where a segment
+  // is met between its creation and its size. Taken out (comparing the size): "Invalid typed array
+  // length", and the mapping stays.
   const names = Array.from({ length: 4 }, uniqueName);
   const seconds = 30 * scale;
   const code = `
@@ -195,4 +198,46 @@ Deno.test("soak: 8 processes hammer 4 names, and every outcome is a documented o
   for (const outcome of ["create: ok", "create: AlreadyExists", "load: ok", "load: NotFound"]) {
     assert(sums[outcome] > 100, `${outcome} occurred ${sums[outcome]} times`);
   }
+});
+
+Deno.test("soak: errors keep their code while V8 compiles and collects at the same time", async () => {
+  // errno belongs to the thread, and between a call and the reading of it V8 may wait for one of its
+  // own threads: a futex that answers EAGAIN then overwrites ENOENT. That happens about once in a
+  // million calls; these flags make it frequent. What is seen: load() of a missing name gives
+  // WouldBlock, and unlink() of one throws where it should answer false.
+  const code = `
+    const end = performance.now() + Number(Deno.args[0]) * 1000;
+    const wrong = {};
+    let calls = 0;
+    const attempt = (call) => {
+      calls++;
+      try {
+        return call();
+      } catch (error) {
+        return error.code ?? error.errors.map(({ code }) => code).join();
+      }
+    };
+    const expect = (outcome, expected) => {
+      if (outcome !== expected) wrong[outcome] = (wrong[outcome] ?? 0) + 1;
+    };
+    const name = "missing-" + crypto.randomUUID();
+    const sma = new SharedMemoryArray(1, "int8", name);
+    while (performance.now() < end) {
+      for (let i = 0; i < 100; i++) {
+        expect(attempt(() => sma.load()), "ENOENT");
+        expect(attempt(() => sma.unlink()), false);
+        expect(attempt(() => SharedMemoryArray.clearBuffers([name]).length), 0);
+      }
+    }
+    console.log(JSON.stringify({ calls, wrong }));
+  `;
+  const runs = await Promise.all([1, 2, 3].map(() =>
+    evalChild(code, {
+      args: [String(6 * scale)],
+      permissions: ["--allow-ffi"],
+      v8Flags: ["--stress-concurrent-inlining", "--deopt-every-n-times=50"],
+    }) as Promise<{ calls: number; wrong: Record<string, number> }>
+  ));
+  console.log(`${runs.reduce((sum, { calls }) => sum + calls, 0)} failing calls under stress`);
+  for (const { wrong } of runs) assertEquals(wrong, {});
 });
