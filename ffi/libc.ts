@@ -13,8 +13,8 @@ type Symbols = Deno.DynamicLibrary<ReturnType<typeof declareSymbols>>["symbols"]
 interface Library {
   readonly platform: Platform;
   readonly symbols: Symbols;
-  /** Where this thread's errno is: it never moves, so the location is asked for once. */
-  readonly errno: Deno.UnsafePointerView;
+  /** This thread's errno: it never moves, so it is looked for once. */
+  readonly errno: Int32Array;
 }
 
 let library: Library | undefined;
@@ -31,7 +31,8 @@ function openLibrary(): Library {
   for (const name of platform.libraries) {
     try {
       const { symbols } = Deno.dlopen(name, declarations);
-      return { platform, symbols, errno: new Deno.UnsafePointerView(symbols.errno_location()!) };
+      const location = Deno.UnsafePointerView.getArrayBuffer(symbols.errno_location()!, 4);
+      return { platform, symbols, errno: new Int32Array(location) };
     } catch (error) {
       // A missing permission is missing for the next library, too.
       if (error instanceof Deno.errors.NotCapable) throw error;
@@ -49,20 +50,47 @@ export function platform(): Platform {
   return library?.platform ?? platformOf(Deno.build.os, Deno.build.arch);
 }
 
-/** Makes the error for the call that just failed on this thread. */
+/** What the last call that failed said. */
+let lastErrno = 0;
+
+/**
+ * Calls C until it succeeds, or fails twice in a row for the same reason.
+ *
+ * V8 may compile or collect garbage on this thread between the failure and the reading of errno, and
+ * its own system calls (a futex, mostly) then leave theirs there: about once in half a million failures
+ * on a busy machine. So errno is read by a plain load, as the very next thing, and a failure counts when
+ * it was told twice. A failed call has done nothing, so it can be repeated; EINTR asks for that anyway.
+ */
+function attempt<T>(call: () => T, isFailure: (result: T) => boolean): T {
+  const { errno } = libc();
+  let before = 0;
+  while (true) {
+    const result = call();
+    const now = errno[0];
+    if (!isFailure(result)) return result;
+    if (now === before && now !== sameEverywhere.EINTR) {
+      lastErrno = now;
+      return result;
+    }
+    before = now;
+  }
+}
+
+/** How most functions tell that they failed. */
+const isMinusOne = (result: number): boolean => result === -1;
+
+/** Makes the error for the attempt that just failed. */
 function lastError(
   call: string,
   subject: string | null,
   advice?: (code: string) => string | undefined,
 ): Error {
-  const { errno, platform } = libc();
-  return systemError(platform.os, errno.getInt32(), call, subject, advice);
+  return systemError(libc().platform.os, lastErrno, call, subject, advice);
 }
 
-/** Whether the call that just failed on this thread did so with the given error. */
+/** Whether the attempt that just failed did so with one of some errors. */
 function failedWith(...codes: (keyof typeof sameEverywhere)[]): boolean {
-  const errno = libc().errno.getInt32();
-  return codes.some((code) => errno === sameEverywhere[code]);
+  return codes.some((code) => lastErrno === sameEverywhere[code]);
 }
 
 /** Errors that have the same number on every supported system. */
@@ -99,15 +127,16 @@ export function shmOpen(name: string, flags: "open" | "create", mode = 0): numbe
   const oflag = flags === "open" ? O_RDWR : O_RDWR | O_CREAT | O_EXCL;
   const liftUmask = flags === "create" && !platform.fchmod;
   const mask = liftUmask ? symbols.umask(0) : 0;
-  let fd: number;
-  do {
-    fd = platform.variadicOnStack
-      ? symbols.shm_open_variadic(cString("/" + name), oflag, 0, 0, 0, 0, 0, 0, mode)
-      : symbols.shm_open(cString("/" + name), oflag, mode);
-  } while (fd === -1 && failedWith("EINTR"));
-  const failure = fd === -1 ? lastError("shm_open", name, (code) => openAdvice[code]) : null;
+  const path = cString("/" + name);
+  const fd = attempt(
+    () =>
+      platform.variadicOnStack
+        ? symbols.shm_open_variadic(path, oflag, 0, 0, 0, 0, 0, 0, mode)
+        : symbols.shm_open(path, oflag, mode),
+    isMinusOne,
+  );
   if (liftUmask) symbols.umask(mask);
-  if (failure !== null) throw failure;
+  if (fd === -1) throw lastError("shm_open", name, (code) => openAdvice[code]);
   return fd;
 }
 const openAdvice: { readonly [code: string]: string | undefined } = {
@@ -121,7 +150,9 @@ const openAdvice: { readonly [code: string]: string | undefined } = {
  */
 export function setMode(fd: number, name: string, mode: number): void {
   const { symbols, platform } = libc();
-  if (platform.fchmod && symbols.fchmod(fd, mode) === -1) throw lastError("fchmod", name);
+  if (!platform.fchmod) return;
+  const result = attempt(() => symbols.fchmod(fd, mode), isMinusOne);
+  if (result === -1) throw lastError("fchmod", name);
 }
 
 /**
@@ -131,7 +162,9 @@ export function setMode(fd: number, name: string, mode: number): void {
  * @see {@link https://man7.org/linux/man-pages/man3/shm_unlink.3.html | shm_unlink(3)}
  */
 export function shmUnlink(name: string): boolean {
-  if (libc().symbols.shm_unlink(cString("/" + name)) === 0) return true;
+  const { symbols } = libc();
+  const path = cString("/" + name);
+  if (attempt(() => symbols.shm_unlink(path), isMinusOne) === 0) return true;
   if (failedWith("ENOENT")) return false;
   throw lastError("shm_unlink", name);
 }
@@ -186,10 +219,7 @@ function resize(fd: number, name: string, byteLength: number, reserve: boolean):
     }
     return;
   }
-  let result: number;
-  do result = symbols.ftruncate(fd, BigInt(byteLength)); while (
-    result === -1 && failedWith("EINTR")
-  );
+  const result = attempt(() => symbols.ftruncate(fd, BigInt(byteLength)), isMinusOne);
   if (result === -1) throw lastError("ftruncate", name);
 }
 
@@ -218,9 +248,13 @@ const statView = new DataView(statBuffer.buffer);
  */
 export function status(fd: number, name: string): SegmentStatus {
   const { symbols, platform } = libc();
-  const result = symbols.fstat !== null
-    ? symbols.fstat(fd, statBuffer)
-    : symbols.fxstat!(platform.fxstatVersion, fd, statBuffer);
+  const result = attempt(
+    () =>
+      symbols.fstat !== null
+        ? symbols.fstat(fd, statBuffer)
+        : symbols.fxstat!(platform.fxstatVersion, fd, statBuffer),
+    isMinusOne,
+  );
   if (result === -1) throw lastError("fstat", name);
   const { mode, links, size } = platform.stat;
   const read = { 2: "getUint16", 4: "getUint32" } as const;
@@ -257,8 +291,11 @@ export function mapShared(fd: number, name: string, byteLength: number): Deno.Po
   const { symbols, platform } = libc();
   const { PROT_READ, PROT_WRITE, MAP_SHARED } = platform.flags;
   const protection = PROT_READ | PROT_WRITE;
-  const address = symbols.mmap(null, BigInt(byteLength), protection, MAP_SHARED, fd, 0n);
-  if (isFailed(address)) throw lastError("mmap", name);
+  const address = attempt(
+    () => symbols.mmap(null, BigInt(byteLength), protection, MAP_SHARED, fd, 0n),
+    isMapFailed,
+  );
+  if (isMapFailed(address)) throw lastError("mmap", name);
   return address!;
 }
 
@@ -271,18 +308,16 @@ export function mapShared(fd: number, name: string, byteLength: number): Deno.Po
 export function mapZeroOver(address: Deno.PointerObject, byteLength: number): void {
   const { symbols, platform } = libc();
   const f = platform.flags;
-  const result = symbols.mmap(
-    address,
-    BigInt(byteLength),
-    f.PROT_READ | f.PROT_WRITE,
-    f.MAP_PRIVATE | f.MAP_ANONYMOUS | f.MAP_FIXED | f.MAP_NORESERVE,
-    -1,
-    0n,
+  const protection = f.PROT_READ | f.PROT_WRITE;
+  const flags = f.MAP_PRIVATE | f.MAP_ANONYMOUS | f.MAP_FIXED | f.MAP_NORESERVE;
+  const result = attempt(
+    () => symbols.mmap(address, BigInt(byteLength), protection, flags, -1, 0n),
+    isMapFailed,
   );
-  if (isFailed(result)) throw lastError("mmap", null);
+  if (isMapFailed(result)) throw lastError("mmap", null);
 }
 
-function isFailed(address: Deno.PointerValue): boolean {
+function isMapFailed(address: Deno.PointerValue): boolean {
   return Deno.UnsafePointer.value(address) === MAP_FAILED;
 }
 
@@ -292,7 +327,9 @@ function isFailed(address: Deno.PointerValue): boolean {
  * @see {@link https://man7.org/linux/man-pages/man2/munmap.2.html | munmap(2)}
  */
 export function unmap(address: Deno.PointerObject, byteLength: number): void {
-  if (libc().symbols.munmap(address, BigInt(byteLength)) === -1) throw lastError("munmap", null);
+  const { symbols } = libc();
+  const result = attempt(() => symbols.munmap(address, BigInt(byteLength)), isMinusOne);
+  if (result === -1) throw lastError("munmap", null);
 }
 
 // --- Processes -------------------------------------------------------------------------------
@@ -329,7 +366,7 @@ export function effectiveUser(): number {
  */
 export function readDirectory(path: string): string[] {
   const { symbols } = libc();
-  const directory = symbols.opendir(cString(path));
+  const directory = attempt(() => symbols.opendir(cString(path)), (result) => result === null);
   if (directory === null) throw lastError("opendir", path);
   const names: string[] = [];
   try {
@@ -382,7 +419,11 @@ export function statFile(path: string): FileStatus | null {
   if (symbols.statx === null) {
     throw new Deno.errors.NotSupported("Cannot look at segments: this C library has no statx");
   }
-  const result = symbols.statx(0, cString(path), AT_SYMLINK_NOFOLLOW, STATX_ALL, statBuffer);
+  const { statx } = symbols;
+  const result = attempt(
+    () => statx(0, cString(path), AT_SYMLINK_NOFOLLOW, STATX_ALL, statBuffer),
+    isMinusOne,
+  );
   if (result === -1) {
     if (failedWith("ENOENT")) return null;
     throw lastError("statx", path);
@@ -411,7 +452,7 @@ const STATX_BTIME = 0x800;
  */
 export function readFile(path: string): Uint8Array | null {
   const { symbols, platform } = libc();
-  const fd = symbols.open(cString(path), platform.flags.O_RDONLY);
+  const fd = attempt(() => symbols.open(cString(path), platform.flags.O_RDONLY), isMinusOne);
   if (fd === -1) {
     if (failedWith("ENOENT", "ESRCH", "EACCES", "EPERM")) return null;
     throw lastError("open", path);
@@ -426,9 +467,8 @@ export function readFile(path: string): Uint8Array | null {
         bytes = larger;
       }
       const rest = bytes.subarray(length);
-      const count = Number(symbols.read(fd, rest, BigInt(rest.length)));
+      const count = attempt(() => Number(symbols.read(fd, rest, BigInt(rest.length))), isMinusOne);
       if (count === 0) return bytes.subarray(0, length);
-      if (count === -1 && failedWith("EINTR")) continue;
       if (count === -1 && failedWith("ESRCH", "EACCES", "EPERM")) return null;
       if (count === -1) throw lastError("read", path);
       length += count;

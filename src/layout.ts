@@ -229,7 +229,7 @@ export function transposeLayout(layout: Layout, axes?: readonly number[]): Layou
   if (axes === undefined) {
     return new Layout([...shape].reverse(), [...stride].reverse(), offset, size);
   }
-  const given = checkIntegers(axes, "axes");
+  const given = checkIntegers(axes, "list of axes");
   const order = given.map((axis) => axis < 0 ? axis + ndim : axis);
   const seen = new Set(order);
   if (order.length !== ndim || seen.size !== ndim || order.some((a) => a < 0 || a >= ndim)) {

@@ -197,7 +197,9 @@ function checkByteLength(byteLength: unknown): void {
     );
   }
   if (!Number.isSafeInteger(byteLength) || byteLength < 1) {
-    throw new RangeError(`Cannot create: a segment cannot have ${byteLength} bytes, at least 1`);
+    throw new RangeError(
+      `Cannot create: a segment cannot have ${byteLength} bytes, but a whole number from 1 to 2^53 - 1`,
+    );
   }
 }
 
@@ -207,7 +209,8 @@ function checkCreateOptions(options: CreateOptions | undefined): CreateOptions {
     throw new TypeError(`Cannot create: mode must be a number such as 0o600, not ${typeof mode}`);
   }
   if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o777)) {
-    throw new RangeError(`Cannot create: mode must be from 0 to 0o777, not ${mode}`);
+    const given = Number.isInteger(mode) && mode > 0 ? `0o${mode.toString(8)}` : mode;
+    throw new RangeError(`Cannot create: mode must be from 0 to 0o777, not ${given}`);
   }
   if (reserve !== undefined && typeof reserve !== "boolean") {
     throw new TypeError(`Cannot create: reserve must be a boolean, not ${typeof reserve}`);

@@ -364,7 +364,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     if (descriptor === null || typeof descriptor !== "object") {
       throw new TypeError(
         `Cannot make a SharedMemoryArray from ${
-          descriptor === null ? "null" : `a ${typeof descriptor}`
+          descriptor === null || descriptor === undefined ? descriptor : `a ${typeof descriptor}`
         }: a descriptor is an object with shape, dtype, name and arraySlice`,
       );
     }

@@ -242,7 +242,7 @@ for (const dtype of dtypes) {
           [at(undefined), TypeError, "not undefined"],
           [at([0]), TypeError, "not an array"],
           [at(false), TypeError, "not a boolean"],
-          [at({ valueOf: () => 0 }), TypeError, "not a object"],
+          [at({ valueOf: () => 0 }), TypeError, "not an object"],
           [at(0n), TypeError, "Cannot"],
         );
       });
