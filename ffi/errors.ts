@@ -43,22 +43,24 @@ const table: readonly (readonly [code: string, text: string, linux: number, darw
   ["EDQUOT", "Disk quota exceeded", 122, 69],
 ];
 
-/** The classes that Deno's own file errors have; what is not here is a plain `Error`. */
-const classes: { readonly [code: string]: new (message: string) => Error } = {
-  EPERM: Deno.errors.PermissionDenied,
-  EACCES: Deno.errors.PermissionDenied,
-  ENOENT: Deno.errors.NotFound,
-  EEXIST: Deno.errors.AlreadyExists,
-  EINTR: Deno.errors.Interrupted,
-  EAGAIN: Deno.errors.WouldBlock,
-  EBUSY: Deno.errors.Busy,
-  ETXTBSY: Deno.errors.Busy,
-  ENOTDIR: Deno.errors.NotADirectory,
-  EISDIR: Deno.errors.IsADirectory,
-  ELOOP: Deno.errors.FilesystemLoop,
-  EINVAL: TypeError,
-  ENOSYS: Deno.errors.NotSupported,
-  EOPNOTSUPP: Deno.errors.NotSupported,
+/**
+ * The classes in `Deno.errors` that Deno's own file errors have, by name: nothing of Deno is touched at
+ * import. What is not here is a plain `Error`, as there.
+ */
+const classes: { readonly [code: string]: keyof typeof Deno.errors | undefined } = {
+  EPERM: "PermissionDenied",
+  EACCES: "PermissionDenied",
+  ENOENT: "NotFound",
+  EEXIST: "AlreadyExists",
+  EINTR: "Interrupted",
+  EAGAIN: "WouldBlock",
+  EBUSY: "Busy",
+  ETXTBSY: "Busy",
+  ENOTDIR: "NotADirectory",
+  EISDIR: "IsADirectory",
+  ELOOP: "FilesystemLoop",
+  ENOSYS: "NotSupported",
+  EOPNOTSUPP: "NotSupported",
 };
 
 /**
@@ -81,7 +83,12 @@ export function systemError(
 ): SystemError {
   const entry = table.find(([, , linux, darwin]) => errno === (os === "linux" ? linux : darwin));
   const [code, text] = entry ?? [`E${errno}`, "Unknown error"];
-  const SystemErrorClass = classes[code] ?? Error;
+  const className = classes[code];
+  const SystemErrorClass = code === "EINVAL"
+    ? TypeError // the only one outside Deno.errors
+    : className === undefined
+    ? Error
+    : Deno.errors[className];
   const wayOut = advice?.(code);
   const message = `${text} (os error ${errno}): ${call}` +
     (subject === null ? "" : ` '${subject}'`) + (wayOut === undefined ? "" : `; ${wayOut}`);

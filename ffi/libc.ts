@@ -5,7 +5,7 @@
  */
 
 import { systemError } from "./errors.ts";
-import { type Platform, platformOf } from "./platform.ts";
+import { checkDeno, type Platform, platformOf } from "./platform.ts";
 import { declareSymbols } from "./symbols.ts";
 
 type Symbols = Deno.DynamicLibrary<ReturnType<typeof declareSymbols>>["symbols"];
@@ -25,6 +25,7 @@ function libc(): Library {
 }
 
 function openLibrary(): Library {
+  checkDeno(Deno.version.deno);
   const platform = platformOf(Deno.build.os, Deno.build.arch);
   const declarations = declareSymbols(platform);
   let failure: unknown;

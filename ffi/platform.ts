@@ -155,6 +155,20 @@ export function platformOf(os: string, arch: string): Platform {
 }
 
 /**
+ * Refuses a runtime that is too old, before something in it fails that would be hard to understand.
+ *
+ * @param version the version of Deno, as `Deno.version.deno` gives it
+ * @throws {Deno.errors.NotSupported} if it is below 2.2, the first that has all that is used here
+ */
+export function checkDeno(version: string): void {
+  const [major, minor] = version.split(".").map(Number);
+  if (major > 2 || (major === 2 && minor >= 2)) return;
+  throw new Deno.errors.NotSupported(
+    `Cannot share memory: this is Deno ${version}, and 2.2 or newer is needed; deno upgrade gets it`,
+  );
+}
+
+/**
  * How long a segment's name may be. It is asked before anything is opened, also on systems that are
  * not supported: there a name can be described, and the first use of it says what is missing.
  *

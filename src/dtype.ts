@@ -272,8 +272,20 @@ function complaint(like: unknown): string {
   if (/^V\d*$|[,{[]/.test(code)) {
     return `${quoted} is structured; use one array per field, ${accepted}`;
   }
-  return `${quoted} is unknown; ${accepted}, or a NumPy type string such as "<f4"`;
+  const meant = sizeless.get(code);
+  return `${quoted} is unknown; ${meant === undefined ? "" : `NumPy's is ${meant}; `}` +
+    `${accepted}, or a NumPy type string such as "<f4"`;
 }
+
+/** NumPy's names that do not say a size, and what NumPy takes them for. */
+const sizeless: ReadonlyMap<string, DType> = new Map([
+  ["float", "float64"],
+  ["double", "float64"],
+  ["single", "float32"],
+  ["half", "float16"],
+  ["int", "int64"],
+  ["uint", "uint64"],
+]);
 
 /**
  * Gives the size of one element.

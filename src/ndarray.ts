@@ -503,7 +503,8 @@ class View {
     if (indices.length !== this.ndim) {
       throw new RangeError(
         `Cannot reach an element: ${count(indices.length, "index", "indices")} for an array of ` +
-          count(this.ndim, "axis", "axes"),
+          count(this.ndim, "axis", "axes") +
+          (Array.isArray(indices[0]) ? "; write get(0, 1), not get([0, 1])" : ""),
       );
     }
     let position = this.offset;

@@ -25,7 +25,7 @@ const KEY = Symbol();
  * import { SharedMemory } from "@shm/array";
  * import { assertEquals } from "@std/assert";
  *
- * const name = `bytes-${crypto.randomUUID()}`;
+ * const name = `bytes-${crypto.randomUUID().slice(0, 8)}`;
  * using mine = SharedMemory.create(name, 16);
  * using theirs = SharedMemory.open(name); // usually in another process
  * new Uint8Array(mine.buf!)[0] = 42;
@@ -73,7 +73,7 @@ export class SharedMemory {
    * import { SharedMemory } from "@shm/array";
    * import { assertEquals } from "@std/assert";
    *
-   * const name = `config-${crypto.randomUUID()}`;
+   * const name = `config-${crypto.randomUUID().slice(0, 8)}`;
    * using memory = SharedMemory.create(name, 4096, { mode: 0o644 });
    * assertEquals(memory.size, 4096);
    * memory.unlink();
@@ -140,7 +140,7 @@ export class SharedMemory {
    * import { SharedMemory } from "@shm/array";
    * import { assertEquals } from "@std/assert";
    *
-   * const memory = SharedMemory.create(`bytes-${crypto.randomUUID()}`, 8);
+   * const memory = SharedMemory.create(`bytes-${crypto.randomUUID().slice(0, 8)}`, 8);
    * const bytes = new Uint8Array(memory.buf!);
    * memory.unlink();
    * memory.close();
@@ -163,7 +163,7 @@ export class SharedMemory {
    * import { SharedMemory } from "@shm/array";
    * import { assertEquals } from "@std/assert";
    *
-   * using memory = SharedMemory.create(`bytes-${crypto.randomUUID()}`, 8);
+   * using memory = SharedMemory.create(`bytes-${crypto.randomUUID().slice(0, 8)}`, 8);
    * assertEquals(memory.unlink(), true);
    * assertEquals(memory.unlink(), false);
    * ```

@@ -365,7 +365,13 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
       throw new TypeError(
         `Cannot make a SharedMemoryArray from ${
           descriptor === null || descriptor === undefined ? descriptor : `a ${typeof descriptor}`
-        }: a descriptor is an object with shape, dtype, name and arraySlice`,
+        }: a descriptor is an object with shape, dtype, name and arraySlice` +
+          (typeof descriptor === "string" ? "; JSON.parse() makes it of a text" : ""),
+      );
+    }
+    if (descriptor instanceof NDArray) {
+      throw new TypeError(
+        "Cannot make a SharedMemoryArray from a view: send the SharedMemoryArray itself",
       );
     }
     for (const part of ["shape", "dtype", "name"] as const) {

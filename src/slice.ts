@@ -176,7 +176,10 @@ function parseText(text: string): number | Slice | typeof ELLIPSIS {
     (parts.length > 1 || parts[0] !== "");
   if (!legal) {
     throw new RangeError(
-      `Cannot slice: ${JSON.stringify(text)} is no index; write "3", "0:10", "::-1" or "..."`,
+      `Cannot slice: ${JSON.stringify(text)} is no index; ` +
+        (text.includes(",")
+          ? `give one text per axis: slice("1:3", "::-1")`
+          : `write "3", "0:10", "::-1" or "..."`),
     );
   }
   const [start, stop = null, step = null] = parts.map((part) => part === "" ? null : Number(part));

@@ -9,7 +9,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { systemError } from "../ffi/errors.ts";
-import { nameMaxOf, platformOf } from "../ffi/platform.ts";
+import { checkDeno, nameMaxOf, platformOf } from "../ffi/platform.ts";
 import { buildName, checkName, prefixOf } from "../src/naming.ts";
 import { errorOf } from "./helpers.ts";
 
@@ -264,4 +264,15 @@ Deno.test("checkName() counts UTF-8 bytes against the limit of the platform", ()
   const { message } = errorOf(() => checkName("a\0".repeat(1000), 255));
   assertStringIncludes(message, '"a\\u0000a');
   assertLessOrEqual(message.length, 700);
+});
+
+Deno.test("checkDeno() refuses what is older than 2.2, and says what to do", () => {
+  for (const version of ["1.46.3", "2.0.0", "2.1.14"]) {
+    assertThrows(
+      () => checkDeno(version),
+      Deno.errors.NotSupported,
+      `Cannot share memory: this is Deno ${version}, and 2.2 or newer is needed`,
+    );
+  }
+  for (const version of ["2.2.0", "2.9.6", "2.10.0", "3.0.0"]) checkDeno(version);
 });

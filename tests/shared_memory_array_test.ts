@@ -606,7 +606,7 @@ Deno.test("from() refuses what is no descriptor", () => {
   const from = SharedMemoryArray.from as (descriptor: unknown) => unknown;
   const refused: [descriptor: unknown, ErrorClass: ErrorClass, message: string][] = [
     [null, TypeError, "from null"],
-    [undefined, TypeError, "from a undefined"],
+    [undefined, TypeError, "from undefined"],
     ["{}", TypeError, "from a string"],
     [{}, TypeError, "the descriptor has no shape"],
     [{ shape: 1, name: "n" }, TypeError, "the descriptor has no dtype"],
