@@ -137,6 +137,23 @@ Deno.test("imports point down only, and nothing is imported from outside the pac
   assertEquals(violations(publishedFiles()), []);
 });
 
+Deno.test("the picture in the README shows the house as it is", () => {
+  const readme = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
+  const [, picture] = /```text\n([^`]*ffi\/mapping\.ts[^`]*)```/.exec(readme)!;
+  const floors = picture.split(/├[─┼]+┤/)
+    .map((floor) => [...floor.matchAll(/\S+\.ts/g)].map(([file]) => file).sort());
+  const ffi = order.filter((file) => file.startsWith("ffi/") && file !== "ffi/mapping.ts");
+  assertEquals(floors, [
+    ["mod.ts", "src/cli.ts"],
+    ["src/register.ts", "src/wrap.ts"],
+    floor3.toSorted(),
+    floor2.toSorted(),
+    ["ffi/mapping.ts"],
+    ffi.sort(),
+  ]);
+  assertEquals(floors.flat().sort(), order.toSorted());
+});
+
 Deno.test("imports form no circle", () => {
   const files = publishedFiles();
   const done = new Set<string>();
