@@ -27,7 +27,7 @@ export function checkName(name: unknown, maxBytes: number): asserts name is stri
   if (name === "." || name === "..") refuse("it names a directory");
   if (name.includes("/")) refuse('it holds a "/"; give it without the leading slash of shm_open');
   if (name.includes("\0")) refuse("it holds a NUL");
-  if (/\p{Surrogate}/u.test(name)) refuse("it holds a lone surrogate, which has no UTF-8 form");
+  if (!name.isWellFormed()) refuse("it holds a lone surrogate, which has no UTF-8 form");
   // A UTF-16 unit takes three UTF-8 bytes at the most: short names need no encoding to be counted.
   if (name.length * 3 > maxBytes) {
     const bytes = new TextEncoder().encode(name).length;

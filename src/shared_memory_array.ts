@@ -16,7 +16,7 @@ import {
 import { showAs } from "./inspect.ts";
 import { checkSelection, checkShape, sizeOf } from "./layout.ts";
 import { buildName, checkName } from "./naming.ts";
-import { NDArray, type RankOf, type Shape } from "./ndarray.ts";
+import { NDArray, type RankOf, type Shape, wholeView } from "./ndarray.ts";
 import { readOptions } from "./options.ts";
 import {
   checkPruneOptions,
@@ -551,9 +551,9 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   }
 
   #attach(smh: SharedMemory, part: readonly SliceItem[] | null): NDArray<DTypeOf<T>> {
-    const data = new (typedArrayOf(this.dtype))(smh.buf!, 0, sizeOf(this.shape));
     const { shape, dtype } = this;
-    const whole = new NDArray(data, { shape, dtype }) as unknown as NDArray<DTypeOf<T>>;
+    const data = new (typedArrayOf(dtype))(smh.buf!, 0, sizeOf(shape));
+    const whole: NDArray<DTypeOf<T>> = wholeView(data, dtype, shape);
     this.#smh = smh;
     this.#array = part === null ? whole : whole.slice(...part);
     return this.#array;
