@@ -455,7 +455,7 @@ class View {
   declare readonly size: number;
   declare readonly ndim: number;
 
-  /** Users give options, which are checked; this room gives a layout that is known to be right. */
+  /** Users give options, which are checked; this package gives a layout that is known to be right. */
   constructor(data: TypedArrayOf, described: ViewOptions | Layout = {}, dtype?: DType) {
     const trusted = described instanceof Layout && dtype !== undefined;
     const options = trusted ? {} : ownOptions(described as ViewOptions);
@@ -621,21 +621,6 @@ Object.defineProperty(View, "name", { value: "NDArray" });
 export const NDArray: NDArrayConstructor = View as unknown as NDArrayConstructor;
 
 // --- Making views ----------------------------------------------------------------------------
-
-/**
- * Makes the view of a whole typed array in C order, without checking what the caller knows.
- *
- * @param data a typed array that holds `dtype`, of as many elements as `shape` has
- * @param dtype the element type
- * @param shape a checked shape, which becomes the view's own
- */
-export function wholeView<D extends DType, R extends number>(
-  data: TypedArrayOf<D>,
-  dtype: D,
-  shape: readonly number[],
-): NDArray<D, R> {
-  return makeView(data, contiguousLayout(shape), dtype) as unknown as NDArray<D, R>;
-}
 
 type ViewOptions = NDArrayOptions & { dtype?: DTypeLike };
 

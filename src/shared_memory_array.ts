@@ -11,12 +11,13 @@ import {
   type DTypeLike,
   type DTypeOf,
   parseDType,
+  type TypedArrayOf,
   typedArrayOf,
 } from "./dtype.ts";
 import { showAs } from "./inspect.ts";
-import { checkSelection, checkShape, sizeOf } from "./layout.ts";
+import { checkSelection, checkShape, contiguousLayout, type Layout, sizeOf } from "./layout.ts";
 import { buildName, checkName } from "./naming.ts";
-import { NDArray, type RankOf, type Shape, wholeView } from "./ndarray.ts";
+import { NDArray, type RankOf, type Shape } from "./ndarray.ts";
 import { readOptions } from "./options.ts";
 import {
   checkPruneOptions,
@@ -553,12 +554,19 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   #attach(smh: SharedMemory, part: readonly SliceItem[] | null): NDArray<DTypeOf<T>> {
     const { shape, dtype } = this;
     const data = new (typedArrayOf(dtype))(smh.buf!, 0, sizeOf(shape));
-    const whole: NDArray<DTypeOf<T>> = wholeView(data, dtype, shape);
+    const whole: NDArray<DTypeOf<T>> = new TrustedNDArray(data, contiguousLayout(shape), dtype);
     this.#smh = smh;
     this.#array = part === null ? whole : whole.slice(...part);
     return this.#array;
   }
 }
+
+/** `NDArray` as this package may call it: with a layout that needs no check. */
+const TrustedNDArray = NDArray as unknown as new <D extends DType, R extends number>(
+  data: TypedArrayOf<D>,
+  layout: Layout,
+  dtype: D,
+) => NDArray<D, R>;
 
 function construct<T extends DTypeLike>(
   { shape, dtype, name, arraySlice }: SharedMemoryDescriptor<T>,
