@@ -3,13 +3,12 @@
  * another attachment sees.
  */
 
-// deno-lint-ignore-file no-import-prefix -- only this test needs these packages
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { type DType, NDArray, type NDArrayOptions, SharedMemoryArray } from "@shm/array";
-import { Float32, makeData, makeVector } from "npm:apache-arrow@21.2.0";
-import { encode } from "npm:fast-png@8.0.0";
-import ndarray from "npm:ndarray@1.1.1";
-import ops from "npm:ndarray-ops@1.2.2";
+import { Float32, makeData, makeVector } from "apache-arrow";
+import { encode } from "fast-png";
+import ndarray from "ndarray";
+import ops from "ndarray-ops";
 import { withNames } from "./helpers.ts";
 
 /** Calls `body` with the array that one attachment created and that another one loaded. */

@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { SharedMemoryArray } from "@shm/array";
-// deno-lint-ignore no-import-prefix -- only the examples need this package
-import { decode } from "npm:fast-png@8.0.0";
+import { decode } from "fast-png";
 import { pythonTest } from "./python.ts";
 
 const program = new URL("../examples/numpy/main.ts", import.meta.url).pathname;

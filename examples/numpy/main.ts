@@ -15,8 +15,7 @@
  */
 
 import { createAndRegisterSma, SharedMemoryRegister } from "@shm/array";
-// deno-lint-ignore no-import-prefix -- the module itself has no dependencies
-import { encode } from "npm:fast-png@8.0.0";
+import { encode } from "fast-png";
 
 /** How many pixels of the PNG, down and across, show one of the image. */
 const ZOOM = 6;
