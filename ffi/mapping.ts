@@ -156,7 +156,7 @@ const SIZE_TIMEOUT = 1000;
 
 /** The size of an open segment, once its creator has set it. */
 function sizeOnceSet(fd: number, name: string): number {
-  const deadline = performance.now() + SIZE_TIMEOUT;
+  let deadline = 0;
   while (true) {
     const { byteLength, regular, named } = status(fd, name);
     if (!regular) {
@@ -165,6 +165,7 @@ function sizeOnceSet(fd: number, name: string): number {
       );
     }
     if (byteLength > 0) return byteLength;
+    deadline ||= performance.now() + SIZE_TIMEOUT;
     if (!named || performance.now() > deadline) {
       throw new RangeError(
         `Cannot attach to '${name}': its size is 0 bytes; ` +

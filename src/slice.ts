@@ -168,9 +168,23 @@ export function parseItem(item: unknown): number | Slice | typeof ELLIPSIS {
 
 const whole: Slice = Object.freeze({ start: null, stop: null, step: null });
 
+/** Texts that have been read: programs write few of them, and slice with them in loops. */
+const readTexts = new Map<string, number | Slice>();
+const MOST_TEXTS = 256;
+
 /** Reads an item as Python writes it: `"3"`, `"0:10"`, `"::-1"`, `"..."`. */
 function parseText(text: string): number | Slice | typeof ELLIPSIS {
   if (text === ELLIPSIS) return ELLIPSIS;
+  let item = readTexts.get(text);
+  if (item === undefined) {
+    item = readText(text);
+    if (readTexts.size === MOST_TEXTS) readTexts.clear();
+    readTexts.set(text, item);
+  }
+  return item;
+}
+
+function readText(text: string): number | Slice {
   const parts = text.split(":").map((part) => part.trim());
   const legal = parts.length <= 3 && parts.every((part) => /^([+-]?\d+)?$/.test(part)) &&
     (parts.length > 1 || parts[0] !== "");
