@@ -1,0 +1,153 @@
+/**
+ * What an attachment costs: creating, loading, closing, and the wrapper of functions.
+ *
+ * @module
+ */
+
+import { type NDArray, SharedMemoryArray, SharedMemoryRegister, shmarrayWrap } from "@shm/array";
+import { benchGroup, expectSame, type Group, isBenched } from "./measure.ts";
+
+const COUNT = 100;
+
+/** Removes the segments at the end of the process, and when a signal ends it. */
+const register = new SharedMemoryRegister({ signals: ["SIGINT", "SIGTERM"] });
+
+function temporaryName(): string {
+  return SharedMemoryArray.buildSmaName("bench");
+}
+
+/** Creates, writes the first element, closes and unlinks `count` arrays of 4 KiB. */
+export function createCycles(count: number): number {
+  const name = temporaryName();
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    const sma = new SharedMemoryArray([512], "float64", name);
+    const array = sma.create();
+    array.set(0, i);
+    sum += array.data[0];
+    sma.close();
+    sma.unlink();
+  }
+  return sum;
+}
+
+/** Loads an array `count` times, reads its first element and closes it. */
+export function loadCycles(shape: number, name: string, count: number): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    const sma = new SharedMemoryArray([shape], "float64", name);
+    sum += sma.load().get(0);
+    sma.close();
+  }
+  return sum;
+}
+
+/** A segment to load, whose first element is 1.5; its pages but the first are never touched. */
+export class Target {
+  readonly name: string = temporaryName();
+  readonly length: number;
+
+  constructor(byteLength: number) {
+    register.push(this.name);
+    this.length = byteLength / 8;
+    using sma = new SharedMemoryArray([this.length], "float64", this.name);
+    sma.create({ reserve: false }).set(0, 1.5);
+  }
+
+  /** Loads and closes; touches no page. */
+  attach(count: number): number {
+    let sum = 0;
+    for (let i = 0; i < count; i++) {
+      const sma = new SharedMemoryArray([this.length], "float64", this.name);
+      sum += sma.load().size;
+      sma.close();
+    }
+    return sum;
+  }
+
+  /** Loads, reads one element, closes. */
+  load(count: number): number {
+    return loadCycles(this.length, this.name, count);
+  }
+}
+
+const small = new Target(4096);
+const large = new Target(8 * 2 ** 30);
+
+const SPARSE = "load of 4 KiB against load of 8 GiB (sparse)";
+
+const UNTOUCHED: Group = {
+  item: SPARSE,
+  what: "load, close",
+  count: COUNT,
+  unit: "ns per load",
+  check() {
+    expectSame("load of 4 KiB", small.attach(2), 2 * small.length);
+    expectSame("load of 8 GiB", large.attach(2), 2 * large.length);
+  },
+  ours: () => large.attach(COUNT),
+  against: [
+    { name: "itself with 4 KiB", goal: "≤ 1.3 ×", limit: 1.3, run: () => small.attach(COUNT) },
+  ],
+};
+
+const TOUCHED: Group = {
+  item: SPARSE,
+  what: "load, read, close",
+  count: COUNT,
+  unit: "ns per load",
+  check() {
+    expectSame("load of 4 KiB", small.load(2), 3);
+    expectSame("load of 8 GiB", large.load(2), 3);
+  },
+  ours: () => large.load(COUNT),
+  against: [{ name: "itself with 4 KiB", run: () => small.load(COUNT) }],
+};
+
+const sma = new SharedMemoryArray([small.length], "float64", small.name);
+const wrapped = shmarrayWrap((array: NDArray<"float64">) => array.size);
+
+function byWrapper(): number {
+  let sum = 0;
+  for (let i = 0; i < COUNT; i++) sum += wrapped(sma);
+  return sum;
+}
+
+function byHand(): number {
+  let sum = 0;
+  for (let i = 0; i < COUNT; i++) {
+    const array = sma.load();
+    try {
+      sum += array.size;
+    } finally {
+      sma.close();
+    }
+  }
+  return sum;
+}
+
+const WRAPPER: Group = {
+  item: "shmarrayWrap around an empty function",
+  what: "call",
+  count: COUNT,
+  unit: "ns per call",
+  check() {
+    expectSame("shmarrayWrap", byWrapper(), byHand());
+    expectSame("the array after a wrapped call", sma.array, null);
+  },
+  ours: byWrapper,
+  against: [{ name: "load + close by hand", goal: "≤ 1.15 ×", limit: 1.15, run: byHand }],
+};
+
+/** Segments of 4 KiB and of 8 GiB. */
+export { large, small };
+
+/** What `bench/peers.ts` measures, too. */
+export const groups: readonly Group[] = [UNTOUCHED, TOUCHED, WRAPPER];
+
+if (isBenched(import.meta.url)) {
+  groups.forEach(benchGroup);
+  expectSame("create", createCycles(3), 3);
+  Deno.bench("create + write + close + unlink, 4 KiB", () => void createCycles(1));
+  Deno.bench("load + read + close, 4 KiB", () => void small.load(1));
+}

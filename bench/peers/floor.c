@@ -1,0 +1,106 @@
+/*
+ * The floor: the system calls that the library makes, and nothing else.
+ *
+ * Reads commands from standard input, answers each with nanoseconds per cycle:
+ *   create N   N times: create, map, write, unmap, unlink 4 KiB
+ *   load N     N times: open, map, read, unmap 4 KiB
+ *   sparse N   the same with 8 GiB, of which one page is there
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <gnu/libc-version.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SIZE 4096
+#define SPARSE (8L << 30)
+
+static char temporary[64], target[64], sparse[64];
+
+static void check(int good, const char *what) {
+  if (good) return;
+  perror(what);
+  shm_unlink(temporary);
+  shm_unlink(target);
+  shm_unlink(sparse);
+  exit(1);
+}
+
+static double *map(int fd, off_t size) {
+  double *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  check(p != MAP_FAILED, "mmap");
+  close(fd);
+  return p;
+}
+
+static double *create(const char *name, off_t size) {
+  int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+  check(fd != -1, "shm_open");
+  check(fchmod(fd, 0600) == 0, "fchmod");
+  if (size == SIZE) check(posix_fallocate(fd, 0, size) == 0, "posix_fallocate");
+  else check(ftruncate(fd, size) == 0, "ftruncate");
+  return map(fd, size);
+}
+
+static double *load(const char *name, off_t size) {
+  int fd = shm_open(name, O_RDWR, 0);
+  check(fd != -1, "shm_open");
+  struct stat status;
+  check(fstat(fd, &status) == 0 && status.st_size == size, "fstat");
+  return map(fd, size);
+}
+
+static double create_cycle(int i) {
+  volatile double *p = create(temporary, SIZE);
+  p[0] = i;
+  double value = p[0];
+  munmap((void *)p, SIZE);
+  shm_unlink(temporary);
+  return value;
+}
+
+static double load_cycle(const char *name, off_t size) {
+  volatile double *p = load(name, size);
+  double value = p[0];
+  munmap((void *)p, size);
+  return value;
+}
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+int main(void) {
+  snprintf(temporary, sizeof temporary, "/bench-floor-%d", getpid());
+  snprintf(target, sizeof target, "/bench-floor-%d-target", getpid());
+  snprintf(sparse, sizeof sparse, "/bench-floor-%d-sparse", getpid());
+  create(target, SIZE)[0] = 1.5;
+  create(sparse, SPARSE)[0] = 1.5;
+  check(create_cycle(3) == 3 && load_cycle(target, SIZE) == 1.5, "result");
+  printf("glibc %s\n", gnu_get_libc_version());
+  fflush(stdout);
+
+  char command[16];
+  int n;
+  while (scanf("%15s %d", command, &n) == 2) {
+    int creates = strcmp(command, "create") == 0, is_sparse = strcmp(command, "sparse") == 0;
+    const char *name = is_sparse ? sparse : target;
+    off_t size = is_sparse ? SPARSE : SIZE;
+    double sum = 0, expected = creates ? n * (n - 1.0) / 2 : n * 1.5, start = now();
+    for (int i = 0; i < n; i++) sum += creates ? create_cycle(i) : load_cycle(name, size);
+    double time = now() - start;
+    check(sum == expected, "result");
+    printf("%f\n", time / n);
+    fflush(stdout);
+  }
+  shm_unlink(target);
+  shm_unlink(sparse);
+  return 0;
+}

@@ -1,0 +1,410 @@
+/**
+ * The parts of `bench:peers`. Each is run in a process of its own: `deno run -A sections.ts NAME`.
+ *
+ * @module
+ */
+
+import type { DType } from "@shm/array";
+import { compare, compareGroup, type Contestant, type Row, timed } from "../measure.ts";
+import type { Operation } from "../dtypes_bench.ts";
+import type { DTypeRequest } from "./dtype_worker.ts";
+import { type Handover, measureHandovers } from "./handover.ts";
+import { Peer } from "./peer.ts";
+
+/** What a section found. */
+export interface SectionResult {
+  readonly rows: Row[];
+  readonly handover?: Handover[];
+  readonly versions?: { readonly [program: string]: string };
+}
+
+type Section = () => Promise<SectionResult>;
+
+/** All sections, in the order of the table. */
+export const sections: { readonly [name: string]: Section } = {
+  attach,
+  bulk,
+  access,
+  dtypes,
+  strided,
+  slices,
+  large,
+  handover,
+  start,
+  memory,
+  demo,
+};
+
+const here = (file: string): string => new URL(file, import.meta.url).pathname;
+
+function startNumPy(): Promise<Peer> {
+  return Peer.start("/usr/bin/python3", [here("./numpy_peer.py")]);
+}
+
+/** Compiles the C program, starts it, and removes what was compiled. */
+async function startFloor(): Promise<Peer> {
+  const directory = await Deno.makeTempDir({ prefix: "shm-bench-" });
+  try {
+    const program = `${directory}/floor`;
+    const { success } = await new Deno.Command("gcc", {
+      args: ["-O2", "-o", program, here("./floor.c"), "-lrt"],
+    }).output();
+    if (!success) throw new Error("Cannot compile floor.c");
+    return await Peer.start(program);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+// --- Sections --------------------------------------------------------------------------------
+
+async function attach(): Promise<SectionResult> {
+  const { createCycles, large, small, groups } = await import("../attach_bench.ts");
+  await using floor = await startFloor();
+  await using numpy = await startNumPy();
+  const [gcc] = new TextDecoder().decode(
+    (await new Deno.Command("gcc", { args: ["-dumpfullversion"] }).output()).stdout,
+  ).split("\n");
+  const count = 400;
+  const rows = [
+    ...await compare(
+      { item: "create + map + view + first write + close + unlink, 4 KiB", what: "", unit: "ns" },
+      timed(() => createCycles(count), count),
+      [
+        { name: "C floor", goal: "≤ 1.3 ×", limit: 1.3, contestant: asked(floor, "create", count) },
+        {
+          name: "CPython + NumPy",
+          goal: "≤ 0.65 ×",
+          limit: 0.65,
+          contestant: asked(numpy, "create", count),
+        },
+      ],
+      { rounds: 31, warmup: 8 },
+    ),
+    ...await compare(
+      { item: "load + view + read + close, 4 KiB", what: "", unit: "ns" },
+      timed(() => small.load(count), count),
+      [
+        { name: "C floor", goal: "≤ 1.4 ×", limit: 1.4, contestant: asked(floor, "load", count) },
+        {
+          name: "CPython + NumPy",
+          goal: "≤ 0.65 ×",
+          limit: 0.65,
+          contestant: asked(numpy, "load", count),
+        },
+      ],
+      { rounds: 31, warmup: 8 },
+    ),
+  ];
+  for (const group of groups) rows.push(...await compareGroup(group, { rounds: 61 }));
+  const [{ item }] = groups;
+  rows.push(
+    ...await compare(
+      { item, what: "load, read, close", unit: "ns per load" },
+      timed(() => large.load(count), count),
+      [{ name: "C floor with 8 GiB", contestant: asked(floor, "sparse", count) }],
+    ),
+    ...await compare(
+      { item, what: "the C floor's own load, read, close", unit: "ns per load" },
+      asked(floor, "sparse", count),
+      [{ name: "C floor with 4 KiB", contestant: asked(floor, "load", count) }],
+    ),
+  );
+  return { rows, versions: { libc: floor.version, gcc, python: numpy.version } };
+}
+
+/** A peer that takes its turn. */
+function asked(peer: Peer, command: string, count: number): Contestant {
+  return () => peer.ask(`${command} ${count}`);
+}
+
+async function bulk(): Promise<SectionResult> {
+  const { wholeGroups } = await import("../bulk_bench.ts");
+  const rows: Row[] = [];
+  for (const group of wholeGroups()) rows.push(...await compareGroup(group, { rounds: 45 }));
+  return { rows };
+}
+
+async function access(): Promise<SectionResult> {
+  const { groups } = await import("../access_bench.ts");
+  const rows: Row[] = [];
+  for (const group of groups) rows.push(...await compareGroup(group, { rounds: 101 }));
+  return { rows, versions: { ndarray: "npm ndarray 1.1.1" } };
+}
+
+/** Threads with an engine each: in one of them eight dtypes are in use, in the others a single one. */
+async function dtypes(): Promise<SectionResult> {
+  const { eightDTypes } = await import("../dtypes_bench.ts");
+  const among = startEngine(eightDTypes);
+  const each = eightDTypes.map((dtype) => startEngine([dtype]));
+  const item = "eight dtypes in one program";
+  const unit = "ns per element";
+  const ask = (engine: Engine, time: Operation) => async (): Promise<number> =>
+    mean(await engine.ask({ time, times: 10 }));
+  const askEach = (time: Operation) => async (): Promise<number> => {
+    const times: number[] = [];
+    for (const engine of each) times.push(await ask(engine, time)());
+    return mean(times);
+  };
+  const rows: Row[] = [];
+  for (const what of ["get + set", "fill", "assign", "copy", "iterate"] as const) {
+    rows.push(
+      ...await compare({ item, what, unit }, ask(among, what), [
+        { name: "float64 alone", goal: "≤ 3 ×", limit: 3, contestant: ask(each[0], what) },
+        { name: "each of the eight alone", contestant: askEach(what) },
+      ], { rounds: 31, warmup: 10 }),
+    );
+  }
+  rows.push(
+    ...await compare(
+      { item, what: "get + set of all in one loop", unit },
+      ask(among, "one loop"),
+      [{ name: "typed arrays in one loop", contestant: ask(among, "one raw loop") }],
+      { rounds: 15 },
+    ),
+  );
+  for (const engine of [among, ...each]) engine.stop();
+  return { rows };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, each) => sum + each) / values.length;
+}
+
+interface Engine {
+  ask(request: DTypeRequest): Promise<number[]>;
+  stop(): void;
+}
+
+function startEngine(use: readonly DType[]): Engine {
+  const worker = new Worker(new URL("./dtype_worker.ts", import.meta.url), { type: "module" });
+  worker.postMessage({ use });
+  return {
+    async ask(request) {
+      const { promise, resolve, reject } = Promise.withResolvers<MessageEvent<number[]>>();
+      worker.onmessage = resolve;
+      worker.onerror = reject;
+      worker.postMessage(request);
+      return (await promise).data;
+    },
+    stop: () => worker.terminate(),
+  };
+}
+
+async function strided(): Promise<SectionResult> {
+  const { partGroups } = await import("../bulk_bench.ts");
+  await using numpy = await startNumPy();
+  const rows: Row[] = [];
+  for (const group of partGroups()) {
+    if (group.what === "sum by iteration") {
+      rows.push(...await compareGroup(group));
+      continue;
+    }
+    group.check();
+    const times = 20;
+    const ours = (): void => {
+      for (let i = 0; i < times; i++) group.ours();
+    };
+    rows.push(
+      ...await compare(group, timed(ours, times * group.count), [{
+        name: "NumPy",
+        goal: "≤ 1.5 ×",
+        limit: 1.5,
+        contestant: asked(numpy, `part ${group.what}`, times),
+      }], { rounds: 31 }),
+    );
+  }
+  return { rows };
+}
+
+async function slices(): Promise<SectionResult> {
+  const { groups } = await import("../slice_bench.ts");
+  await using numpy = await startNumPy();
+  const rows: Row[] = [];
+  for (const [kind, group] of Object.entries(groups)) {
+    group.check();
+    const [npm] = group.against;
+    rows.push(
+      ...await compare(group, timed(group.ours, group.count), [
+        { ...npm, contestant: timed(npm.run, group.count) },
+        {
+          name: "NumPy",
+          goal: "≤ 0.5 ×",
+          limit: 0.5,
+          contestant: asked(numpy, `slice ${kind === "text" ? "reversed" : kind}`, group.count),
+        },
+      ], { rounds: 61, warmup: 10 }),
+    );
+  }
+  return { rows };
+}
+
+async function large(): Promise<SectionResult> {
+  const { createAndFill } = await import("../bulk_bench.ts");
+  await using numpy = await startNumPy();
+  const bytes = 512 * 2 ** 20;
+  const rows = await compare(
+    { item: "create + fill 512 MiB", what: "", unit: "ns" },
+    () => createAndFill(bytes),
+    [{
+      name: "NumPy on SharedMemory",
+      goal: "≤ 1.0 ×",
+      limit: 1.0,
+      contestant: asked(numpy, "large", bytes),
+    }],
+    { rounds: 9, warmup: 1 },
+  );
+  return { rows };
+}
+
+async function handover(): Promise<SectionResult> {
+  const directory = await Deno.makeTempDir({ prefix: "shm-bench-" });
+  try {
+    const points = await measureHandovers(directory);
+    return { rows: handoverRows(points), handover: points };
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+function handoverRows(points: readonly Handover[]): Row[] {
+  const MIB = 2 ** 20;
+  const item = "hand an array to another process and back";
+  const at = (how: string, bytes: number): number =>
+    points.find((point) => point.how === how && point.bytes === bytes)!.seconds;
+  const shared = [...new Set(points.map(({ how }) => how))].filter((how) => how.includes("shared"));
+  const row = (
+    part: Pick<Row, "what" | "against" | "goal" | "ours" | "theirs">,
+    ratio: number,
+    met: boolean | null,
+  ): Row => ({ item, ...part, ratio, quartiles: null, unit: "s", met });
+  return shared.flatMap((how) => {
+    const [small, large, ours] = [2 ** 12, 512 * MIB, 64 * MIB].map((bytes) => at(how, bytes));
+    // What an attachment costs is the kernel's: it has a row, and no goal here.
+    const attached = !how.includes("anew");
+    const flat = row(
+      {
+        what: `${how}, 512 MiB`,
+        against: "itself with 4 KiB",
+        goal: attached ? "flat (≤ 1.3 ×)" : null,
+        ours: large,
+        theirs: small,
+      },
+      large / small,
+      attached ? large / small <= 1.3 : null,
+    );
+    const copies = points.filter(({ copies, bytes }) => copies && bytes === 64 * MIB);
+    return [
+      flat,
+      ...copies.map((copy) =>
+        row(
+          {
+            what: `${how}, 64 MiB`,
+            against: copy.how,
+            goal: "≥ 100 × faster",
+            ours,
+            theirs: copy.seconds,
+          },
+          copy.seconds / ours,
+          copy.seconds / ours >= 100,
+        )
+      ),
+    ];
+  });
+}
+
+/** Whole processes: an empty module, one that imports the library, one that uses it once. */
+async function start(): Promise<SectionResult> {
+  const process = (mode: string): Contestant => async () => {
+    const begin = performance.now();
+    const { success } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", here(`./start_${mode}.ts`)],
+    }).output();
+    if (!success) throw new Error(`Cannot measure: start_${mode}.ts failed`);
+    return (performance.now() - begin) * 1e6;
+  };
+  const rows: Row[] = [];
+  for (const [mode, what] of [["import", "import"], ["first", "import and first call"]]) {
+    rows.push(
+      ...await differences(
+        { item: "import of the module; first call", what, unit: "ms" },
+        process(mode),
+        process("empty"),
+        { name: "an empty module", goal: "≤ 10 ms more", limit: 10 },
+      ),
+    );
+  }
+  return { rows };
+}
+
+/** Like `compare`, where the goal is a difference in milliseconds. */
+async function differences(
+  labels: { item: string; what: string; unit: string },
+  ours: Contestant,
+  theirs: Contestant,
+  opponent: { name: string; goal: string; limit: number },
+): Promise<Row[]> {
+  const { interleave, makeRow } = await import("../measure.ts");
+  const times = await interleave([ours, theirs], { rounds: 21, warmup: 2 });
+  const [own, others] = times.map((each) => each.map((time) => time / 1e6));
+  return [makeRow(labels, opponent, own, others, own.map((time, i) => time - others[i]))];
+}
+
+async function memory(): Promise<SectionResult> {
+  const { residentGrowth } = await import("./memory.ts");
+  const { makeRow } = await import("../measure.ts");
+  const growth = residentGrowth(2 ** 30, 9);
+  const MIB = 2 ** 20;
+  return {
+    rows: [
+      makeRow(
+        { item: "memory: attach of 1 GiB untouched", what: "", unit: "MiB resident" },
+        { name: "itself", goal: "≤ 1 MiB more", limit: 1 },
+        growth.map(({ after }) => after / MIB),
+        growth.map(({ before }) => before / MIB),
+        growth.map(({ before, after }) => (after - before) / MIB),
+      ),
+    ],
+  };
+}
+
+/** The demo does its work twice, with one process and with as many as there are cores. */
+async function demo(): Promise<SectionResult> {
+  const directory = await Deno.makeTempDir({ prefix: "shm-bench-" });
+  const { makeRow } = await import("../measure.ts");
+  const runs: { one: number; many: number }[] = [];
+  try {
+    for (let i = 0; i < 3; i++) {
+      const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", here("../../examples/demo.ts"), "--out", `${directory}/relief.png`],
+      }).output();
+      const text = new TextDecoder().decode(stdout);
+      if (!success || !/^Same result +yes/m.test(text)) {
+        throw new Error("Cannot measure: the demo failed");
+      }
+      const one = Number(/^1 process +([\d.]+) s /m.exec(text)![1]);
+      const many = Number(/^\d+ processes +([\d.]+) s,/m.exec(text)![1]);
+      runs.push({ one, many });
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+  return {
+    rows: [
+      makeRow(
+        { item: `the demo on ${navigator.hardwareConcurrency} cores`, what: "", unit: "s" },
+        { name: "itself with one worker", goal: "≥ 1.85 × as fast", limit: 1.85, atLeast: true },
+        runs.map(({ many }) => many),
+        runs.map(({ one }) => one),
+        runs.map(({ one, many }) => one / many),
+      ),
+    ],
+  };
+}
+
+if (import.meta.main) {
+  const [name] = Deno.args;
+  if (!Object.hasOwn(sections, name)) throw new RangeError(`There is no section "${name}"`);
+  const result = await sections[name]();
+  console.log(JSON.stringify(result));
+}

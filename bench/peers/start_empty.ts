@@ -1,0 +1,7 @@
+/**
+ * A program that does nothing: what Deno itself takes to start.
+ *
+ * @module
+ */
+
+export {};
