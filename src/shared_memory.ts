@@ -10,6 +10,8 @@ import { showAs } from "./inspect.ts";
 import { readOptions } from "./options.ts";
 
 export type { CreateOptions };
+// What the room above needs of a segment that it only has the name of.
+export { nameMax, unlink };
 
 /** Proves that the constructor is called by this room. */
 const KEY = Symbol();

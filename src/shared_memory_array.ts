@@ -4,7 +4,6 @@
  * @module
  */
 
-import { nameMax, unlink } from "../ffi/mapping.ts";
 import {
   bytesPerElement,
   type DType,
@@ -26,7 +25,7 @@ import {
   type PruneOptions,
   type SegmentInfo,
 } from "./segments.ts";
-import { type CreateOptions, SharedMemory } from "./shared_memory.ts";
+import { type CreateOptions, nameMax, SharedMemory, unlink } from "./shared_memory.ts";
 import { freezeSelection, type SliceItem } from "./slice.ts";
 
 export type { PruneOptions, SegmentInfo };

@@ -46,7 +46,7 @@ const house: { [file: string]: readonly string[] } = {
   "src/shared_memory.ts": [...floor2, "ffi/mapping.ts"],
   "src/segments.ts": [...floor2, "ffi/"],
   "src/process.ts": [...floor2, "ffi/"],
-  "src/shared_memory_array.ts": [...floor2, ...floor3, "ffi/mapping.ts"],
+  "src/shared_memory_array.ts": [...floor2, ...floor3],
   // Floor 4: helpers on the class.
   "src/wrap.ts": [...floor2, ...floor3],
   "src/register.ts": [...floor2, ...floor3],
