@@ -37,14 +37,18 @@ export function makeAccessClass<C extends Class>(base: C, dtype: DType, rank: nu
   const position = ["this.offset", ...axes.map((a) => `Math.imul(i${a}, this.#stride${a})`)];
   // Each term is negative exactly if something is wrong with an index; for indices that V8 knows to
   // be small integers, the third one is compiled away.
-  const wrong = axes.flatMap((
-    a,
-  ) => [`i${a}`, `(this.#last${a} - i${a})`, `-(i${a} !== (i${a} | 0))`]);
+  const wrong = axes.flatMap((a) => {
+    return [`i${a}`, `(this.#last${a} - i${a})`, `-(i${a} !== (i${a} | 0))`];
+  });
   const at = (argumentCount: number): string =>
     `(${position.join(" + ")}) | ` +
     `((${[...wrong, `-(arguments.length !== ${argumentCount})`].join(" | ")}) & 0x80000000)`;
-  const isBig = dtype === "int64" || dtype === "uint64";
-  const kind = isBig ? "bigint" : "number";
+  // What cannot be made a number at all (a bigint, a symbol) throws while the position is computed: the
+  // slow path says so in this library's words. The try costs nothing that could be measured.
+  const isBool = dtype === "bool";
+  const kind = dtype === "int64" || dtype === "uint64" ? "bigint" : "number";
+  const element = isBool ? "value ? 1 : 0" : "value";
+  const isStorable = isBool ? "" : `&& typeof value === "${kind}"`;
   const text = `"use strict"; // ${dtype}, rank ${rank}
     return class NDArray extends Base {
       ${axes.map((a) => `#last${a}; #stride${a};`).join(" ")}
@@ -54,18 +58,16 @@ export function makeAccessClass<C extends Class>(base: C, dtype: DType, rank: nu
         ${axes.map((a) => `this.#stride${a} = layout.stride[${a}];`).join(" ")}
       }
       get(${indices.join(", ")}) {
-        const value = this.data[${at(rank)}];
-        return value !== undefined ? ${
-    dtype === "bool" ? "value ? 1 : 0" : "value"
-  } : super.get(...arguments);
+        let value;
+        try { value = this.data[${at(rank)}]; } catch { return super.get(...arguments); }
+        return value !== undefined ? ${element} : super.get(...arguments);
       }
       set(${[...indices, "value"].join(", ")}) {
         const data = this.data;
-        const position = ${at(rank + 1)};
-        if (data[position] !== undefined${
-    dtype === "bool" ? "" : ` && typeof value === "${kind}"`
-  }) {
-          data[position] = ${dtype === "bool" ? "value ? 1 : 0" : "value"};
+        let position;
+        try { position = ${at(rank + 1)}; } catch { return super.set(...arguments); }
+        if (data[position] !== undefined ${isStorable}) {
+          data[position] = ${element};
         } else {
           super.set(...arguments);
         }
