@@ -160,8 +160,9 @@ Deno.test("soak: 8 processes hammer 4 names, and every outcome is a documented o
       };
       // Who reads while the creator fills may meet a page that the kernel has not quite cleared: about
       // once in 700,000 loads the last element of a page still was another segment's (Linux 6.18, in a
-      // virtual machine), with the rest of the page 0. The mapping was the right one, and a second look
-      // showed the right values. A mapping of another segment would show its values again.
+      // virtual machine), with the rest of the page 0. The mapping was the right one, a second look
+      // showed the right values, and a C program that makes the same calls meets it as often. A mapping
+      // of another segment would show its values again.
       const wrong = look() && look();
       if (wrong) throw new Error(wrong);
       return "ok";
