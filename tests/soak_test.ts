@@ -120,6 +120,7 @@ const documented = [
   "create: ok",
   "create: AlreadyExists",
   "load: ok",
+  "load: ok at the second look",
   "load: NotFound",
   "load: RangeError its size is 0 bytes; its creator gave up",
   "load: RangeError the segment has",
@@ -163,9 +164,10 @@ Deno.test("soak: 8 processes hammer 4 names, and every outcome is a documented o
       // virtual machine), with the rest of the page 0. The mapping was the right one, a second look
       // showed the right values, and a C program that makes the same calls meets it as often. A mapping
       // of another segment would show its values again.
-      const wrong = look() && look();
-      if (wrong) throw new Error(wrong);
-      return "ok";
+      if (look() === null) return "ok";
+      const wrong = look();
+      if (wrong !== null) throw new Error(wrong);
+      return "ok at the second look";
     };
     const create = () => {
       using sma = new SharedMemoryArray([length], "float64", oneOf(names));
@@ -204,6 +206,9 @@ Deno.test("soak: 8 processes hammer 4 names, and every outcome is a documented o
   }
   console.log(`8 processes, 4 names, ${seconds} s:`, sums);
   assertEquals(Object.keys(sums).filter((outcome) => !documented.includes(outcome)), []);
+  // Printed above and bounded here: one is the kernel's, many would be ours.
+  const secondLooks = sums["load: ok at the second look"] ?? 0;
+  assert(secondLooks <= 5 * scale, `${secondLooks} loads showed foreign values at first`);
   for (const outcome of ["create: ok", "create: AlreadyExists", "load: ok", "load: NotFound"]) {
     assert(sums[outcome] > 100, `${outcome} occurred ${sums[outcome]} times`);
   }
