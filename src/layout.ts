@@ -9,19 +9,18 @@ import { ELLIPSIS, parseItem, resolveIndex, resolveRange, type SliceItem } from 
 
 /** Where the elements lie: `[i, j, …]` is at `offset + i * stride[0] + j * stride[1] + …`. */
 export class Layout {
-  /** The length of each axis, outermost first; frozen. */
+  /** The length of each axis, outermost first. */
   readonly shape: readonly number[];
-  /** The distance from one element to the next along each axis; may be negative or 0. Frozen. */
+  /** The distance from one element to the next along each axis; may be negative or 0. */
   readonly stride: readonly number[];
   /** The position of element `[0, 0, …]`. */
   readonly offset: number;
   /** The number of elements: the product of `shape`, 1 for 0-d. */
   readonly size: number;
 
-  /** Takes the two lists as its own and freezes them. */
   constructor(shape: readonly number[], stride: readonly number[], offset: number, size: number) {
-    this.shape = Object.freeze(shape);
-    this.stride = Object.freeze(stride);
+    this.shape = shape;
+    this.stride = stride;
     this.offset = offset;
     this.size = size;
   }
@@ -187,7 +186,7 @@ export function sliceLayout(layout: Layout, items: readonly SliceItem[]): Layout
       // not leave the array. As in NumPy, its stride is that of a step of 1.
       if (range.length > 0) offset += range.start * step;
       shape.push(range.length);
-      stride.push(range.length > 0 ? range.step * step : step);
+      stride.push(range.length > 0 ? range.step * step + 0 : step); // + 0: never -0
       size *= range.length;
     }
     axis++;

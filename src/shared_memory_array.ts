@@ -10,11 +10,10 @@ import {
   type DTypeLike,
   type DTypeOf,
   parseDType,
-  type TypedArrayOf,
   typedArrayOf,
 } from "./dtype.ts";
 import { showAs } from "./inspect.ts";
-import { checkSelection, checkShape, contiguousLayout, type Layout, sizeOf } from "./layout.ts";
+import { checkSelection, checkShape, contiguousLayout, sizeOf } from "./layout.ts";
 import { buildName, checkName } from "./naming.ts";
 import { NDArray, type RankOf, type Shape } from "./ndarray.ts";
 import { readOptions } from "./options.ts";
@@ -27,6 +26,7 @@ import {
 } from "./segments.ts";
 import { type CreateOptions, nameMax, SharedMemory, unlink } from "./shared_memory.ts";
 import { freezeSelection, type SliceItem } from "./slice.ts";
+import { makeView } from "./view.ts";
 
 export type { PruneOptions, SegmentInfo };
 
@@ -553,19 +553,12 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   #attach(smh: SharedMemory, part: readonly SliceItem[] | null): NDArray<DTypeOf<T>> {
     const { shape, dtype } = this;
     const data = new (typedArrayOf(dtype))(smh.buf!, 0, sizeOf(shape));
-    const whole: NDArray<DTypeOf<T>> = new TrustedNDArray(data, contiguousLayout(shape), dtype);
+    const whole = makeView(data, contiguousLayout(shape), dtype) as unknown as NDArray<DTypeOf<T>>;
     this.#smh = smh;
     this.#array = part === null ? whole : whole.slice(...part);
     return this.#array;
   }
 }
-
-/** `NDArray` as this package may call it: with a layout that needs no check. */
-const TrustedNDArray = NDArray as unknown as new <D extends DType, R extends number>(
-  data: TypedArrayOf<D>,
-  layout: Layout,
-  dtype: D,
-) => NDArray<D, R>;
 
 function construct<T extends DTypeLike>(
   { shape, dtype, name, arraySlice }: SharedMemoryDescriptor<T>,

@@ -57,9 +57,28 @@ export function slice(
   stop?: number | null,
   step?: number | null,
 ): Slice {
-  const parts = { start: start ?? null, stop: stop ?? null, step: step ?? null };
+  const parts = new MadeSlice(start ?? null, stop ?? null, step ?? null) as unknown as Slice;
   checkParts(parts);
   return parts;
+}
+
+/** A constructor that returns a plain object in the place of an instance. */
+class PlainSlice {
+  constructor(start: number | null, stop: number | null, step: number | null) {
+    return { start, stop, step };
+  }
+}
+
+/**
+ * Marks the plain objects that `slice()` returns, by a private field that nobody else sees or can put
+ * on: what they are made of need not be looked through at each use.
+ */
+class MadeSlice extends PlainSlice {
+  #isMade = true;
+
+  static has(item: object): item is Slice {
+    return #isMade in item;
+  }
 }
 
 /**
@@ -81,32 +100,77 @@ export function resolveIndex(index: number, length: number, axis: number): numbe
   return fromStart;
 }
 
+/** A range that is clamped to an axis. */
+export interface Range {
+  /** The first index. */
+  start: number;
+  /** The distance from one index to the next. */
+  step: number;
+  /** How many indices there are. */
+  length: number;
+}
+
 /**
  * Clamps a range to an axis, exactly as Python's `slice.indices(length)` does.
  *
  * @param range the range
  * @param length the length of the axis, in elements
+ * @param into takes the result; by default a fresh object
  * @returns the first index, the step, and how many indices there are
  *
  * @see {@link https://docs.python.org/3/reference/datamodel.html#slice.indices | Python: slice.indices}
  */
 export function resolveRange(
-  range: Slice,
+  { start, stop, step: givenStep }: Slice,
   length: number,
-): { start: number; step: number; length: number } {
-  const step = range.step ?? 1;
-  const backward = step < 0;
-  const lowest = backward ? -1 : 0;
-  const highest = backward ? length - 1 : length;
-  const clamp = (bound: number | null, ifNull: number): number =>
-    bound === null
-      ? ifNull
-      : bound < 0
-      ? Math.max(bound + length, lowest)
-      : Math.min(bound, highest);
-  const start = clamp(range.start, backward ? highest : lowest);
-  const stop = clamp(range.stop, backward ? lowest : highest);
-  return { start, step, length: Math.max(0, Math.ceil((stop - start) / step)) };
+  into: Range = { start: 0, step: 1, length: 0 },
+): Range {
+  const step = givenStep ?? 1;
+  const lowest = step < 0 ? -1 : 0;
+  const highest = length + lowest;
+  const first = start === null
+    ? (step < 0 ? highest : lowest)
+    : start < 0
+    ? Math.max(start + length, lowest)
+    : Math.min(start, highest);
+  const end = stop === null
+    ? (step < 0 ? lowest : highest)
+    : stop < 0
+    ? Math.max(stop + length, lowest)
+    : Math.min(stop, highest);
+  into.start = first;
+  into.step = step;
+  into.length = Math.max(0, step === 1 ? end - first : Math.ceil((end - first) / step));
+  return into;
+}
+
+/**
+ * Resolves the ranges that programs slice with in loops, without making anything: those that
+ * {@linkcode slice} made, whole axes, and texts that were met before.
+ *
+ * @param item what a caller gave
+ * @param length the length of the axis, in elements
+ * @param into takes the result
+ * @returns `false` for everything else, right or wrong: {@linkcode parseItem} knows
+ */
+export function takeRange(item: unknown, length: number, into: Range): boolean {
+  const range = typeof item === "string"
+    ? readTexts.get(item)
+    : item === null
+    ? whole
+    : typeof item === "object" && MadeSlice.has(item)
+    ? item
+    : undefined;
+  if (typeof range !== "object") return false;
+  const { start, stop, step } = range;
+  // An object can be changed after it was made.
+  if (!isPart(start) || !isPart(stop) || !isPart(step) || step === 0) return false;
+  resolveRange(range, length, into);
+  return true;
+}
+
+function isPart(part: unknown): boolean {
+  return part === null || Number.isSafeInteger(part);
 }
 
 /**
@@ -129,7 +193,12 @@ export function freezeSelection(items: readonly SliceItem[]): readonly SliceItem
   for (let i = 0; i < items.length; i++) {
     const item = items[i];
     const parsed = parseItem(item);
-    copy.push(item !== null && typeof item === "object" ? Object.freeze(parsed as Slice) : item);
+    if (item === null || typeof item !== "object") {
+      copy.push(item);
+    } else {
+      const { start, stop, step } = parsed as Slice;
+      copy.push(Object.freeze(slice(start, stop, step)));
+    }
   }
   return Object.freeze(copy);
 }
@@ -208,6 +277,10 @@ function readText(text: string): number | Slice {
 
 /** Reads a range given as a plain object, whose parts may be left out. */
 function parseObject(item: Partial<Slice>): Slice {
+  if (MadeSlice.has(item)) {
+    checkParts(item);
+    return item;
+  }
   let start: number | null = null;
   let stop: number | null = null;
   let step: number | null = null;

@@ -5,7 +5,6 @@ import { assert, assertEquals } from "@std/assert";
  * neighbour that is named; never up. A trailing slash means every file of that folder.
  */
 const floor2 = [
-  "src/access.ts",
   "src/bulk.ts",
   "src/dtype.ts",
   "src/format.ts",
@@ -15,6 +14,8 @@ const floor2 = [
   "src/inspect.ts",
   "src/options.ts",
   "src/slice.ts",
+  "src/view.ts",
+  "src/view_class.ts",
 ];
 const floor3 = [
   "src/process.ts",
@@ -38,9 +39,10 @@ const house: { [file: string]: readonly string[] } = {
   "src/options.ts": [],
   "src/slice.ts": [],
   "src/layout.ts": ["src/slice.ts"],
-  "src/access.ts": ["src/dtype.ts"],
   "src/bulk.ts": ["src/dtype.ts", "src/layout.ts"],
   "src/format.ts": ["src/dtype.ts"],
+  "src/view_class.ts": ["src/dtype.ts", "src/layout.ts", "src/slice.ts"],
+  "src/view.ts": floor2,
   "src/ndarray.ts": floor2,
   // Floor 3: segments.
   "src/shared_memory.ts": [...floor2, "ffi/mapping.ts"],

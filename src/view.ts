@@ -1,0 +1,483 @@
+/**
+ * What views do: the general methods, right for every dtype, rank and argument, and the making of views.
+ *
+ * @module
+ */
+
+import {
+  type Cells,
+  copyElements,
+  fillElements,
+  isOneRun,
+  isWide,
+  iterateElements,
+} from "./bulk.ts";
+import {
+  type DType,
+  type DTypeLike,
+  dtypeOf,
+  parseDType,
+  type TypedArrayOf,
+  typedArrayOf,
+} from "./dtype.ts";
+import { describeArray, formatArray } from "./format.ts";
+import {
+  broadcastLayout,
+  checkLayout,
+  contiguousLayout,
+  extent,
+  isContiguous,
+  type Layout,
+  reshapeLayout,
+  sliceLayout,
+  transposeLayout,
+} from "./layout.ts";
+import { resolveIndex, type SliceItem } from "./slice.ts";
+import { makeViewClass, MAX_RANK, type ViewClass } from "./view_class.ts";
+
+/** The symbol under which a mapping's buffer carries the name of its segment. */
+const SEGMENT = Symbol.for("@shm/array.segment");
+
+/** What all views are: see `NDArray` in `ndarray.ts` for what each member does. */
+export class View {
+  declare readonly data: TypedArrayOf;
+  declare readonly shape: readonly number[];
+  declare readonly stride: readonly number[];
+  declare readonly offset: number;
+  declare readonly dtype: DType;
+  declare readonly size: number;
+  declare readonly ndim: number;
+
+  /** Makes a view of what a user describes. A subclass of its own gets the general methods. */
+  constructor(data: TypedArrayOf, options: ViewOptions = {}) {
+    const own = ownOptions(options);
+    const dtype = checkDType(data, own.dtype);
+    const layout = checkLayout(data.length, own);
+    if (new.target === View) return makeView(data, layout, dtype);
+    describe(this, data, layout, dtype);
+  }
+
+  get dimension(): number {
+    return this.ndim;
+  }
+
+  get order(): number[] {
+    const size = this.stride.map(Math.abs);
+    return size.map((_, axis) => axis).sort((a, b) => size[a] - size[b]);
+  }
+
+  // The general methods: right for every rank, position and argument. The classes that
+  // makeViewClass() makes come here with whatever they cannot serve.
+
+  get(...indices: number[]): number | bigint {
+    const value = this.data[this.index(...indices)];
+    return this.dtype === "bool" ? (value ? 1 : 0) : value;
+  }
+
+  set(...args: unknown[]): void {
+    // Without any argument not even the value is there: index() refuses that of every view but a 0-d one.
+    if (args.length === 0 && this.ndim === 0) {
+      throw new TypeError("Cannot store undefined: no value is given");
+    }
+    const indices = args.slice(0, -1) as number[];
+    const position = this.index(...indices);
+    (this.data as { [position: number]: unknown })[position] = toStorable(this.dtype, args.at(-1));
+  }
+
+  index(...indices: number[]): number {
+    checkAlive(this);
+    if (indices.length !== this.ndim) {
+      throw new RangeError(
+        `Cannot reach an element: ${count(indices.length, "index", "indices")} for an array of ` +
+          count(this.ndim, "axis", "axes") +
+          (Array.isArray(indices[0]) ? "; write get(0, 1), not get([0, 1])" : ""),
+      );
+    }
+    let position = this.offset;
+    for (let axis = 0; axis < indices.length; axis++) {
+      const index: unknown = indices[axis];
+      if (typeof index !== "number") {
+        throw new TypeError(
+          `Cannot reach an element: the index of axis ${axis} must be an integer, not ${
+            kindOf(index)
+          }`,
+        );
+      }
+      if (!Number.isInteger(index)) {
+        throw new RangeError(
+          `Cannot reach an element: the index of axis ${axis} must be an integer, not ${index}`,
+        );
+      }
+      position += resolveIndex(index, this.shape[axis], axis) * this.stride[axis];
+    }
+    return position;
+  }
+
+  slice(...items: SliceItem[]): View {
+    checkAttached(this);
+    return derive(this, sliceLayout(this, items));
+  }
+
+  transpose(...axes: (number | readonly number[])[]): View {
+    checkAttached(this);
+    return derive(this, transposeLayout(this, axes.length === 0 ? undefined : spread(axes)));
+  }
+
+  reshape(...shape: (number | readonly number[])[]): View {
+    checkAttached(this);
+    return derive(this, reshapeLayout(this, spread(shape)));
+  }
+
+  isContiguous(): boolean {
+    checkAttached(this);
+    return isContiguous(this);
+  }
+
+  subarray(): TypedArrayOf {
+    checkAlive(this);
+    if (!isContiguous(this)) {
+      throw new RangeError(
+        "Cannot give a subarray: the view is not contiguous; copy() gives its elements as a copy",
+      );
+    }
+    return this.data.subarray(this.offset, this.offset + this.size);
+  }
+
+  fill(value: unknown): this {
+    checkAlive(this);
+    fillElements(cellsOf(this), toStorable(this.dtype, value));
+    return this;
+  }
+
+  assign(source: unknown): this {
+    checkAlive(this);
+    const target = cellsOf(this);
+    const cells = toCells(source, this.dtype);
+    if (cells === null) {
+      fillElements(target, toStorable(this.dtype, source));
+      return this;
+    }
+    checkAlive(this); // reading nested arrays may have run a getter that took the memory away
+    const layout = broadcastLayout(cells.layout, this.shape);
+    if (this.size === 0) return this;
+    const stretched = { ...cells, layout };
+    // Where the two may overlap, the elements are first copied, unless that is a single move.
+    const safe = !mayOverlap(target, cells) ||
+      (target.data.buffer === cells.data.buffer && isOneRun(target, stretched));
+    copyElements(
+      target,
+      safe ? stretched : { ...onHeap(cells), layout: rebased(cells, this.shape) },
+    );
+    return this;
+  }
+
+  copy(): TypedArrayOf {
+    checkAlive(this);
+    return onHeap(cellsOf(this)).data;
+  }
+
+  toArray(): unknown {
+    checkAlive(this);
+    return nest(onHeap(cellsOf(this)).data, this.shape);
+  }
+
+  [Symbol.iterator](): IteratorObject<number | bigint, undefined> {
+    checkAlive(this);
+    return iterateElements(cellsOf(this), () => {
+      checkAlive(this);
+      throw new Deno.errors.BadResource(GONE);
+    });
+  }
+
+  toString(): string {
+    checkAlive(this);
+    return formatArray(printable(this));
+  }
+
+  /** What `console.log` shows; it never throws, so that a closed array can be looked at, too. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return isDetached(this.data) || isCut(this)
+      ? `NDArray(closed, shape=[${this.shape.join(", ")}], dtype=${this.dtype})`
+      : describeArray(printable(this), "NDArray");
+  }
+}
+Object.defineProperty(View, "name", { value: "NDArray" });
+
+// --- Making views ----------------------------------------------------------------------------
+
+/** What a user gives to describe a view. */
+export interface ViewOptions {
+  shape?: number | readonly number[];
+  stride?: readonly number[];
+  offset?: number;
+  dtype?: DTypeLike;
+}
+
+/**
+ * Copies the options that are the object's own: what hangs on `Object.prototype` is none. Whatever else
+ * it has is not looked at, so that npm `ndarray`s can be given.
+ */
+function ownOptions(options: ViewOptions): ViewOptions {
+  if (options === null || typeof options !== "object") {
+    throw new TypeError(`Cannot make a view: options must be an object, not ${kindOf(options)}`);
+  }
+  const own: ViewOptions = Object.create(null);
+  for (const key of ["shape", "stride", "offset", "dtype"] as const) {
+    if (Object.hasOwn(options, key)) Object.assign(own, { [key]: options[key] });
+  }
+  return own;
+}
+
+/** Checks that `data` can be viewed as elements of `like`, and tells the dtype. */
+function checkDType(data: TypedArrayOf, like: DTypeLike | undefined): DType {
+  const own = dtypeOf(data);
+  if (own === null) {
+    throw new TypeError(`Cannot make a view: data must be a typed array, not ${kindOf(data)}`);
+  }
+  const dtype = like === undefined ? own : parseDType(like);
+  if (dtype !== own && !(dtype === "bool" && own === "uint8")) {
+    throw new TypeError(`Cannot make a view: data holds ${own}, not ${dtype}`);
+  }
+  if (isDetached(data)) throw new Deno.errors.BadResource(GONE);
+  return dtype;
+}
+
+/** The classes of views by dtype and rank, made at first use. */
+const classes: { [D in DType]?: (ViewClass<View> | undefined)[] } = {};
+
+function classOf(dtype: DType, rank: number): ViewClass<View> {
+  const ofDtype = classes[dtype] ??= [];
+  return ofDtype[rank] ??= makeViewClass(View, dtype, rank, (rank) => classOf(dtype, rank));
+}
+
+/**
+ * Makes a view of a layout that has been checked.
+ *
+ * @param data the typed array, which is shared
+ * @param layout lies within `data`
+ * @param dtype what `data` holds
+ */
+export function makeView(data: TypedArrayOf, layout: Layout, dtype: DType): View {
+  if (layout.shape.length <= MAX_RANK && isNarrow(data, layout)) {
+    return classOf(dtype, layout.shape.length).fromLayout(data, layout);
+  }
+  const view: View = Object.create(View.prototype);
+  describe(view, data, layout, dtype);
+  return view;
+}
+
+/** Whether V8 can compute with 32-bit integers: all lengths, positions and steps from one to the next. */
+function isNarrow(data: TypedArrayOf, layout: Layout): boolean {
+  const most = 0x7fff_ffff;
+  return (data.length <= most || !isWide(layout)) &&
+    (layout.size <= most && layout.size > 0 || layout.shape.every((length) => length <= most));
+}
+
+/** Gives a view its fields. */
+function describe(view: View, data: TypedArrayOf, layout: Layout, dtype: DType): void {
+  const { shape, stride, offset, size } = layout;
+  Object.assign(view, {
+    data,
+    shape: Object.freeze(shape),
+    stride: Object.freeze(stride),
+    offset,
+    dtype,
+    size,
+    ndim: shape.length,
+  });
+}
+
+/** Makes a view of some of a view's elements, in another arrangement. */
+function derive(view: View, layout: Layout): View {
+  return makeView(view.data, layout, view.dtype);
+}
+
+/** Arguments that may come as one array. */
+function spread(args: readonly (number | readonly number[])[]): readonly number[] {
+  return args.length === 1 && Array.isArray(args[0]) ? args[0] : args as readonly number[];
+}
+
+// --- Elements --------------------------------------------------------------------------------
+
+const GONE = "Cannot use this array: its memory is gone; it was closed, or its buffer transferred";
+
+/** The length is asked first: where it is not 0, it has the answer, and at a tenth of the price. */
+function isDetached(data: TypedArrayOf): boolean {
+  return data.length === 0 && (data.buffer as ArrayBuffer).detached === true;
+}
+
+/** Throws if the memory is gone. An empty view of live memory is a valid one. */
+function checkAttached(view: View): void {
+  if (isDetached(view.data)) throw new Deno.errors.BadResource(GONE);
+}
+
+/** Throws if elements cannot be reached. */
+function checkAlive(view: View): void {
+  checkAttached(view);
+  if (isCut(view)) {
+    throw new RangeError(`Cannot use this array: its data shrank to ${view.data.length} elements`);
+  }
+}
+
+/** Whether elements are missing: shared memory never shrinks, but a user's resizable buffer may. */
+function isCut(view: View): boolean {
+  return extent(view).highest >= view.data.length;
+}
+
+function cellsOf(view: View): Cells {
+  return { dtype: view.dtype, data: view.data, layout: view };
+}
+
+/** Checks that a value is of a dtype's kind; for `bool`, takes its truth. */
+function toStorable(dtype: DType, value: unknown): number | bigint {
+  if (dtype === "bool") return value ? 1 : 0;
+  const fits = isBig(dtype) ? typeof value === "bigint" : typeof value === "number";
+  if (!fits) {
+    throw new TypeError(
+      `Cannot store ${kindOf(value)} in ${dtype}: its elements are ` +
+        (isBig(dtype) ? "bigints" : "numbers") +
+        (typeof value === "bigint"
+          ? "; Number(value) converts"
+          : typeof value === "number"
+          ? "; BigInt(value) converts"
+          : ""),
+    );
+  }
+  return value as number | bigint;
+}
+
+function isBig(dtype: DType): boolean {
+  return dtype === "int64" || dtype === "uint64";
+}
+
+/** The elements that a source of `assign` has; `null` if it is a single value. */
+function toCells(source: unknown, target: DType): Cells | null {
+  if (source instanceof View) {
+    checkAlive(source);
+    return sameKind(cellsOf(source), target);
+  }
+  const dtype = dtypeOf(source);
+  if (dtype !== null) {
+    const data = source as TypedArrayOf;
+    if (isDetached(data)) throw new Deno.errors.BadResource(GONE);
+    return sameKind({ dtype, data, layout: contiguousLayout([data.length]) }, target);
+  }
+  return Array.isArray(source) ? fromNested(source, target) : null;
+}
+
+function sameKind(source: Cells, target: DType): Cells {
+  if (target !== "bool" && isBig(source.dtype) !== isBig(target)) {
+    throw new TypeError(
+      `Cannot assign ${source.dtype} to ${target}: ` +
+        (isBig(target) ? "numbers do not become bigints" : "bigints do not become numbers") +
+        " by themselves; convert the elements first",
+    );
+  }
+  return source;
+}
+
+/** Deeper than NumPy's arrays can be: an array that contains itself ends here. */
+const MAX_DEPTH = 64;
+
+/** Copies nested arrays into a typed array of the target's dtype, so that all is checked first. */
+function fromNested(source: readonly unknown[], dtype: DType): Cells {
+  const shape: number[] = [];
+  for (let level: unknown = source; isList(level); level = level[0]) {
+    if (shape.length === MAX_DEPTH) {
+      throw new RangeError(`Cannot assign: the arrays are nested more than ${MAX_DEPTH} deep`);
+    }
+    shape.push(level.length);
+    if (level.length === 0) break;
+  }
+  const layout = contiguousLayout(shape);
+  const data = new (typedArrayOf(dtype))(layout.size);
+  let position = 0;
+  const visit = (value: unknown, depth: number): void => {
+    if (depth === shape.length && !isList(value)) {
+      (data as { [position: number]: unknown })[position++] = toStorable(dtype, value);
+      return;
+    }
+    if (!isList(value) || value.length !== shape[depth]) {
+      throw new RangeError(
+        `Cannot assign: the arrays are ragged; at depth ${depth} one has ` +
+          (isList(value) ? `length ${value.length}` : "a single element") +
+          (depth < shape.length
+            ? `, the first has length ${shape[depth]}`
+            : ", the first has none"),
+      );
+    }
+    for (let i = 0; i < value.length; i++) visit(value[i], depth + 1);
+  };
+  visit(source, 0);
+  return { dtype, data, layout };
+}
+
+function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || dtypeOf(value) !== null;
+}
+
+/** Copies elements to the heap, in C order. */
+function onHeap(cells: Cells): Cells {
+  const layout = contiguousLayout(cells.layout.shape);
+  const copy = { dtype: cells.dtype, data: new (typedArrayOf(cells.dtype))(layout.size), layout };
+  copyElements(copy, cells);
+  return copy;
+}
+
+/** The layout of a source's copy on the heap, stretched to the target's shape. */
+function rebased(source: Cells, target: readonly number[]): Layout {
+  return broadcastLayout(contiguousLayout(source.layout.shape), target);
+}
+
+/** Whether two views may touch one byte: in one buffer, or through two mappings of one segment. */
+function mayOverlap(a: Cells, b: Cells): boolean {
+  if (a.data.buffer !== b.data.buffer) {
+    const segment = segmentOf(a.data);
+    if (segment === undefined || segment !== segmentOf(b.data)) return false;
+  }
+  const [aFirst, aEnd] = byteRange(a);
+  const [bFirst, bEnd] = byteRange(b);
+  return aFirst < bEnd && bFirst < aEnd;
+}
+
+function segmentOf(data: TypedArrayOf): unknown {
+  return (data.buffer as { [SEGMENT]?: unknown })[SEGMENT];
+}
+
+function byteRange({ data, layout }: Cells): [first: number, end: number] {
+  const { lowest, highest } = extent(layout);
+  const bytes = data.BYTES_PER_ELEMENT;
+  return [data.byteOffset + lowest * bytes, data.byteOffset + (highest + 1) * bytes];
+}
+
+/** Builds nested arrays of a shape from elements in C order. */
+function nest(data: TypedArrayOf, shape: readonly number[]): unknown {
+  if (shape.length === 0) return data[0];
+  let level: unknown[] = Array.from(data as ArrayLike<unknown>);
+  for (let axis = shape.length - 1; axis > 0; axis--) {
+    const outer = shape.slice(0, axis).reduce((a, b) => a * b, 1);
+    level = Array.from(
+      { length: outer },
+      (_, i) => level.slice(i * shape[axis], (i + 1) * shape[axis]),
+    );
+  }
+  return level;
+}
+
+function printable(view: View): Parameters<typeof formatArray>[0] {
+  return {
+    dtype: view.dtype,
+    shape: view.shape,
+    element: (index) => view.get(...index),
+  };
+}
+
+function count(n: number, one: string, many: string): string {
+  return `${n} ${n === 1 ? one : many}`;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === "object") return Array.isArray(value) ? "an array" : "an object";
+  return `a ${typeof value}`;
+}
