@@ -61,8 +61,10 @@ let lastErrno = 0;
  * its own system calls (a futex, mostly) then leave theirs there: about once in half a million failures
  * on a busy machine. So errno is read by a plain load, as the very next thing, and a failure counts when
  * it was told twice. A failed call has done nothing, so it can be repeated; EINTR asks for that anyway.
+ *
+ * @returns what it returned, or `null` if it failed; `lastError()` says how
  */
-function attempt<T>(call: () => T, isFailure: (result: T) => boolean): T {
+function attempt<T>(call: () => T, isFailure: (result: T) => boolean): T | null {
   const { errno } = libc();
   let before = 0;
   while (true) {
@@ -71,7 +73,7 @@ function attempt<T>(call: () => T, isFailure: (result: T) => boolean): T {
     if (!isFailure(result)) return result;
     if (now === before && now !== sameEverywhere.EINTR) {
       lastErrno = now;
-      return result;
+      return null;
     }
     before = now;
   }
@@ -103,11 +105,25 @@ const scratch = new Uint8Array(512);
 
 /** A string as C wants it, valid until the next call of this function. */
 function cString(text: string): Uint8Array<ArrayBuffer> {
+  // Most names are ASCII, and short: a loop takes a quarter of the time of the encoder's call.
+  for (let i = 0; i < text.length && i < scratch.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return encoded(text);
+    scratch[i] = unit;
+  }
+  return terminated(text, text.length);
+}
+
+function encoded(text: string): Uint8Array<ArrayBuffer> {
   const { written, read } = encoder.encodeInto(text, scratch);
-  if (read < text.length || written === scratch.length) {
+  return terminated(text, read < text.length ? scratch.length : written);
+}
+
+function terminated(text: string, byteLength: number): Uint8Array<ArrayBuffer> {
+  if (byteLength >= scratch.length) {
     throw new RangeError(`Cannot pass ${text.length} characters to the C library`);
   }
-  scratch[written] = 0;
+  scratch[byteLength] = 0;
   return scratch;
 }
 
@@ -137,7 +153,7 @@ export function shmOpen(name: string, flags: "open" | "create", mode = 0): numbe
     isMinusOne,
   );
   if (liftUmask) symbols.umask(mask);
-  if (fd === -1) throw lastError("shm_open", name, (code) => openAdvice[code]);
+  if (fd === null) throw lastError("shm_open", name, (code) => openAdvice[code]);
   return fd;
 }
 const openAdvice: { readonly [code: string]: string | undefined } = {
@@ -153,7 +169,7 @@ export function setMode(fd: number, name: string, mode: number): void {
   const { symbols, platform } = libc();
   if (!platform.fchmod) return;
   const result = attempt(() => symbols.fchmod(fd, mode), isMinusOne);
-  if (result === -1) throw lastError("fchmod", name);
+  if (result === null) throw lastError("fchmod", name);
 }
 
 /**
@@ -165,7 +181,7 @@ export function setMode(fd: number, name: string, mode: number): void {
 export function shmUnlink(name: string): boolean {
   const { symbols } = libc();
   const path = cString("/" + name);
-  if (attempt(() => symbols.shm_unlink(path), isMinusOne) === 0) return true;
+  if (attempt(() => symbols.shm_unlink(path), isMinusOne) !== null) return true;
   if (failedWith("ENOENT")) return false;
   throw lastError("shm_unlink", name);
 }
@@ -221,7 +237,7 @@ function resize(fd: number, name: string, byteLength: number, reserve: boolean):
     return;
   }
   const result = attempt(() => symbols.ftruncate(fd, BigInt(byteLength)), isMinusOne);
-  if (result === -1) throw lastError("ftruncate", name);
+  if (result === null) throw lastError("ftruncate", name);
 }
 
 function spaceAdvice(byteLength: number, { directory }: Platform): string {
@@ -242,6 +258,11 @@ export interface SegmentStatus {
 const statBuffer = new Uint8Array(256);
 const statView = new DataView(statBuffer.buffer);
 
+/** A 64-bit integer below 2^53 in the last status that was read. */
+function readInteger(at: number): number {
+  return statView.getUint32(at, true) + statView.getInt32(at + 4, true) * 2 ** 32;
+}
+
 /**
  * Looks at an open segment.
  *
@@ -256,18 +277,18 @@ export function status(fd: number, name: string): SegmentStatus {
         : symbols.fxstat!(platform.fxstatVersion, fd, statBuffer),
     isMinusOne,
   );
-  if (result === -1) throw lastError("fstat", name);
+  if (result === null) throw lastError("fstat", name);
   const { mode, links, size } = platform.stat;
-  const read = { 2: "getUint16", 4: "getUint32" } as const;
-  const type = statView[read[mode.bytes]](mode.at, true) & S_IFMT;
-  const linkCount = links.bytes === 8
-    ? Number(statView.getBigUint64(links.at, true))
-    : statView[read[links.bytes]](links.at, true);
+  // The type is in the lower half of the mode, however wide that is.
+  const type = statView.getUint16(mode.at, true) & S_IFMT;
   return {
-    byteLength: Number(statView.getBigInt64(size, true)),
+    byteLength: readInteger(size),
     // macOS gives segments no file type at all.
     regular: type === S_IFREG || type === 0,
-    named: linkCount > 0,
+    named:
+      (links.bytes === 2
+        ? statView.getUint16(links.at, true)
+        : statView.getUint32(links.at, true)) > 0,
   };
 }
 const S_IFMT = 0o170000;
@@ -292,13 +313,28 @@ export function mapShared(fd: number, name: string, byteLength: number): Deno.Po
   const { symbols, platform } = libc();
   const { PROT_READ, PROT_WRITE, MAP_SHARED } = platform.flags;
   const protection = PROT_READ | PROT_WRITE;
+  const isHuge = byteLength >= GIB;
+  const hint = isHuge ? hugeHint : null;
   const address = attempt(
-    () => symbols.mmap(null, BigInt(byteLength), protection, MAP_SHARED, fd, 0n),
+    () => symbols.mmap(hint, BigInt(byteLength), protection, MAP_SHARED, fd, 0n),
     isMapFailed,
   );
-  if (isMapFailed(address)) throw lastError("mmap", name);
-  return address!;
+  if (address === null) throw lastError("mmap", name);
+  if (isHuge) {
+    const start = Deno.UnsafePointer.value(address);
+    hugeHint = Deno.UnsafePointer.create(start - start % BigInt(GIB));
+  }
+  return address;
 }
+
+const GIB = 2 ** 30;
+
+/**
+ * Where the next huge mapping may well begin: at a multiple of a GiB it shares no page table with its
+ * neighbours, which the kernel would search through when it is unmapped (3.2 µs for both calls, instead
+ * of 3.3 to 7.7 by chance). It is a wish only: what is mapped there stays.
+ */
+let hugeHint: Deno.PointerValue = null;
 
 /**
  * Puts private zero pages in the place of a mapping, at the same address. The memory is given back
@@ -315,7 +351,7 @@ export function mapZeroOver(address: Deno.PointerObject, byteLength: number): vo
     () => symbols.mmap(address, BigInt(byteLength), protection, flags, -1, 0n),
     isMapFailed,
   );
-  if (isMapFailed(result)) throw lastError("mmap", null);
+  if (result === null) throw lastError("mmap", null);
 }
 
 function isMapFailed(address: Deno.PointerValue): boolean {
@@ -330,7 +366,7 @@ function isMapFailed(address: Deno.PointerValue): boolean {
 export function unmap(address: Deno.PointerObject, byteLength: number): void {
   const { symbols } = libc();
   const result = attempt(() => symbols.munmap(address, BigInt(byteLength)), isMinusOne);
-  if (result === -1) throw lastError("munmap", null);
+  if (result === null) throw lastError("munmap", null);
 }
 
 // --- Processes -------------------------------------------------------------------------------
@@ -425,19 +461,18 @@ export function statFile(path: string): FileStatus | null {
     () => statx(0, cString(path), AT_SYMLINK_NOFOLLOW, STATX_ALL, statBuffer),
     isMinusOne,
   );
-  if (result === -1) {
+  if (result === null) {
     if (failedWith("ENOENT")) return null;
     throw lastError("statx", path);
   }
   const u32 = (at: number): number => statView.getUint32(at, true);
-  const i64 = (at: number): number => Number(statView.getBigInt64(at, true));
   // A file system that keeps no time of birth has at least that of the last change of the data.
   const time = u32(0) & STATX_BTIME ? 80 : 112;
   return {
-    byteLength: i64(40),
+    byteLength: readInteger(40),
     regular: (statView.getUint16(28, true) & S_IFMT) === S_IFREG,
     user: u32(20),
-    createdAt: i64(time) * 1000 + Math.floor(u32(time + 8) / 1e6),
+    createdAt: readInteger(time) * 1000 + Math.floor(u32(time + 8) / 1e6),
     identity: `${u32(136)}:${u32(140)}:${statView.getBigUint64(32, true)}`,
   };
 }
@@ -454,7 +489,7 @@ const STATX_BTIME = 0x800;
 export function readFile(path: string): Uint8Array | null {
   const { symbols, platform } = libc();
   const fd = attempt(() => symbols.open(cString(path), platform.flags.O_RDONLY), isMinusOne);
-  if (fd === -1) {
+  if (fd === null) {
     if (failedWith("ENOENT", "ESRCH", "EACCES", "EPERM")) return null;
     throw lastError("open", path);
   }
@@ -470,8 +505,8 @@ export function readFile(path: string): Uint8Array | null {
       const rest = bytes.subarray(length);
       const count = attempt(() => Number(symbols.read(fd, rest, BigInt(rest.length))), isMinusOne);
       if (count === 0) return bytes.subarray(0, length);
-      if (count === -1 && failedWith("ESRCH", "EACCES", "EPERM")) return null;
-      if (count === -1) throw lastError("read", path);
+      if (count === null && failedWith("ESRCH", "EACCES", "EPERM")) return null;
+      if (count === null) throw lastError("read", path);
       length += count;
     }
   } finally {

@@ -69,7 +69,7 @@ export class Mapping {
     this.#address = address;
     // From here on the buffer is the owner: who holds a view of it keeps the mapping.
     this.#buffer = Deno.UnsafePointerView.getArrayBuffer(address, byteLength);
-    Object.defineProperty(this.#buffer, SEGMENT, { value: name });
+    (this.#buffer as { [SEGMENT]?: string })[SEGMENT] = name;
     abandoned.register(this.#buffer, { address, byteLength }, this);
   }
 

@@ -57,21 +57,22 @@ export function sizeOf(shape: readonly number[]): number {
  * @throws {RangeError} if a length is no safe integer, is negative, or the product is not safe
  */
 export function checkShape(shape: number | readonly number[]): readonly number[] {
-  const lengths = typeof shape === "number" ? [shape] : checkIntegers(shape, "shape");
-  if (typeof shape === "number") checkInteger(shape, "shape");
-  for (const length of lengths) {
-    if (length < 0) {
+  const lengths = checkIntegers(typeof shape === "number" ? [shape] : shape, "shape");
+  // An axis of length 0 must not hide that the others overflow: the strides are made of them.
+  let product = 1;
+  for (let axis = 0; axis < lengths.length; axis++) {
+    if (lengths[axis] < 0) {
       throw new RangeError(`Cannot use shape [${lengths.join(", ")}]: a length is negative`);
     }
+    lengths[axis] += 0; // -0 would be printed, and compared by Object.is, as another value than 0
+    product *= lengths[axis] || 1;
   }
-  // An axis of length 0 must not hide that the others overflow: the strides are made of them.
-  if (!Number.isSafeInteger(sizeOf(lengths.map((length) => Math.max(length, 1))))) {
+  if (!Number.isSafeInteger(product)) {
     throw new RangeError(
       `Cannot use shape [${lengths.join(", ")}]: the number of elements is beyond 2^53 - 1`,
     );
   }
-  // A length of -0 would be printed, and compared by Object.is, as another value than 0.
-  return lengths.map((length) => length + 0);
+  return lengths;
 }
 
 /**
@@ -208,11 +209,6 @@ function countUnnamed(axes: number, items: readonly SliceItem[]): number {
     );
   }
   return axes - named;
-}
-
-/** Checks a selection against a shape without a view: throws what `sliceLayout` would. */
-export function checkSelection(shape: readonly number[], items: readonly SliceItem[]): void {
-  sliceLayout(contiguousLayout(shape), items);
 }
 
 /**

@@ -13,7 +13,7 @@ import {
   typedArrayOf,
 } from "./dtype.ts";
 import { showAs } from "./inspect.ts";
-import { checkSelection, checkShape, contiguousLayout, sizeOf } from "./layout.ts";
+import { checkShape, contiguousLayout, type Layout, sliceLayout } from "./layout.ts";
 import { buildName, checkName } from "./naming.ts";
 import { NDArray, type RankOf, type Shape } from "./ndarray.ts";
 import { readOptions } from "./options.ts";
@@ -92,6 +92,9 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   /** What `load()` takes of the array, one item per axis; `null` for all of it. Frozen. */
   declare readonly arraySlice: readonly SliceItem[] | null;
 
+  /** All of the array, in C order. */
+  readonly #layout: Layout;
+  readonly #byteLength: number;
   #smh: SharedMemory | null = null;
   #array: NDArray<DTypeOf<T>> | null = null;
 
@@ -124,29 +127,32 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   ) {
     const canonical = parseDType(dtype);
     typedArrayOf(canonical); // a runtime without Float16Array says so here, not after create()
-    const lengths = checkShape(shape);
-    if (lengths.includes(0)) {
+    const layout = contiguousLayout(checkShape(shape));
+    const byteLength = layout.size * bytesPerElement(canonical);
+    if (byteLength === 0) {
       throw new RangeError(
         `Cannot share shape [${
-          lengths.join(", ")
+          layout.shape.join(", ")
         }]: it has no elements, and a segment cannot be empty`,
       );
     }
-    if (!Number.isSafeInteger(sizeOf(lengths) * bytesPerElement(canonical))) {
+    if (!Number.isSafeInteger(byteLength)) {
       throw new RangeError(
-        `Cannot share shape [${lengths.join(", ")}] of ${canonical}: more than 2^53 - 1 bytes`,
+        `Cannot share shape [${layout.shape.join(", ")}] of ${canonical}: more than 2^53 - 1 bytes`,
       );
     }
     checkName(name, nameMax());
     let frozenSlice: readonly SliceItem[] | null = null;
     if (arraySlice !== undefined && arraySlice !== null) {
       frozenSlice = freezeSelection(arraySlice);
-      checkSelection(lengths, frozenSlice);
+      sliceLayout(layout, frozenSlice); // throws if it does not fit
     }
+    this.#layout = layout;
+    this.#byteLength = byteLength;
     const describe = (key: string, value: unknown): void => {
       Object.defineProperty(this, key, { value, enumerable: true });
     };
-    describe("shape", Object.freeze(lengths));
+    describe("shape", Object.freeze([...layout.shape]));
     describe("dtype", canonical);
     describe("name", name);
     describe("arraySlice", frozenSlice);
@@ -537,10 +543,6 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   /** That it can be called at all proves `this` to be an instance, whose name has been checked. */
   #checkBrand(): void {}
 
-  get #byteLength(): number {
-    return sizeOf(this.shape) * bytesPerElement(this.dtype);
-  }
-
   #checkDetached(action: string): void {
     if (this.smh !== null) {
       throw new Deno.errors.Busy(
@@ -551,9 +553,9 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   }
 
   #attach(smh: SharedMemory, part: readonly SliceItem[] | null): NDArray<DTypeOf<T>> {
-    const { shape, dtype } = this;
-    const data = new (typedArrayOf(dtype))(smh.buf!, 0, sizeOf(shape));
-    const whole = makeView(data, contiguousLayout(shape), dtype) as unknown as NDArray<DTypeOf<T>>;
+    const { dtype } = this;
+    const data = new (typedArrayOf(dtype))(smh.buf!, 0, this.#layout.size);
+    const whole = makeView(data, this.#layout, dtype) as unknown as NDArray<DTypeOf<T>>;
     this.#smh = smh;
     this.#array = part === null ? whole : whole.slice(...part);
     return this.#array;
