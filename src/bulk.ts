@@ -24,8 +24,9 @@ export interface Cells<D extends DType = DType> {
 
 /** Whether positions leave the range in which V8 computes with 32-bit integers. */
 export function isWide(layout: Layout): boolean {
-  return extent(layout).highest > 0x7fff_ffff;
+  return extent(layout).highest > MAX_INT32;
 }
+const MAX_INT32 = 0x7fff_ffff;
 
 /** Stores one value, already converted to the dtype's kind, in every element. */
 export function fillElements({ dtype, data, layout }: Cells, value: number | bigint): void {
@@ -121,7 +122,10 @@ export function iterateElements<T extends number | bigint>(
   cells: Cells,
   onLost: () => never,
 ): IteratorObject<T, undefined> {
-  const Elements = elementsClass(cells.dtype, isWide(cells.layout));
+  // Where a run ends is one step behind its last element.
+  const { layout } = cells;
+  const wide = extent(layout).highest + Math.max(0, ...layout.stride) > MAX_INT32;
+  const Elements = elementsClass(cells.dtype, wide);
   return new Elements(cells, onLost) as unknown as IteratorObject<T, undefined>;
 }
 
@@ -255,34 +259,54 @@ function make<T>(key: string, text: string, ...outer: [name: string, value: unkn
   return result;
 }
 
+/**
+ * How positions are computed in a text: as 32-bit integers that nobody checks for overflow, so that V8
+ * unrolls the loop, which takes half the time; the `wide` ones as they are.
+ */
+const arithmetic = (wide: boolean): (text: string) => string =>
+  wide ? (text) => text : (text) => `(${text}) | 0`;
+
+// The inner loop is a function of its own: V8 enters a nest that runs long in the middle of its inner loop,
+// and falls back each time that loop ends, so that a nest takes five times as long.
+
 function fillKernel(dtype: DType, wide: boolean): FillKernel {
+  const int = arithmetic(wide);
   return make(
     `fill ${dtype}${wide ? " wide" : ""}`,
-    `return (data, value, position, count, step, innerCount, innerStep) => {
+    `const fillRow = (data, value, position, end, step) => {
+      for (let p = ${int("position")}; p !== end; p = ${int("p + step")}) data[p] = value;
+    };
+    return (data, value, position, count, step, innerCount, innerStep) => {
+      // Where nothing steps, once is as good as often, and the end is one step away.
+      const by = innerStep === 0 ? 1 : innerStep;
+      const length = innerStep === 0 ? 1 : innerCount;
       for (let i = 0; i < count; i++) {
-        let p = position + i * step;
-        for (let j = 0; j < innerCount; j++) {
-          data[p] = value;
-          p += innerStep;
-        }
+        const p = ${int("position + i * step")};
+        fillRow(data, value, p, ${int("p + length * by")}, by);
       }
     }`,
   );
 }
 
 function copyKernel(target: DType, source: DType, wide: boolean): CopyKernel {
+  const int = arithmetic(wide);
   const value = target === "bool" || source === "bool" ? "source[q] ? 1 : 0" : "source[q]";
   return make(
     `copy ${source} to ${target}${wide ? " wide" : ""}`,
-    `return (target, source, to, from, count, toStep, fromStep, innerCount, innerToStep, innerFromStep) => {
+    `const copyRow = (target, source, to, from, count, toStep, fromStep) => {
+      let p = ${int("to")};
+      let q = ${int("from")};
+      for (let j = 0; j < count; j++) {
+        target[p] = ${value};
+        p = ${int("p + toStep")};
+        q = ${int("q + fromStep")};
+      }
+    };
+    return (target, source, to, from, count, toStep, fromStep, innerCount, innerToStep, innerFromStep) => {
       for (let i = 0; i < count; i++) {
-        let p = to + i * toStep;
-        let q = from + i * fromStep;
-        for (let j = 0; j < innerCount; j++) {
-          target[p] = ${value};
-          p += innerToStep;
-          q += innerFromStep;
-        }
+        const p = ${int("to + i * toStep")};
+        const q = ${int("from + i * fromStep")};
+        copyRow(target, source, p, q, innerCount, innerToStep, innerFromStep);
       }
     }`,
   );
@@ -290,53 +314,70 @@ function copyKernel(target: DType, source: DType, wide: boolean): CopyKernel {
 
 /** The part of an iterator that does not touch elements; `next` is made per dtype. */
 abstract class ElementRuns extends Iterator<number | bigint, undefined> {
-  protected readonly data: TypedArrayOf;
-  protected readonly onLost: () => never;
-  protected position: number;
-  protected left: number;
-  protected readonly step: number;
-  readonly #loop: Loop;
+  // Declared only: a field that is first undefined is one of which V8 knows less.
+  declare protected readonly data: TypedArrayOf;
+  declare protected readonly onLost: () => never;
+  declare protected position: number;
+  declare protected end: number;
+  declare protected readonly step: number;
+  readonly #shape: readonly number[];
+  readonly #strides: readonly (readonly number[])[];
   readonly #index: number[];
   readonly #start: number[];
-  #ended = false;
+  #ended: boolean;
 
   constructor({ data, layout }: Cells, onLost: () => never) {
     super();
+    const loop = planLoop(layout.shape, [layout], false);
     this.data = data;
     this.onLost = onLost;
-    this.#loop = planLoop(layout.shape, [layout], false);
-    const { shape, strides, offsets } = this.#loop;
-    this.position = offsets[0];
-    this.left = shape.at(-1) ?? 1;
-    this.step = strides[0].at(-1) ?? 1;
-    this.#index = new Array<number>(Math.max(0, shape.length - 1)).fill(0);
-    this.#start = offsets.slice();
+    // A run is over when its end is reached: an axis along which nothing steps is gone through in
+    // runs of one element.
+    const stands = loop.strides[0].at(-1) === 0;
+    this.#shape = stands ? [...loop.shape, 1] : loop.shape;
+    this.#strides = stands ? [[...loop.strides[0], 1]] : loop.strides;
+    this.#index = new Array<number>(Math.max(0, this.#shape.length - 1)).fill(0);
+    this.#start = loop.offsets.slice();
+    this.#ended = loop.shape.includes(0);
+    this.position = this.#start[0];
+    this.step = this.#strides[0].at(-1) ?? 1;
+    this.end = this.#ended ? this.position : this.#endOfRun();
   }
 
   /** Goes to the next run; `false` at the end, and from then on. */
   protected nextRun(): boolean {
-    const { shape, strides } = this.#loop;
-    this.#ended ||= !advance(this.#index, this.#start, shape, strides, shape.length - 1);
+    const axes = this.#shape.length - 1;
+    this.#ended ||= !advance(this.#index, this.#start, this.#shape, this.#strides, axes);
     if (this.#ended) return false;
     this.position = this.#start[0];
-    this.left = shape.at(-1)!;
+    this.end = this.#endOfRun();
     return true;
+  }
+
+  #endOfRun(): number {
+    return this.position + (this.#shape.at(-1) ?? 1) * this.step;
   }
 }
 
 type ElementsClass = new (cells: Cells, onLost: () => never) => ElementRuns;
 
 function elementsClass(dtype: DType, wide: boolean): ElementsClass {
+  const int = arithmetic(wide);
+  // One place makes all results, so that a loop which takes them apart at once never has one made.
   return make(
     `iterate ${dtype}${wide ? " wide" : ""}`,
     `return class Elements extends ElementRuns {
       next() {
-        if (this.left === 0 && !this.nextRun()) return { value: undefined, done: true };
-        const value = this.data[this.position];
-        if (value === undefined) this.onLost();
-        this.left--;
-        this.position += this.step;
-        return { value${dtype === "bool" ? ": value ? 1 : 0" : ""}, done: false };
+        let value;
+        let done = true;
+        if (this.position !== this.end || this.nextRun()) {
+          value = this.data[this.position];
+          if (value === undefined) this.onLost();
+          ${dtype === "bool" ? "value = value ? 1 : 0;" : ""}
+          this.position = ${int("this.position + this.step")};
+          done = false;
+        }
+        return { value, done };
       }
     }`,
     ["ElementRuns", ElementRuns],

@@ -356,6 +356,8 @@ export function typedArrayOf<D extends DType>(dtype: D): TypedArrayMaker<D> {
 export interface TypedArrayMaker<D extends DType> {
   /** Makes a zero-filled typed array of `length` elements on the heap. */
   new (length: number): TypedArrayOf<D>;
+  /** Copies a typed array of the same kind. */
+  new (source: TypedArrayOf<D>): TypedArrayOf<D>;
   /** Makes a typed array of `length` elements over `buffer`, from byte `byteOffset` on. */
   new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): TypedArrayOf<D>;
 }

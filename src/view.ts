@@ -417,10 +417,17 @@ function isList(value: unknown): value is ArrayLike<unknown> {
 }
 
 /** Copies elements to the heap, in C order. */
-function onHeap(cells: Cells): Cells {
-  const layout = contiguousLayout(cells.layout.shape);
-  const copy = { dtype: cells.dtype, data: new (typedArrayOf(cells.dtype))(layout.size), layout };
-  copyElements(copy, cells);
+function onHeap({ dtype, data, layout }: Cells): Cells {
+  const target = contiguousLayout(layout.shape);
+  const TypedArray = typedArrayOf(dtype);
+  // A copy of a typed array is made without filling it with zeros first. (What others stored as bool
+  // may have to be made 0 or 1.)
+  if (dtype !== "bool" && isContiguous(layout)) {
+    const part = data.subarray(layout.offset, layout.offset + layout.size);
+    return { dtype, data: new TypedArray(part), layout: target };
+  }
+  const copy = { dtype, data: new TypedArray(target.size), layout: target };
+  copyElements(copy, { dtype, data, layout });
   return copy;
 }
 
