@@ -115,7 +115,6 @@ export interface Range {
  *
  * @param range the range
  * @param length the length of the axis, in elements
- * @param into takes the result; by default a fresh object
  * @returns the first index, the step, and how many indices there are
  *
  * @see {@link https://docs.python.org/3/reference/datamodel.html#slice.indices | Python: slice.indices}
@@ -123,25 +122,21 @@ export interface Range {
 export function resolveRange(
   { start, stop, step: givenStep }: Slice,
   length: number,
-  into: Range = { start: 0, step: 1, length: 0 },
 ): Range {
   const step = givenStep ?? 1;
   const lowest = step < 0 ? -1 : 0;
-  const highest = length + lowest;
-  const first = start === null
-    ? (step < 0 ? highest : lowest)
-    : start < 0
-    ? Math.max(start + length, lowest)
-    : Math.min(start, highest);
-  const end = stop === null
-    ? (step < 0 ? lowest : highest)
-    : stop < 0
-    ? Math.max(stop + length, lowest)
-    : Math.min(stop, highest);
-  into.start = first;
-  into.step = step;
-  into.length = Math.max(0, step === 1 ? end - first : Math.ceil((end - first) / step));
-  return into;
+  const first = start === null ? (step < 0 ? length - 1 : 0) : clamp(start, length, lowest);
+  const end = stop === null ? (step < 0 ? -1 : length) : clamp(stop, length, lowest);
+  return { start: first, step, length: countOf(first, end, step) };
+}
+
+/** A bound of a range as a position: between one before the first and one behind the last index. */
+function clamp(bound: number, length: number, lowest: number): number {
+  return bound < 0 ? Math.max(bound + length, lowest) : Math.min(bound, length + lowest);
+}
+
+function countOf(first: number, end: number, step: number): number {
+  return Math.max(0, step === 1 ? end - first : Math.ceil((end - first) / step));
 }
 
 /**
@@ -154,23 +149,40 @@ export function resolveRange(
  * @returns `false` for everything else, right or wrong: {@linkcode parseItem} knows
  */
 export function takeRange(item: unknown, length: number, into: Range): boolean {
-  const range = typeof item === "string"
-    ? readTexts.get(item)
-    : item === null
-    ? whole
-    : typeof item === "object" && MadeSlice.has(item)
-    ? item
-    : undefined;
-  if (typeof range !== "object") return false;
+  let range: Slice;
+  if (typeof item === "string") {
+    const read = readTexts.get(item);
+    if (typeof read !== "object") return false;
+    range = read;
+  } else {
+    if (typeof item !== "object") return false;
+    if (item !== null && !MadeSlice.has(item)) return false;
+    range = item ?? whole;
+  }
+  // An object can be changed after it was made, and what is no 32-bit integer is left to the others.
   const { start, stop, step } = range;
-  // An object can be changed after it was made.
-  if (!isPart(start) || !isPart(stop) || !isPart(step) || step === 0) return false;
-  resolveRange(range, length, into);
+  let by = 1;
+  if (step !== null) {
+    by = step | 0;
+    if (by !== step || by === 0) return false;
+  }
+  const lowest = by < 0 ? -1 : 0;
+  let first = by < 0 ? length - 1 : 0;
+  if (start !== null) {
+    first = start | 0;
+    if (first !== start) return false;
+    first = clamp(first, length, lowest);
+  }
+  let end = by < 0 ? -1 : length;
+  if (stop !== null) {
+    end = stop | 0;
+    if (end !== stop) return false;
+    end = clamp(end, length, lowest);
+  }
+  into.start = first;
+  into.step = by;
+  into.length = countOf(first, end, by);
   return true;
-}
-
-function isPart(part: unknown): boolean {
-  return part === null || Number.isSafeInteger(part);
 }
 
 /**
