@@ -279,7 +279,7 @@ function fillKernel(dtype: DType, wide: boolean): FillKernel {
     return (data, value, position, count, step, innerCount, innerStep) => {
       // Where nothing steps, once is as good as often, and the end is one step away.
       const by = innerStep === 0 ? 1 : innerStep;
-      const length = innerStep === 0 ? 1 : innerCount;
+      const length = innerStep === 0 ? Math.min(innerCount, 1) : innerCount;
       for (let i = 0; i < count; i++) {
         const p = ${int("position + i * step")};
         fillRow(data, value, p, ${int("p + length * by")}, by);

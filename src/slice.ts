@@ -163,18 +163,21 @@ export function takeRange(item: unknown, length: number, into: Range): boolean {
   const { start, stop, step } = range;
   let by = 1;
   if (step !== null) {
+    if (typeof step !== "number") return false;
     by = step | 0;
     if (by !== step || by === 0) return false;
   }
   const lowest = by < 0 ? -1 : 0;
   let first = by < 0 ? length - 1 : 0;
   if (start !== null) {
+    if (typeof start !== "number") return false;
     first = start | 0;
     if (first !== start) return false;
     first = clamp(first, length, lowest);
   }
   let end = by < 0 ? -1 : length;
   if (stop !== null) {
+    if (typeof stop !== "number") return false;
     end = stop | 0;
     if (end !== stop) return false;
     end = clamp(end, length, lowest);
