@@ -58,7 +58,7 @@ function sharedPair(): Pair {
 }
 
 /** Which pages the kernel gives makes some pairs slower than others: there are several, in turns. */
-const PAIRS = 3;
+const PAIRS = 8;
 
 function inTurns(loop: Loop, pairs: readonly Pair[]): () => number {
   let turn = 0;

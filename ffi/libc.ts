@@ -306,6 +306,7 @@ const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 /**
  * Maps a segment, readable and writable, shared with every process that maps it.
  *
+ * @param byteLength the segment's size; the other functions for mappings take the same
  * @returns the address of the first byte
  * @see {@link https://man7.org/linux/man-pages/man2/mmap.2.html | mmap(2)}
  */
@@ -313,21 +314,23 @@ export function mapShared(fd: number, name: string, byteLength: number): Deno.Po
   const { symbols, platform } = libc();
   const { PROT_READ, PROT_WRITE, MAP_SHARED } = platform.flags;
   const protection = PROT_READ | PROT_WRITE;
-  const isHuge = byteLength >= GIB;
+  const isHuge = byteLength >= HUGE;
   const hint = isHuge ? hugeHint : null;
+  const span = spanOf(byteLength, platform);
   const address = attempt(
-    () => symbols.mmap(hint, BigInt(byteLength), protection, MAP_SHARED, fd, 0n),
+    () => symbols.mmap(hint, span, protection, MAP_SHARED, fd, 0n),
     isMapFailed,
   );
   if (address === null) throw lastError("mmap", name);
   if (isHuge) {
     const start = Deno.UnsafePointer.value(address);
-    hugeHint = Deno.UnsafePointer.create(start - start % BigInt(GIB));
+    hugeHint = Deno.UnsafePointer.create(start - start % BigInt(HUGE));
   }
   return address;
 }
 
-const GIB = 2 ** 30;
+/** The size from which on a mapping has page tables of its own: a GiB. */
+const HUGE = 2 ** 30;
 
 /**
  * Where the next huge mapping may well begin: at a multiple of a GiB it shares no page table with its
@@ -335,6 +338,18 @@ const GIB = 2 ** 30;
  * of 3.3 to 7.7 by chance). It is a wish only: what is mapped there stays.
  */
 let hugeHint: Deno.PointerValue = null;
+
+/**
+ * How much address space a mapping takes. The kernel puts large mappings side by side, and a loop over
+ * two arrays of the same size then meets both at addresses that the processor confuses: of 64 MiB each,
+ * `y += a * x` takes 0.71 ns per element, and 0.43 with 64 KiB between them. Up to 16 MiB it makes no
+ * difference. So a large mapping reaches beyond the end of its segment, where nobody ever looks.
+ */
+function spanOf(byteLength: number, { mapsBeyondEnd }: Platform): bigint {
+  return BigInt(byteLength >= LARGE && mapsBeyondEnd ? byteLength + GAP : byteLength);
+}
+const LARGE = 2 ** 24;
+const GAP = 2 ** 16;
 
 /**
  * Puts private zero pages in the place of a mapping, at the same address. The memory is given back
@@ -347,8 +362,9 @@ export function mapZeroOver(address: Deno.PointerObject, byteLength: number): vo
   const f = platform.flags;
   const protection = f.PROT_READ | f.PROT_WRITE;
   const flags = f.MAP_PRIVATE | f.MAP_ANONYMOUS | f.MAP_FIXED | f.MAP_NORESERVE;
+  const span = spanOf(byteLength, platform);
   const result = attempt(
-    () => symbols.mmap(address, BigInt(byteLength), protection, flags, -1, 0n),
+    () => symbols.mmap(address, span, protection, flags, -1, 0n),
     isMapFailed,
   );
   if (result === null) throw lastError("mmap", null);
@@ -364,8 +380,9 @@ function isMapFailed(address: Deno.PointerValue): boolean {
  * @see {@link https://man7.org/linux/man-pages/man2/munmap.2.html | munmap(2)}
  */
 export function unmap(address: Deno.PointerObject, byteLength: number): void {
-  const { symbols } = libc();
-  const result = attempt(() => symbols.munmap(address, BigInt(byteLength)), isMinusOne);
+  const { symbols, platform } = libc();
+  const span = spanOf(byteLength, platform);
+  const result = attempt(() => symbols.munmap(address, span), isMinusOne);
   if (result === null) throw lastError("munmap", null);
 }
 

@@ -26,6 +26,8 @@ export interface Platform {
   readonly variadicOnStack: boolean;
   /** Whether `fchmod` serves shared memory; where not, the umask is lifted around `shm_open`. */
   readonly fchmod: boolean;
+  /** Whether a mapping may reach beyond the end of the segment, as long as nobody touches it there. */
+  readonly mapsBeyondEnd: boolean;
   /** Where segments can be listed; `null` where they cannot. */
   readonly directory: string | null;
   /** Byte offsets in `struct stat`, and how wide the mode and the link count are. */
@@ -63,6 +65,7 @@ const linux = {
   fstat: "fstat",
   variadicOnStack: false,
   fchmod: true,
+  mapsBeyondEnd: true,
   directory: "/dev/shm",
   flags: {
     O_RDONLY: 0x0,
@@ -87,6 +90,7 @@ const darwin = {
   // XNU has no chmod for shared memory: fchmod answers EINVAL (eclipse-iceoryx/iceoryx2#156).
   fchmod: false,
   fxstatVersion: 0,
+  mapsBeyondEnd: false,
   directory: null,
   stat: {
     bytes: 144,

@@ -121,7 +121,7 @@ function asked(peer: Peer, command: string, count: number): Contestant {
 async function bulk(): Promise<SectionResult> {
   const { wholeGroups } = await import("../bulk_bench.ts");
   const rows: Row[] = [];
-  for (const group of wholeGroups()) rows.push(...await compareGroup(group, { rounds: 45 }));
+  for (const group of wholeGroups()) rows.push(...await compareGroup(group, { rounds: 64 }));
   return { rows };
 }
 
