@@ -154,11 +154,15 @@ function planLoop(shape: readonly number[], layouts: readonly Layout[], anyOrder
     return { shape: [0], strides: layouts.map(() => [0]), offsets };
   }
   if (anyOrder) {
-    axes = axes.map(({ length, strides }) => {
-      if (strides[0] >= 0) return { length, strides };
+    const skip = (length: number, strides: readonly number[]): void =>
       strides.forEach((stride, k) => offsets[k] += (length - 1) * stride);
+    axes = axes.map(({ length, strides }) => {
+      if (strides[0] > 0) return { length, strides };
+      skip(length, strides);
+      // Of elements that are one in the first layout, the last is the one that stays.
+      if (strides[0] === 0) return { length: 1, strides };
       return { length, strides: strides.map((stride) => -stride) };
-    }).sort((a, b) => b.strides[0] - a.strides[0]);
+    }).filter(({ length }) => length !== 1).sort((a, b) => b.strides[0] - a.strides[0]);
   }
   const merged: typeof axes = [];
   for (const axis of axes) {
@@ -277,12 +281,9 @@ function fillKernel(dtype: DType, wide: boolean): FillKernel {
       for (let p = ${int("position")}; p !== end; p = ${int("p + step")}) data[p] = value;
     };
     return (data, value, position, count, step, innerCount, innerStep) => {
-      // Where nothing steps, once is as good as often, and the end is one step away.
-      const by = innerStep === 0 ? 1 : innerStep;
-      const length = innerStep === 0 ? Math.min(innerCount, 1) : innerCount;
       for (let i = 0; i < count; i++) {
         const p = ${int("position + i * step")};
-        fillRow(data, value, p, ${int("p + length * by")}, by);
+        fillRow(data, value, p, ${int("p + innerCount * innerStep")}, innerStep);
       }
     }`,
   );
@@ -293,12 +294,10 @@ function copyKernel(target: DType, source: DType, wide: boolean): CopyKernel {
   const value = target === "bool" || source === "bool" ? "source[q] ? 1 : 0" : "source[q]";
   return make(
     `copy ${source} to ${target}${wide ? " wide" : ""}`,
-    `const copyRow = (target, source, to, from, count, toStep, fromStep) => {
-      let p = ${int("to")};
+    `const copyRow = (target, source, to, from, end, toStep, fromStep) => {
       let q = ${int("from")};
-      for (let j = 0; j < count; j++) {
+      for (let p = ${int("to")}; p !== end; p = ${int("p + toStep")}) {
         target[p] = ${value};
-        p = ${int("p + toStep")};
         q = ${int("q + fromStep")};
       }
     };
@@ -306,7 +305,8 @@ function copyKernel(target: DType, source: DType, wide: boolean): CopyKernel {
       for (let i = 0; i < count; i++) {
         const p = ${int("to + i * toStep")};
         const q = ${int("from + i * fromStep")};
-        copyRow(target, source, p, q, innerCount, innerToStep, innerFromStep);
+        const end = ${int("p + innerCount * innerToStep")};
+        copyRow(target, source, p, q, end, innerToStep, innerFromStep);
       }
     }`,
   );
