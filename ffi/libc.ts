@@ -6,22 +6,31 @@
 
 import { systemError } from "./errors.ts";
 import { checkDeno, type Platform, platformOf } from "./platform.ts";
-import { declareSymbols } from "./symbols.ts";
+import { declareSymbols, declareSystemSymbols } from "./symbols.ts";
 
 type Symbols = Deno.DynamicLibrary<ReturnType<typeof declareSymbols>>["symbols"];
+type SystemSymbols = Deno.DynamicLibrary<ReturnType<typeof declareSystemSymbols>>["symbols"];
 
 interface Library {
   readonly platform: Platform;
+  /** The name by which it was found. */
+  readonly name: string;
   readonly symbols: Symbols;
   /** This thread's errno: it never moves, so it is looked for once. */
   readonly errno: Int32Array;
 }
 
 let library: Library | undefined;
+let systemSymbols: SystemSymbols | undefined;
 
 /** The opened library; opens it at the first call. */
 function libc(): Library {
   return library ??= openLibrary();
+}
+
+/** What of the library is seldom called; opened at the first call of it. */
+function system(): SystemSymbols {
+  return systemSymbols ??= Deno.dlopen(libc().name, declareSystemSymbols()).symbols;
 }
 
 function openLibrary(): Library {
@@ -33,7 +42,7 @@ function openLibrary(): Library {
     try {
       const { symbols } = Deno.dlopen(name, declarations);
       const location = Deno.UnsafePointerView.getArrayBuffer(symbols.errno_location()!, 4);
-      return { platform, symbols, errno: new Int32Array(location) };
+      return { platform, name, symbols, errno: new Int32Array(location) };
     } catch (error) {
       // A missing permission is missing for the next library, too.
       if (error instanceof Deno.errors.NotCapable) throw error;
@@ -398,14 +407,14 @@ export function dieBySignal(signal: string): void {
   const { symbols, platform } = libc();
   const number = platform.signals[signal];
   symbols.signal(number, SIG_DFL);
-  symbols.raise(number);
+  system().raise(number);
 }
 
 const SIG_DFL = 0n;
 
 /** The effective user id of this process. */
 export function effectiveUser(): number {
-  return libc().symbols.geteuid();
+  return system().geteuid();
 }
 
 // --- Files -----------------------------------------------------------------------------------
@@ -419,7 +428,7 @@ export function effectiveUser(): number {
  * @see {@link https://man7.org/linux/man-pages/man3/readdir.3.html | readdir(3)}
  */
 export function readDirectory(path: string): string[] {
-  const { symbols } = libc();
+  const symbols = system();
   const directory = attempt(() => symbols.opendir(cString(path)), (result) => result === null);
   if (directory === null) throw lastError("opendir", path);
   const names: string[] = [];
@@ -469,7 +478,7 @@ export interface FileStatus {
  * @see {@link https://man7.org/linux/man-pages/man2/statx.2.html | statx(2)}
  */
 export function statFile(path: string): FileStatus | null {
-  const { symbols } = libc();
+  const symbols = system();
   if (symbols.statx === null) {
     throw new Deno.errors.NotSupported("Cannot look at segments: this C library has no statx");
   }
@@ -504,7 +513,8 @@ const STATX_BTIME = 0x800;
  * @see {@link https://man7.org/linux/man-pages/man2/read.2.html | read(2)}
  */
 export function readFile(path: string): Uint8Array | null {
-  const { symbols, platform } = libc();
+  const symbols = system();
+  const { platform } = libc();
   const fd = attempt(() => symbols.open(cString(path), platform.flags.O_RDONLY), isMinusOne);
   if (fd === null) {
     if (failedWith("ENOENT", "ESRCH", "EACCES", "EPERM")) return null;

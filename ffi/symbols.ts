@@ -11,7 +11,7 @@ interface SymbolNames {
 }
 
 /**
- * Declares the symbols for a system, as `Deno.dlopen` takes them. Those that not every supported
+ * Declares the symbols for segments and mappings, as `Deno.dlopen` takes them. Those that not every supported
  * library has are `optional`, and `null` where they are missing.
  *
  * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
@@ -141,6 +141,19 @@ export function declareSymbols(names: SymbolNames) {
       ],
       result: "usize", // sighandler_t
     },
+  } as const;
+}
+
+/**
+ * Declares what is seldom called, in the same form: it is opened apart, because each symbol takes a
+ * tenth of a millisecond, which the first `create()` or `load()` of a program would pay.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man3/readdir.3.html | readdir(3)}
+ * @see {@link https://man7.org/linux/man-pages/man2/statx.2.html | statx(2)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- dlopen takes its types from this literal
+export function declareSystemSymbols() {
+  return {
     // int raise(int sig)
     raise: {
       parameters: ["i32"], // int sig
