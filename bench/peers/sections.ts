@@ -65,7 +65,7 @@ async function attach(): Promise<SectionResult> {
   const [gcc] = new TextDecoder().decode(
     (await new Deno.Command("gcc", { args: ["-dumpfullversion"] }).output()).stdout,
   ).split("\n");
-  const count = 400;
+  const count = 2000;
   const rows = [
     ...await compare(
       { item: "create + map + view + first write + close + unlink, 4 KiB", what: "", unit: "ns" },
