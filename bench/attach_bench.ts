@@ -74,7 +74,7 @@ export class Target {
 const small = new Target(4096);
 const large = new Target(8 * 2 ** 30);
 
-const SPARSE = "load of 4 KiB against load of 8 GiB (sparse)";
+const SPARSE = "load of 8 GiB (sparse) against load of 4 KiB";
 
 const UNTOUCHED: Group = {
   item: SPARSE,

@@ -138,7 +138,7 @@ async function drawChart(points: readonly Handover[]): Promise<string> {
     type: "quantitative",
     scale: { type: "log", domain: [FASTEST, SLOWEST], nice: false },
     axis: {
-      title: "Time there and back",
+      title: "Time there and back (median of the best block)",
       values: decades,
       labelExpr: labelExpression(decades, (value) => duration(value).replace(".0", "")),
     },
@@ -148,11 +148,11 @@ async function drawChart(points: readonly Handover[]): Promise<string> {
     background: "#ffffff",
     // Without a browser nobody knows how wide a text is: the room for the names is given here.
     autosize: { type: "none" },
-    padding: { left: 92, top: 72, right: 290, bottom: 60 },
+    padding: { left: 92, top: 72, right: 340, bottom: 60 },
     width: WIDTH,
     height: HEIGHT,
     title: {
-      text: "An array to another process and back",
+      text: "An array to another process (or a Worker) and back",
       subtitle:
         "Copies take longer the larger the array, shared memory does not. Both axes are logarithmic.",
       anchor: "start",
@@ -200,7 +200,7 @@ function makeTable(rows: readonly Row[]): string[] {
   const lines = new Map<string, Row[]>();
   for (const row of rows) {
     const against = row.item.startsWith("hand an array") && row.goal?.startsWith("≥ 100")
-      ? "pipe, Unix socket, file, postMessage (copy)"
+      ? "the fastest of pipe, Unix socket, file, postMessage (copy)"
       : row.against;
     const key = [row.item, against, row.goal ?? "–"].join("\n");
     lines.set(key, [...lines.get(key) ?? [], row]);
@@ -219,10 +219,11 @@ function makeTable(rows: readonly Row[]): string[] {
 
 function measured(parts: readonly Row[]): string {
   const shown = parts.some(({ goal }) => goal?.startsWith("≥ 100")) ? leastPerWay(parts) : parts;
-  return shown.map(({ what, ratio, goal, unit }) => {
+  return shown.map(({ what, ratio, goal, unit, met }) => {
     const amount = ratio >= 100 ? Math.round(ratio).toLocaleString("en") : ratio.toFixed(2);
     const sign = goal?.endsWith("more") ? ` ${unit.split(" ")[0]}` : "";
-    return what === "" ? `${amount}${sign}` : `${what} ${amount}${sign}`;
+    const text = what === "" ? `${amount}${sign}` : `${what} ${amount}${sign}`;
+    return met === false ? `**${text}**` : text;
   }).join("; ");
 }
 
@@ -244,7 +245,7 @@ function makeReport({ date, machine, versions, rows }: Results): string {
     "",
     `Measured on ${
       date.slice(0, 10)
-    }: ${cpu}, ${cores} cores, ${memoryGiB} GiB, ${kernel} ${arch}; ` +
+    }: ${cpu}, ${cores} cores, ${memoryGiB} GiB of memory, ${kernel} ${arch}; ` +
     `${programs.join(", ")}. Ratios of times, ours to theirs, unless the goal says otherwise; ` +
     "[bench/README.md](./bench/README.md) says what each one means.",
     "",

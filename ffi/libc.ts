@@ -69,7 +69,7 @@ let lastErrno = 0;
  * V8 may compile or collect garbage on this thread between the failure and the reading of errno, and
  * its own system calls (a futex, mostly) then leave theirs there: about once in half a million failures
  * on a busy machine. So errno is read by a plain load, as the very next thing, and a failure counts when
- * it was told twice. A failed call has done nothing, so it can be repeated; EINTR asks for that anyway.
+ * two calls in a row gave the same errno. A failed call has done nothing, so it can be repeated; EINTR asks for that anyway.
  *
  * @returns what it returned, or `null` if it failed; `lastError()` says how
  */

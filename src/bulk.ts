@@ -5,9 +5,9 @@
  * kinds of typed array goes through a generic element access from then on, ten times as slow, and
  * a factory does not help, because closures of one function literal share their feedback. So the
  * inner loops are made as text, one per dtype (or pair of dtypes), at first use: each has a feedback
- * record of its own, and a program that uses all dtypes runs each as fast as a program that uses one.
- * Positions beyond 2^31 get texts of their own too, so that they do not slow down the others.
- * `bench/dtypes_bench.ts` shows both. What goes into a text are names from the dtype table only.
+ * record of its own, and a program that uses all dtypes runs each about as fast as a program that uses
+ * one (`bench/dtypes_bench.ts`). Positions beyond 2^31 get texts of their own too, so that they do not
+ * slow down the others. What goes into a text are names from the dtype table only.
  *
  * @module
  */
