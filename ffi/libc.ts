@@ -6,10 +6,10 @@
 
 import { systemError } from "./errors.ts";
 import { checkDeno, type Platform, platformOf } from "./platform.ts";
-import { declareSymbols, declareSystemSymbols } from "./symbols.ts";
+import { declareSeldomUsed, declareSymbols } from "./symbols.ts";
 
 type Symbols = Deno.DynamicLibrary<ReturnType<typeof declareSymbols>>["symbols"];
-type SystemSymbols = Deno.DynamicLibrary<ReturnType<typeof declareSystemSymbols>>["symbols"];
+type SeldomUsed = Deno.DynamicLibrary<ReturnType<typeof declareSeldomUsed>>["symbols"];
 
 interface Library {
   readonly platform: Platform;
@@ -21,7 +21,7 @@ interface Library {
 }
 
 let library: Library | undefined;
-let systemSymbols: SystemSymbols | undefined;
+let seldom: SeldomUsed | undefined;
 
 /** The opened library; opens it at the first call. */
 function libc(): Library {
@@ -29,8 +29,8 @@ function libc(): Library {
 }
 
 /** What of the library is seldom called; opened at the first call of it. */
-function system(): SystemSymbols {
-  return systemSymbols ??= Deno.dlopen(libc().name, declareSystemSymbols()).symbols;
+function seldomUsed(): SeldomUsed {
+  return seldom ??= Deno.dlopen(libc().name, declareSeldomUsed()).symbols;
 }
 
 function openLibrary(): Library {
@@ -69,7 +69,8 @@ let lastErrno = 0;
  * V8 may compile or collect garbage on this thread between the failure and the reading of errno, and
  * its own system calls (a futex, mostly) then leave theirs there: about once in half a million failures
  * on a busy machine. So errno is read by a plain load, as the very next thing, and a failure counts when
- * two calls in a row gave the same errno. A failed call has done nothing, so it can be repeated; EINTR asks for that anyway.
+ * two calls in a row gave the same errno. A failed call has done nothing, so it can be repeated; EINTR
+ * asks for that anyway.
  *
  * @returns what it returned, or `null` if it failed; `lastError()` says how
  */
@@ -351,7 +352,7 @@ let hugeHint: Deno.PointerValue = null;
 /**
  * How much address space a mapping takes. The kernel puts large mappings side by side, and a loop over
  * two arrays of the same size then meets both at addresses that the processor confuses: of 64 MiB each,
- * `y += a * x` takes 0.71 ns per element, and 0.43 with 64 KiB between them. Up to 16 MiB it makes no
+ * `y += a * x` in C takes 0.71 ns per element, and 0.43 with 64 KiB between them. Up to 16 MiB it makes no
  * difference. So a large mapping reaches beyond the end of its segment, where nobody ever looks.
  */
 function spanOf(byteLength: number, { mapsBeyondEnd }: Platform): bigint {
@@ -407,14 +408,14 @@ export function dieBySignal(signal: string): void {
   const { symbols, platform } = libc();
   const number = platform.signals[signal];
   symbols.signal(number, SIG_DFL);
-  system().raise(number);
+  symbols.raise(number);
 }
 
 const SIG_DFL = 0n;
 
 /** The effective user id of this process. */
 export function effectiveUser(): number {
-  return system().geteuid();
+  return seldomUsed().geteuid();
 }
 
 // --- Files -----------------------------------------------------------------------------------
@@ -428,7 +429,7 @@ export function effectiveUser(): number {
  * @see {@link https://man7.org/linux/man-pages/man3/readdir.3.html | readdir(3)}
  */
 export function readDirectory(path: string): string[] {
-  const symbols = system();
+  const symbols = seldomUsed();
   const directory = attempt(() => symbols.opendir(cString(path)), (result) => result === null);
   if (directory === null) throw lastError("opendir", path);
   const names: string[] = [];
@@ -478,7 +479,7 @@ export interface FileStatus {
  * @see {@link https://man7.org/linux/man-pages/man2/statx.2.html | statx(2)}
  */
 export function statFile(path: string): FileStatus | null {
-  const symbols = system();
+  const symbols = seldomUsed();
   if (symbols.statx === null) {
     throw new Deno.errors.NotSupported("Cannot look at segments: this C library has no statx");
   }
@@ -513,7 +514,7 @@ const STATX_BTIME = 0x800;
  * @see {@link https://man7.org/linux/man-pages/man2/read.2.html | read(2)}
  */
 export function readFile(path: string): Uint8Array | null {
-  const symbols = system();
+  const symbols = seldomUsed();
   const { platform } = libc();
   const fd = attempt(() => symbols.open(cString(path), platform.flags.O_RDONLY), isMinusOne);
   if (fd === null) {

@@ -58,7 +58,7 @@ interface Region {
 export class Mapping {
   /** The segment's name. */
   readonly name: string;
-  /** The length of the mapping, in bytes. */
+  /** The size of the segment, in bytes. */
   readonly byteLength: number;
   readonly #address: Deno.PointerObject;
   #buffer: ArrayBuffer | null;
@@ -69,7 +69,7 @@ export class Mapping {
     this.#address = address;
     // From here on the buffer is the owner: who holds a view of it keeps the mapping.
     this.#buffer = Deno.UnsafePointerView.getArrayBuffer(address, byteLength);
-    (this.#buffer as { [SEGMENT]?: string })[SEGMENT] = name;
+    Object.defineProperty(this.#buffer, SEGMENT, { value: name });
     abandoned.register(this.#buffer, { address, byteLength }, this);
   }
 

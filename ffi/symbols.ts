@@ -141,6 +141,11 @@ export function declareSymbols(names: SymbolNames) {
       ],
       result: "usize", // sighandler_t
     },
+    // int raise(int sig)
+    raise: {
+      parameters: ["i32"], // int sig
+      result: "i32", // int
+    },
   } as const;
 }
 
@@ -152,13 +157,8 @@ export function declareSymbols(names: SymbolNames) {
  * @see {@link https://man7.org/linux/man-pages/man2/statx.2.html | statx(2)}
  */
 // deno-lint-ignore explicit-module-boundary-types -- dlopen takes its types from this literal
-export function declareSystemSymbols() {
+export function declareSeldomUsed() {
   return {
-    // int raise(int sig)
-    raise: {
-      parameters: ["i32"], // int sig
-      result: "i32", // int
-    },
     // uid_t geteuid(void)
     geteuid: {
       parameters: [],

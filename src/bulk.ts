@@ -26,7 +26,9 @@ export interface Cells<D extends DType = DType> {
 export function isWide(layout: Layout): boolean {
   return extent(layout).highest > MAX_INT32;
 }
-const MAX_INT32 = 0x7fff_ffff;
+
+/** The largest integer of 32 bits. */
+export const MAX_INT32 = 0x7fff_ffff;
 
 /** Stores one value, already converted to the dtype's kind, in every element. */
 export function fillElements({ dtype, data, layout }: Cells, value: number | bigint): void {
@@ -55,7 +57,7 @@ export function copyElements(target: Cells, source: Cells): void {
   const inRuns = movable && (loop.shape.at(-1) ?? 1) >= least &&
     loop.strides.every((stride) => (stride.at(-1) ?? 1) === 1);
   if (inRuns) {
-    moveRuns(loop, target.data, source.data);
+    moveRuns(loop, target, source);
   } else if (isSame) {
     copyOneByOne(loop, asIntegers(target), asIntegers(source));
   } else {
@@ -63,16 +65,26 @@ export function copyElements(target: Cells, source: Cells): void {
   }
 }
 
-function moveRuns(loop: Loop, target: TypedArrayOf, source: TypedArrayOf): void {
+function moveRuns(loop: Loop, target: Cells, source: Cells): void {
   runLoop(loop, ([to, from], count, steps, innerCount) => {
     for (let i = 0; i < count; i++) {
-      const start = from + i * steps[1];
-      (target as Float64Array).set(
-        (source as Float64Array).subarray(start, start + innerCount),
-        to + i * steps[0],
-      );
+      const run = elementsAt(source, from + i * steps[1], innerCount) as Float64Array;
+      (target.data as Float64Array).set(run, to + i * steps[0]);
     }
   });
+}
+
+/**
+ * Some elements that lie side by side, as a typed array over the same memory. `subarray()` would let a
+ * subclass make it, by a constructor that may take other arguments.
+ */
+export function elementsAt<D extends DType>(
+  { dtype, data }: Pick<Cells<D>, "dtype" | "data">,
+  position: number,
+  count: number,
+): TypedArrayOf<D> {
+  const byteOffset = data.byteOffset + position * data.BYTES_PER_ELEMENT;
+  return new (typedArrayOf(dtype))(data.buffer, byteOffset, count);
 }
 
 function copyOneByOne(loop: Loop, target: Cells, source: Cells): void {
@@ -122,9 +134,9 @@ export function iterateElements<T extends number | bigint>(
   cells: Cells,
   onLost: () => never,
 ): IteratorObject<T, undefined> {
-  // Where a run ends is one step behind its last element.
+  // Where a run ends is one step behind its last element; the step of a run of one element is 1.
   const { layout } = cells;
-  const wide = extent(layout).highest + Math.max(0, ...layout.stride) > MAX_INT32;
+  const wide = extent(layout).highest + Math.max(1, ...layout.stride) > MAX_INT32;
   const Elements = elementsClass(cells.dtype, wide);
   return new Elements(cells, onLost) as unknown as IteratorObject<T, undefined>;
 }
@@ -141,10 +153,11 @@ interface Loop {
 }
 
 /**
- * Drops axes of length 1 and merges axes that lie behind each other in all layouts. Where the order
- * does not matter, the axes are first turned and sorted so that the first layout's positions grow.
+ * Drops axes of length 1 and merges axes that lie behind each other in all layouts. Where the first
+ * layout is a target, in which only what is stored in the end matters, its axes are first turned and
+ * sorted so that its positions grow, and those along which it stands still are dropped.
  */
-function planLoop(shape: readonly number[], layouts: readonly Layout[], anyOrder: boolean): Loop {
+function planLoop(shape: readonly number[], layouts: readonly Layout[], isTarget: boolean): Loop {
   let axes = shape.map((length, axis) => ({
     length,
     strides: layouts.map((layout) => layout.stride[axis]),
@@ -153,7 +166,7 @@ function planLoop(shape: readonly number[], layouts: readonly Layout[], anyOrder
   if (axes.some(({ length }) => length === 0)) {
     return { shape: [0], strides: layouts.map(() => [0]), offsets };
   }
-  if (anyOrder) {
+  if (isTarget) {
     const skip = (length: number, strides: readonly number[]): void =>
       strides.forEach((stride, k) => offsets[k] += (length - 1) * stride);
     axes = axes.map(({ length, strides }) => {

@@ -64,7 +64,6 @@ export function checkShape(shape: number | readonly number[]): readonly number[]
     if (lengths[axis] < 0) {
       throw new RangeError(`Cannot use shape [${lengths.join(", ")}]: a length is negative`);
     }
-    lengths[axis] += 0; // -0 would be printed, and compared by Object.is, as another value than 0
     product *= lengths[axis] || 1;
   }
   if (!Number.isSafeInteger(product)) {
@@ -313,7 +312,7 @@ function checkIntegers(list: readonly number[], what: string): number[] {
   for (let i = 0; i < list.length; i++) {
     const entry = list[i];
     checkInteger(entry, what);
-    copy.push(entry);
+    copy.push(entry + 0); // -0 would be printed, and compared by Object.is, as another value than 0
   }
   return copy;
 }

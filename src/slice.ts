@@ -292,10 +292,6 @@ function readText(text: string): number | Slice {
 
 /** Reads a range given as a plain object, whose parts may be left out. */
 function parseObject(item: Partial<Slice>): Slice {
-  if (MadeSlice.has(item)) {
-    checkParts(item);
-    return item;
-  }
   let start: number | null = null;
   let stop: number | null = null;
   let step: number | null = null;

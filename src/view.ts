@@ -7,10 +7,12 @@
 import {
   type Cells,
   copyElements,
+  elementsAt,
   fillElements,
   isOneRun,
   isWide,
   iterateElements,
+  MAX_INT32,
 } from "./bulk.ts";
 import {
   type DType,
@@ -140,7 +142,7 @@ export class View {
         "Cannot give a subarray: the view is not contiguous; copy() gives its elements as a copy",
       );
     }
-    return this.data.subarray(this.offset, this.offset + this.size);
+    return elementsAt(this, this.offset, this.size);
   }
 
   fill(value: unknown): this {
@@ -266,11 +268,11 @@ export function makeView(data: TypedArrayOf, layout: Layout, dtype: DType): View
   return view;
 }
 
-/** Whether V8 can compute with 32-bit integers: all lengths, positions and steps from one to the next. */
+/** Whether all positions and lengths are integers of 32 bits. */
 function isNarrow(data: TypedArrayOf, layout: Layout): boolean {
-  const most = 0x7fff_ffff;
-  return (data.length <= most || !isWide(layout)) &&
-    (layout.size <= most && layout.size > 0 || layout.shape.every((length) => length <= most));
+  // Of a view that lies in a small array, only an axis along which nothing steps can be long.
+  return (data.length <= MAX_INT32 || !isWide(layout)) &&
+    layout.shape.every((length) => length <= MAX_INT32);
 }
 
 /** Gives a view its fields. */
@@ -421,9 +423,9 @@ function onHeap({ dtype, data, layout }: Cells): Cells {
   const target = contiguousLayout(layout.shape);
   const TypedArray = typedArrayOf(dtype);
   // A copy of a typed array is made without filling it with zeros first. (What others stored as bool
-  // may have to be made 0 or 1.)
-  if (dtype !== "bool" && isContiguous(layout)) {
-    const part = data.subarray(layout.offset, layout.offset + layout.size);
+  // may have to be made 0 or 1, and the data of an empty view may be anything.)
+  if (dtype !== "bool" && layout.size > 0 && isContiguous(layout)) {
+    const part = elementsAt({ dtype, data }, layout.offset, layout.size);
     return { dtype, data: new TypedArray(part), layout: target };
   }
   const copy = { dtype, data: new TypedArray(target.size), layout: target };

@@ -129,10 +129,11 @@ const range: Range = { start: 0, step: 1, length: 0 };
 function elementMethods(dtype: DType, rank: number): string {
   const axes = axesOf(rank);
   const indices = axes.map((axis) => `i${axis}`);
-  // For each axis: `left` is how many elements lie behind the index, -1 for none (an index that counts
-  // from the end has ~index behind it), and `wrong` is negative if the index, or one before it, is wrong.
-  // Of a loop's counter V8 knows that it is no fraction and not negative, so that `negative` is 0 and
-  // all is left out but one subtraction, one multiplication, and the last line of the position.
+  // For each axis: `left` is how many elements follow on the axis, 0 for the last one (an index that
+  // counts from the end is followed by ~index), and negative if there is no such element; `wrong` is
+  // negative if that, or something before it, is wrong. Of a loop's counter V8 knows that it is no
+  // fraction and not negative, so that `negative` is 0 and all is left out but one subtraction, one
+  // multiplication, and the last line of the position.
   const locate = (argumentCount: number): string => `
           const wrong = -(arguments.length !== ${argumentCount});${
     axes.map((a) => `
@@ -187,7 +188,7 @@ function sliceMethod(rank: number): string {
         if (count > ${a}) {
           if (typeof k${a} === "number") {
             const i = k${a} < 0 ? k${a} + n${a} : k${a};
-            if (!(i >= 0 && i < n${a}) || i !== (i | 0)) return super.slice(...arguments);
+            if (!(i >= 0 && i < n${a}) || k${a} !== (k${a} | 0)) return super.slice(...arguments);
             offset += i * s${a};
             n${a} = -1;
           } else {
@@ -200,9 +201,11 @@ function sliceMethod(rank: number): string {
           }
         }`).join("");
   return `slice(${axes.map((axis) => `k${axis}`).join(", ")}) {
-        const data = this.data;
         const count = arguments.length;
-        if (data.length === 0 || count > ${rank}) return super.slice(...arguments);
+        // What inherits from a view, or is a proxy of one, has no private fields.
+        if (!(#end in this) || count > ${rank}) return super.slice(...arguments);
+        const data = this.data;
+        if (data.length === 0) return super.slice(...arguments);
         let offset = this.offset;
         ${axes.map((a) => `let n${a} = this.#last${a} + 1, s${a} = this.#stride${a};`).join(" ")}
         ${items}

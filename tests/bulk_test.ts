@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { NDArray } from "../mod.ts";
+import { NDArray, SharedMemoryArray, slice } from "../mod.ts";
 import { type DType, dtypes, typedArrayOf } from "../src/dtype.ts";
+import { withNames } from "./helpers.ts";
 import { Random, seedOf } from "./random.ts";
 
 // Loops over many elements are made as text, per dtype: here they are compared with loops by index over
@@ -86,3 +87,65 @@ for (const dtype of dtypes) {
     }
   });
 }
+
+Deno.test("iteration ends at the last position of 32 bits as anywhere", () => {
+  withNames((name) => {
+    const last = 2 ** 31 - 1;
+    using sma = new SharedMemoryArray([last + 5], "uint8", name);
+    const { data } = sma.create({ reserve: false });
+    for (let i = -8; i < 5; i++) data[last + i] = 10 + i;
+    const at = (shape: number[], stride: number[], offset: number): number[] => [
+      ...new NDArray(data as Uint8Array, { shape, stride, offset }),
+    ];
+    assertEquals([...sma.array!.slice(last)] as number[], [10]);
+    assertEquals(at([1], [-1], last), [10]);
+    assertEquals(at([3], [0], last), [10, 10, 10]);
+    assertEquals(at([2, 2], [-4, 0], last), [10, 10, 6, 6]);
+    assertEquals(at([3], [1], last - 2), [8, 9, 10]);
+    assertEquals(at([3], [4], last - 8), [2, 6, 10]);
+    assertEquals(at([3], [-1], last + 1), [11, 10, 9]);
+    for (const [shape, stride] of [[[3], [4]], [[2, 2], [-4, 0]], [[2, 2], [4, 2]]]) {
+      const view = new NDArray(data as Uint8Array, { shape, stride, offset: last - 4 });
+      const expected = [...view];
+      assertEquals([...view.copy()], expected);
+      view.fill(77);
+      assertEquals([...view], expected.map(() => 77));
+      view.assign(view.slice("...", "::-1"));
+      for (let i = -8; i < 5; i++) data[last + i] = 10 + i;
+    }
+  });
+});
+
+/** A subclass whose constructor does not take what typed arrays' own methods give it. */
+class Samples extends Float64Array {
+  constructor(length: number) {
+    super(length);
+  }
+}
+
+Deno.test("copy(), subarray() and assign() are right on typed arrays of a class of its own", () => {
+  for (const length of [6, 100]) {
+    const data = new Samples(length);
+    for (let i = 0; i < length; i++) data[i] = i;
+    const view = new NDArray(data as Float64Array);
+    const expected = Array.from({ length: length - 3 }, (_, i) => i + 2);
+    const part = view.slice(slice(2, -1));
+    assertEquals([...part.copy()], expected);
+    assertEquals([...part.subarray()], expected);
+    assertEquals(part.subarray().buffer, data.buffer);
+    assertEquals(part.toArray(), expected);
+    view.slice(slice(0, -3)).assign(part);
+    assertEquals([...view], [...expected, length - 3, length - 2, length - 1]);
+    view.assign(view.slice("::-1"));
+    assertEquals(view.get(-1), 2);
+  }
+});
+
+Deno.test("an empty view of data that is out of bounds is copied as an empty one", () => {
+  const buffer = new ArrayBuffer(64, { maxByteLength: 128 });
+  const views = [new Float64Array(buffer, 32, 4), new Float64Array(buffer, 32)].map((data) =>
+    new NDArray(data, { shape: [0] })
+  );
+  buffer.resize(16);
+  for (const view of views) assertEquals([...view.copy(), ...view.toArray(), ...view], []);
+});
