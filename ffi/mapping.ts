@@ -35,12 +35,6 @@ export function nameMax(): number {
 }
 
 /**
- * The symbol under which a mapping's buffer carries the name of its segment: by it `NDArray`, which
- * knows nothing of mappings, sees that two buffers may be the same memory.
- */
-const SEGMENT = Symbol.for("@shm/array.segment");
-
-/**
  * What becomes of a mapping whose buffer is garbage. The memory may live on in another buffer, if
  * `transfer()` or `postMessage()` moved it there, so it must not be unmapped: private zero pages are
  * laid over it, which gives the shared memory back and keeps only the address range.
@@ -69,7 +63,6 @@ export class Mapping {
     this.#address = address;
     // From here on the buffer is the owner: who holds a view of it keeps the mapping.
     this.#buffer = Deno.UnsafePointerView.getArrayBuffer(address, byteLength);
-    Object.defineProperty(this.#buffer, SEGMENT, { value: name });
     abandoned.register(this.#buffer, { address, byteLength }, this);
   }
 

@@ -83,8 +83,9 @@ export function elementsAt<D extends DType>(
   position: number,
   count: number,
 ): TypedArrayOf<D> {
-  const byteOffset = data.byteOffset + position * data.BYTES_PER_ELEMENT;
-  return new (typedArrayOf(dtype))(data.buffer, byteOffset, count);
+  // None at all may lie anywhere, also beyond the end of the buffer.
+  const skipped = count === 0 ? 0 : position * data.BYTES_PER_ELEMENT;
+  return new (typedArrayOf(dtype))(data.buffer, data.byteOffset + skipped, count);
 }
 
 function copyOneByOne(loop: Loop, target: Cells, source: Cells): void {

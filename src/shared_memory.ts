@@ -8,6 +8,7 @@ import { type CreateOptions, Mapping, nameMax, unlink } from "../ffi/mapping.ts"
 import { checkName } from "./naming.ts";
 import { showAs } from "./inspect.ts";
 import { readOptions } from "./options.ts";
+import { markSegment } from "./segment_mark.ts";
 
 export type { CreateOptions };
 // What the room above needs of a segment that it only has the name of.
@@ -53,6 +54,7 @@ export class SharedMemory {
       );
     }
     this.#mapping = mapping as Mapping;
+    markSegment(this.#mapping.buffer!, this.#mapping.name);
   }
 
   /**

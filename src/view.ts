@@ -34,11 +34,9 @@ import {
   sliceLayout,
   transposeLayout,
 } from "./layout.ts";
+import { segmentOf } from "./segment_mark.ts";
 import { resolveIndex, type SliceItem } from "./slice.ts";
 import { makeViewClass, MAX_RANK, type ViewClass } from "./view_class.ts";
-
-/** The symbol under which a mapping's buffer carries the name of its segment. */
-const SEGMENT = Symbol.for("@shm/array.segment");
 
 /** What all views are: see `NDArray` in `ndarray.ts` for what each member does. */
 export class View {
@@ -441,16 +439,12 @@ function rebased(source: Cells, target: readonly number[]): Layout {
 /** Whether two views may touch one byte: in one buffer, or through two mappings of one segment. */
 function mayOverlap(a: Cells, b: Cells): boolean {
   if (a.data.buffer !== b.data.buffer) {
-    const segment = segmentOf(a.data);
-    if (segment === undefined || segment !== segmentOf(b.data)) return false;
+    const segment = segmentOf(a.data.buffer);
+    if (segment === undefined || segment !== segmentOf(b.data.buffer)) return false;
   }
   const [aFirst, aEnd] = byteRange(a);
   const [bFirst, bEnd] = byteRange(b);
   return aFirst < bEnd && bFirst < aEnd;
-}
-
-function segmentOf(data: TypedArrayOf): unknown {
-  return (data.buffer as { [SEGMENT]?: unknown })[SEGMENT];
 }
 
 function byteRange({ data, layout }: Cells): [first: number, end: number] {

@@ -149,3 +149,8 @@ Deno.test("an empty view of data that is out of bounds is copied as an empty one
   buffer.resize(16);
   for (const view of views) assertEquals([...view.copy(), ...view.toArray(), ...view], []);
 });
+
+Deno.test("subarray() of an empty view is empty, wherever the view begins", () => {
+  const view = new NDArray(new Float64Array(0), { shape: [4, 2, 0] });
+  assertEquals(view.slice(-1, -1).subarray(), new Float64Array(0));
+});
