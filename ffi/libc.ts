@@ -115,25 +115,11 @@ const scratch = new Uint8Array(512);
 
 /** A string as C wants it, valid until the next call of this function. */
 function cString(text: string): Uint8Array<ArrayBuffer> {
-  // Most names are ASCII, and short: a loop takes a quarter of the time of the encoder's call.
-  for (let i = 0; i < text.length && i < scratch.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit > 0x7f) return encoded(text);
-    scratch[i] = unit;
-  }
-  return terminated(text, text.length);
-}
-
-function encoded(text: string): Uint8Array<ArrayBuffer> {
   const { written, read } = encoder.encodeInto(text, scratch);
-  return terminated(text, read < text.length ? scratch.length : written);
-}
-
-function terminated(text: string, byteLength: number): Uint8Array<ArrayBuffer> {
-  if (byteLength >= scratch.length) {
+  if (read < text.length || written === scratch.length) {
     throw new RangeError(`Cannot pass ${text.length} characters to the C library`);
   }
-  scratch[byteLength] = 0;
+  scratch[written] = 0;
   return scratch;
 }
 
@@ -345,15 +331,17 @@ const HUGE = 2 ** 30;
 /**
  * Where the next huge mapping may well begin: at a multiple of a GiB it shares no page table with its
  * neighbours, which the kernel would search through when it is unmapped (3.2 µs for both calls, instead
- * of 3.3 to 7.7 by chance). It is a wish only: what is mapped there stays.
+ * of 3.3 to 7.7 by chance; `bench/attach_bench.ts` shows it). It is a wish only: what is mapped there
+ * stays.
  */
 let hugeHint: Deno.PointerValue = null;
 
 /**
  * How much address space a mapping takes. The kernel puts large mappings side by side, and a loop over
  * two arrays of the same size then meets both at addresses that the processor confuses: of 64 MiB each,
- * `y += a * x` in C takes 0.71 ns per element, and 0.43 with 64 KiB between them. Up to 16 MiB it makes no
- * difference. So a large mapping reaches beyond the end of its segment, where nobody ever looks.
+ * `y += a * x` in C takes 0.71 ns per element, and 0.43 with 64 KiB between them (axpy in
+ * `bench/bulk_bench.ts` shows it). Up to 16 MiB it makes no difference. So a large mapping reaches beyond
+ * the end of its segment, where nobody ever looks.
  */
 function spanOf(byteLength: number, { mapsBeyondEnd }: Platform): bigint {
   return BigInt(byteLength >= LARGE && mapsBeyondEnd ? byteLength + GAP : byteLength);

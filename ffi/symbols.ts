@@ -11,8 +11,8 @@ interface SymbolNames {
 }
 
 /**
- * Declares the symbols for segments and mappings, as `Deno.dlopen` takes them. Those that not every supported
- * library has are `optional`, and `null` where they are missing.
+ * Declares the symbols for segments and mappings, as `Deno.dlopen` takes them. Those that not every
+ * supported library has are `optional`, and `null` where they are missing.
  *
  * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
  * @see {@link https://man7.org/linux/man-pages/man2/mmap.2.html | mmap(2)}

@@ -168,11 +168,9 @@ function planLoop(shape: readonly number[], layouts: readonly Layout[], isTarget
     return { shape: [0], strides: layouts.map(() => [0]), offsets };
   }
   if (isTarget) {
-    const skip = (length: number, strides: readonly number[]): void =>
-      strides.forEach((stride, k) => offsets[k] += (length - 1) * stride);
     axes = axes.map(({ length, strides }) => {
       if (strides[0] > 0) return { length, strides };
-      skip(length, strides);
+      strides.forEach((stride, k) => offsets[k] += (length - 1) * stride);
       // Of elements that are one in the first layout, the last is the one that stays.
       if (strides[0] === 0) return { length: 1, strides };
       return { length, strides: strides.map((stride) => -stride) };
@@ -284,8 +282,8 @@ function make<T>(key: string, text: string, ...outer: [name: string, value: unkn
 const arithmetic = (wide: boolean): (text: string) => string =>
   wide ? (text) => text : (text) => `(${text}) | 0`;
 
-// The inner loop is a function of its own: V8 enters a nest that runs long in the middle of its inner loop,
-// and falls back each time that loop ends, so that a nest takes five times as long.
+// The inner loop is a function of its own: V8 enters a nest that runs long in the middle of its inner
+// loop, and falls back each time that loop ends, so that a nest takes five times as long.
 
 function fillKernel(dtype: DType, wide: boolean): FillKernel {
   const int = arithmetic(wide);

@@ -89,8 +89,9 @@ export function checkLayout(
     offset?: number;
   },
 ): Layout {
-  const offset = described.offset ?? 0;
-  checkInteger(offset, "offset");
+  const given = described.offset ?? 0;
+  checkInteger(given, "offset");
+  const offset = given + 0; // never -0
   if (offset < 0) throw new RangeError(`Cannot use offset ${offset}: it is negative`);
   const shape = described.shape === undefined
     ? [Math.max(0, length - offset)]

@@ -1,5 +1,6 @@
 /**
- * What views do: the general methods, right for every dtype, rank and argument, and the making of views.
+ * What views do: the general methods, right for every dtype, rank and argument, and the making of
+ * views.
  *
  * @module
  */
