@@ -42,7 +42,6 @@ export type {
   TypedArrayOf,
   TypedArrays,
 } from "./src/dtype.ts";
-export { type Slice, slice, type SliceItem } from "./src/slice.ts";
 export {
   type AssignSource,
   type IndexTuples,
@@ -54,23 +53,29 @@ export {
   type RankOf,
   type SameKind,
   type Shape,
-} from "./src/ndarray.ts";
-export { type CreateOptions, SharedMemory } from "./src/shared_memory.ts";
+  type Slice,
+  slice,
+  type SliceItem,
+} from "./src/ndarray/mod.ts";
 export {
-  type DescriptorOverride,
+  type CreateOptions,
   type PruneOptions,
   type SegmentInfo,
+  SharedMemory,
+} from "./src/segment/mod.ts";
+export {
+  type DescriptorOverride,
   SharedMemoryArray,
   type SharedMemoryDescriptor,
-} from "./src/shared_memory_array.ts";
+} from "./src/shared_array/shared_memory_array.ts";
 export {
   createAndRegisterSma,
   type RegisterOptions,
   SharedMemoryRegister,
-} from "./src/register.ts";
+} from "./src/shared_array/register.ts";
 export {
   type OrShared,
   shmarrayWrap,
   type WrappedFunction,
   type WrappedParameter,
-} from "./src/wrap.ts";
+} from "./src/shared_array/wrap.ts";

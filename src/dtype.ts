@@ -16,6 +16,8 @@
  * @module
  */
 
+import { kindOf, quote, shorten } from "./check.ts";
+
 /** The typed array that holds the elements of each dtype; its keys are the canonical dtype names. */
 export interface TypedArrays {
   /** One byte per element, 0 or 1. */
@@ -241,16 +243,16 @@ function complaint(like: unknown): string {
   const accepted = `use one of ${dtypes.join(", ")}`;
   if (typeof like === "function") {
     return `the constructor ${
-      like.name || "(anonymous)"
+      shorten(like.name) || "(anonymous)"
     } makes no supported typed array; ${accepted}`;
   }
   if (typeof like !== "string") {
     return `${
-      like !== null && typeof like === "object" ? "an object" : String(like)
+      typeof like === "object" ? kindOf(like) : shorten(String(like))
     } names none; ${accepted}, ` +
       "a NumPy type string, or a typed array's constructor";
   }
-  const quoted = JSON.stringify(like);
+  const quoted = quote(like);
   const code = like.replace(/^[<>=|]/, "");
   if (/^(c(8|16|32)|complex\d*)$/.test(code)) {
     return `${quoted} is complex; use float32 or float64 with a trailing axis of length 2 ` +

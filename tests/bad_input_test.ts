@@ -77,7 +77,7 @@ type Row = [
 
 const rows: Row[] = [
   // slice()
-  [TypeError, "Cannot slice: start must be an integer, not string", [
+  [TypeError, "Cannot slice: start must be an integer, not a string", [
     () => slice("1"),
   ]],
   [RangeError, "Cannot slice: start must be a safe integer, not 0.5", [
@@ -99,16 +99,16 @@ const rows: Row[] = [
     () => slice(null, null, 0),
     () => slice(null, null, -0),
   ]],
-  [TypeError, "Cannot slice: start must be an integer, not bigint", [
+  [TypeError, "Cannot slice: start must be an integer, not a bigint", [
     () => slice(0n),
   ]],
-  [TypeError, "Cannot slice: start must be an integer, not boolean", [
+  [TypeError, "Cannot slice: start must be an integer, not a boolean", [
     () => slice(true),
   ]],
-  [TypeError, "Cannot slice: stop must be an integer, not object", [
+  [TypeError, "Cannot slice: stop must be an integer, not an object", [
     () => slice(null, {}),
   ]],
-  [TypeError, "Cannot slice: step must be an integer, not string", [
+  [TypeError, "Cannot slice: step must be an integer, not a string", [
     () => slice(null, null, "2"),
   ]],
 
@@ -129,17 +129,17 @@ const rows: Row[] = [
   [RangeError, "Cannot use shape [-1]: a length is negative", [
     () => new SharedMemoryArray(-1, "int8", "a"),
   ]],
-  [RangeError, "Cannot use this shape: NaN is no safe integer", [
+  [RangeError, "Cannot use this shape: a length must be a safe integer, not NaN", [
     () => new SharedMemoryArray(NaN, "int8", "a"),
     () => new SharedMemoryArray([2, NaN], "int8", "a"),
   ]],
-  [RangeError, "Cannot use this shape: Infinity is no safe integer", [
+  [RangeError, "Cannot use this shape: a length must be a safe integer, not Infinity", [
     () => new SharedMemoryArray(Infinity, "int8", "a"),
   ]],
-  [RangeError, "Cannot use this shape: 1.5 is no safe integer", [
+  [RangeError, "Cannot use this shape: a length must be a safe integer, not 1.5", [
     () => new SharedMemoryArray(1.5, "int8", "a"),
   ]],
-  [RangeError, "Cannot use this shape: 9007199254740992 is no safe integer", [
+  [RangeError, "Cannot use this shape: a length must be a safe integer, not 9007199254740992", [
     () => new SharedMemoryArray(2 ** 53, "int8", "a"),
   ]],
   [RangeError, "Cannot share shape [2, 0]: it has no elements, and a segment cannot be empty", [
@@ -148,23 +148,23 @@ const rows: Row[] = [
   [RangeError, "Cannot use shape [2, -3]: a length is negative", [
     () => new SharedMemoryArray([2, -3], "int8", "a"),
   ]],
-  [RangeError, "Cannot use this shape: 0.5 is no safe integer", [
+  [RangeError, "Cannot use this shape: a length must be a safe integer, not 0.5", [
     () => new SharedMemoryArray([2, 0.5], "int8", "a"),
   ]],
-  [TypeError, "Cannot use this shape: it must hold integers, not string", [
+  [TypeError, "Cannot use this shape: a length must be an integer, not a string", [
     () => new SharedMemoryArray([2, "3"], "int8", "a"),
   ]],
-  [TypeError, "Cannot use this shape: it must hold integers, not bigint", [
+  [TypeError, "Cannot use this shape: a length must be an integer, not a bigint", [
     () => new SharedMemoryArray([2, 3n], "int8", "a"),
   ]],
-  [TypeError, "Cannot use this shape: it must hold integers, not null", [
+  [TypeError, "Cannot use this shape: a length must be an integer, not null", [
     () => new SharedMemoryArray([2, null], "int8", "a"),
   ]],
-  [TypeError, "Cannot use this shape: it must hold integers, not object", [
+  [TypeError, "Cannot use this shape: a length must be an integer, not an object", [
     () => new SharedMemoryArray([2, [3]], "int8", "a"),
     () => new SharedMemoryArray([2, { valueOf: () => 3 }], "int8", "a"),
   ]],
-  [TypeError, "Cannot use this shape: it must hold integers, not undefined", [
+  [TypeError, "Cannot use this shape: a length must be an integer, not undefined", [
     () => new SharedMemoryArray(sparse, "int8", "a"),
     () => new SharedMemoryArray(new Array(3), "int8", "a"),
   ]],
@@ -181,9 +181,13 @@ const rows: Row[] = [
   [RangeError, "Cannot share shape [9007199254740991] of int16: more than 2^53 - 1 bytes", [
     () => new SharedMemoryArray([Number.MAX_SAFE_INTEGER], "int16", "a"),
   ]],
-  [RangeError, "Cannot use this shape: 1.7976931348623157e+308 is no safe integer", [
-    () => new SharedMemoryArray([Number.MAX_VALUE], "int8", "a"),
-  ]],
+  [
+    RangeError,
+    "Cannot use this shape: a length must be a safe integer, not 1.7976931348623157e+308",
+    [
+      () => new SharedMemoryArray([Number.MAX_VALUE], "int8", "a"),
+    ],
+  ],
   [Error, "hostile trap", [
     () => new SharedMemoryArray(proxyOf([4], "0"), "int8", "a"),
   ]],
@@ -286,17 +290,17 @@ const rows: Row[] = [
   [TypeError, "Cannot use this name: it must be a string, not null", [
     () => new SharedMemoryArray(4, "int8", null),
   ]],
-  [TypeError, "Cannot use this name: it must be a string, not number", [
+  [TypeError, "Cannot use this name: it must be a string, not a number", [
     () => new SharedMemoryArray(4, "int8", 7),
   ]],
   [TypeError, "Cannot use this name: it must be a string, not an array", [
     () => new SharedMemoryArray(4, "int8", ["a"]),
   ]],
-  [TypeError, "Cannot use this name: it must be a string, not object", [
+  [TypeError, "Cannot use this name: it must be a string, not an object", [
     () => new SharedMemoryArray(4, "int8", { toString: () => "a" }),
     () => new SharedMemoryArray(4, "int8", new String("a")),
   ]],
-  [TypeError, "Cannot use this name: it must be a string, not symbol", [
+  [TypeError, "Cannot use this name: it must be a string, not a symbol", [
     () => new SharedMemoryArray(4, "int8", Symbol("a")),
   ]],
   [RangeError, 'Cannot use the name "": it is empty', [
@@ -430,7 +434,7 @@ const rows: Row[] = [
   [TypeError, 'Cannot slice: a range has start, stop and step, not "begin"', [
     () => new SharedMemoryArray(4, "int8", "a", [{ begin: 0 }]),
   ]],
-  [TypeError, "Cannot slice: start must be an integer, not string", [
+  [TypeError, "Cannot slice: start must be an integer, not a string", [
     () => new SharedMemoryArray(4, "int8", "a", [{ start: "0" }]),
   ]],
   [RangeError, "Cannot slice: stop must be a safe integer, not Infinity; null means an open end", [
@@ -456,22 +460,22 @@ const rows: Row[] = [
   [TypeError, "Cannot create: the options must be an object, not null", [
     () => sma.create(null),
   ]],
-  [TypeError, "Cannot create: the options must be an object, not number", [
+  [TypeError, "Cannot create: the options must be an object, not a number", [
     () => sma.create(0o600),
   ]],
-  [TypeError, "Cannot create: the options must be an object, not string", [
+  [TypeError, "Cannot create: the options must be an object, not a string", [
     () => sma.create("rw"),
   ]],
   [TypeError, "Cannot create: the options must be an object, not an array", [
     () => sma.create([]),
   ]],
-  [TypeError, "Cannot create: mode must be a number such as 0o600, not string", [
+  [TypeError, "Cannot create: mode must be a number such as 0o600, not a string", [
     () => sma.create({ mode: "0600" }),
   ]],
-  [TypeError, "Cannot create: mode must be a number such as 0o600, not object", [
+  [TypeError, "Cannot create: mode must be a number such as 0o600, not an object", [
     () => sma.create({ mode: null }),
   ]],
-  [TypeError, "Cannot create: mode must be a number such as 0o600, not bigint", [
+  [TypeError, "Cannot create: mode must be a number such as 0o600, not a bigint", [
     () => sma.create({ mode: 0o600n }),
   ]],
   [RangeError, "Cannot create: mode must be from 0 to 0o777", [
@@ -482,13 +486,13 @@ const rows: Row[] = [
     () => sma.create({ mode: NaN }),
     () => sma.create({ mode: Infinity }),
   ]],
-  [TypeError, "Cannot create: reserve must be a boolean, not number", [
+  [TypeError, "Cannot create: reserve must be a boolean, not a number", [
     () => sma.create({ reserve: 1 }),
   ]],
-  [TypeError, "Cannot create: reserve must be a boolean, not string", [
+  [TypeError, "Cannot create: reserve must be a boolean, not a string", [
     () => sma.create({ reserve: "yes" }),
   ]],
-  [TypeError, "Cannot create: reserve must be a boolean, not object", [
+  [TypeError, "Cannot create: reserve must be a boolean, not an object", [
     () => sma.create({ reserve: null }),
   ]],
   [TypeError, 'Cannot create: there is no option "Reserve"; there is mode, reserve', [
@@ -551,7 +555,7 @@ const rows: Row[] = [
   [TypeError, "Cannot clone: the options must be an object, not null", [
     () => SharedMemoryArray.clone(sma, null),
   ]],
-  [TypeError, "Cannot clone: the options must be an object, not string", [
+  [TypeError, "Cannot clone: the options must be an object, not a string", [
     () => SharedMemoryArray.clone(sma, "b"),
   ]],
   [TypeError, "Cannot clone: the options must be an object, not an array", [
@@ -627,7 +631,7 @@ const rows: Row[] = [
   ],
 
   // buildSmaName(), clearBuffers(), list(), prune()
-  [TypeError, "Cannot use this prefix: it must be a string, not number", [
+  [TypeError, "Cannot use this prefix: it must be a string, not a number", [
     () => SharedMemoryArray.buildSmaName(7),
   ]],
   [TypeError, "Cannot use this prefix: it must be a string, not an array", [
@@ -652,7 +656,7 @@ const rows: Row[] = [
     () => SharedMemoryArray.clearBuffers(7),
     () => SharedMemoryArray.clearBuffers({ length: 1, 0: "a" }),
   ]],
-  [TypeError, "Cannot use this name: it must be a string, not number", [
+  [TypeError, "Cannot use this name: it must be a string, not a number", [
     () => SharedMemoryArray.clearBuffers(["a", 7]),
   ]],
   [
@@ -665,7 +669,7 @@ const rows: Row[] = [
   [RangeError, 'Cannot use the name "": it is empty', [
     () => SharedMemoryArray.clearBuffers(["a", ""]),
   ]],
-  [TypeError, "Cannot use this name: it must be a string, not object", [
+  [TypeError, "Cannot use this name: it must be a string, not an object", [
     () => SharedMemoryArray.clearBuffers(["a", sma]),
   ]],
   [TypeError, "Cannot use this name: it must be a string, not undefined", [
@@ -678,13 +682,13 @@ const rows: Row[] = [
   [TypeError, "Cannot prune: the options must be an object, not null", [
     () => SharedMemoryArray.prune(null),
   ]],
-  [TypeError, "Cannot prune: the options must be an object, not number", [
+  [TypeError, "Cannot prune: the options must be an object, not a number", [
     () => SharedMemoryArray.prune(3600),
   ]],
-  [TypeError, "Cannot prune: the options must be an object, not string", [
+  [TypeError, "Cannot prune: the options must be an object, not a string", [
     () => SharedMemoryArray.prune("tile"),
   ]],
-  [TypeError, "Cannot prune: olderThan must be a number, not string", [
+  [TypeError, "Cannot prune: olderThan must be a number, not a string", [
     () => SharedMemoryArray.prune({ olderThan: "1h" }),
   ]],
   [RangeError, "Cannot prune: olderThan must be 0 or more milliseconds, not -1", [
@@ -693,20 +697,20 @@ const rows: Row[] = [
   [RangeError, "Cannot prune: olderThan must be 0 or more milliseconds, not NaN", [
     () => SharedMemoryArray.prune({ olderThan: NaN }),
   ]],
-  [TypeError, "Cannot prune: olderThan must be a number, not object", [
+  [TypeError, "Cannot prune: olderThan must be a number, not an object", [
     () => SharedMemoryArray.prune({ olderThan: new Date() }),
   ]],
-  [TypeError, "Cannot prune: olderThan must be a number, not bigint", [
+  [TypeError, "Cannot prune: olderThan must be a number, not a bigint", [
     () => SharedMemoryArray.prune({ olderThan: 1n }),
   ]],
-  [TypeError, "Cannot prune: prefix must be a string, not number", [
+  [TypeError, "Cannot prune: prefix must be a string, not a number", [
     () => SharedMemoryArray.prune({ prefix: 7 }),
   ]],
-  [TypeError, "Cannot prune: prefix must be a string, not object", [
+  [TypeError, "Cannot prune: prefix must be a string, not an object", [
     () => SharedMemoryArray.prune({ prefix: null }),
     () => SharedMemoryArray.prune({ prefix: /tile/ }),
   ]],
-  [TypeError, "Cannot prune: dryRun must be a boolean, not string", [
+  [TypeError, "Cannot prune: dryRun must be a boolean, not a string", [
     () => SharedMemoryArray.prune({ dryRun: "no" }),
   ]],
   [TypeError, 'Cannot prune: there is no option "dryrun"; there is olderThan, prefix, dryRun', [
@@ -743,16 +747,16 @@ const rows: Row[] = [
   [RangeError, "it has 256 bytes in UTF-8, and this platform allows", [
     () => SharedMemory.create("x".repeat(256), 4),
   ]],
-  [TypeError, "Cannot create: byteLength must be a number of bytes, not string", [
+  [TypeError, "Cannot create: byteLength must be a number of bytes, not a string", [
     () => SharedMemory.create("a", "4"),
   ]],
-  [TypeError, "Cannot create: byteLength must be a number of bytes, not bigint", [
+  [TypeError, "Cannot create: byteLength must be a number of bytes, not a bigint", [
     () => SharedMemory.create("a", 4n),
   ]],
   [TypeError, "Cannot create: byteLength must be a number of bytes, not null", [
     () => SharedMemory.create("a", null),
   ]],
-  [TypeError, "Cannot create: byteLength must be a number of bytes, not object", [
+  [TypeError, "Cannot create: byteLength must be a number of bytes, not an object", [
     () => SharedMemory.create("a", [4]),
   ]],
   [RangeError, "Cannot create: a segment cannot have 0 bytes", [
@@ -783,7 +787,7 @@ const rows: Row[] = [
   [TypeError, "Cannot create: the options must be an object, not null", [
     () => SharedMemory.create("a", 4, null),
   ]],
-  [TypeError, "Cannot use this name: it must be a string, not number", [
+  [TypeError, "Cannot use this name: it must be a string, not a number", [
     () => SharedMemory.open(7),
   ]],
   [RangeError, 'Cannot use the name "\\u0000": it holds a NUL', [
@@ -802,10 +806,10 @@ const rows: Row[] = [
   [TypeError, "Cannot make a register: the options must be an object, not null", [
     () => new SharedMemoryRegister(null),
   ]],
-  [TypeError, "Cannot make a register: the options must be an object, not number", [
+  [TypeError, "Cannot make a register: the options must be an object, not a number", [
     () => new SharedMemoryRegister(3),
   ]],
-  [TypeError, "Cannot make a register: the options must be an object, not string", [
+  [TypeError, "Cannot make a register: the options must be an object, not a string", [
     () => new SharedMemoryRegister("a"),
   ]],
   [TypeError, "Cannot make a register: the options must be an object, not an array", [
@@ -855,7 +859,7 @@ const rows: Row[] = [
   [TypeError, 'Cannot use this dtype: "int" is unknown', [
     () => createAndRegisterSma(4, "int", []),
   ]],
-  [TypeError, "Cannot use this prefix: it must be a string, not number", [
+  [TypeError, "Cannot use this prefix: it must be a string, not a number", [
     () => createAndRegisterSma(4, "int8", [], 7),
   ]],
   [RangeError, 'it holds a "/"; give it without the leading slash of shm_open', [
@@ -943,7 +947,7 @@ const rows: Row[] = [
   [RangeError, "Cannot use shape [-1]: a length is negative", [
     () => new NDArray(new Uint8Array(4), { shape: [-1] }),
   ]],
-  [RangeError, "Cannot use this shape: NaN is no safe integer", [
+  [RangeError, "Cannot use this shape: a length must be a safe integer, not NaN", [
     () => new NDArray(new Uint8Array(4), { shape: [2, NaN] }),
   ]],
   [
@@ -953,7 +957,7 @@ const rows: Row[] = [
       () => new NDArray(new Uint8Array(4), { shape: [2 ** 40, 2 ** 40] }),
     ],
   ],
-  [RangeError, "Cannot use this shape: 9007199254740992 is no safe integer", [
+  [RangeError, "Cannot use this shape: a length must be a safe integer, not 9007199254740992", [
     () => new NDArray(new Uint8Array(4), { shape: [0, 2 ** 53] }),
   ]],
   [RangeError, "Cannot use stride [3, 1]: it has 2 entries, and the shape [2] has 1", [
@@ -973,10 +977,10 @@ const rows: Row[] = [
       () => new NDArray(new Uint8Array(4), { shape: [2], stride: [-1] }),
     ],
   ],
-  [RangeError, "Cannot use this stride: 0.5 is no safe integer", [
+  [RangeError, "Cannot use this stride: an entry must be a safe integer, not 0.5", [
     () => new NDArray(new Uint8Array(4), { shape: [2], stride: [0.5] }),
   ]],
-  [RangeError, "Cannot use this stride: NaN is no safe integer", [
+  [RangeError, "Cannot use this stride: an entry must be a safe integer, not NaN", [
     () => new NDArray(new Uint8Array(4), { shape: [2], stride: [NaN] }),
   ]],
   [TypeError, "Cannot use this stride: it must be an array of integers", [
@@ -996,10 +1000,10 @@ const rows: Row[] = [
   [RangeError, "Cannot use offset -1: it is negative", [
     () => new NDArray(new Uint8Array(4), { offset: -1 }),
   ]],
-  [RangeError, "Cannot use this offset: 0.5 is no safe integer", [
+  [RangeError, "Cannot use this offset: it must be a safe integer, not 0.5", [
     () => new NDArray(new Uint8Array(4), { offset: 0.5 }),
   ]],
-  [RangeError, "Cannot use this offset: NaN is no safe integer", [
+  [RangeError, "Cannot use this offset: it must be a safe integer, not NaN", [
     () => new NDArray(new Uint8Array(4), { offset: NaN }),
   ]],
   [TypeError, "Cannot use this offset", [
@@ -1045,16 +1049,20 @@ const rows: Row[] = [
   [RangeError, "Cannot reach index 3: it is out of bounds for axis 1 of length 3", [
     () => view.get(0, 3),
   ]],
-  [RangeError, "Cannot reach an element: the index of axis 0 must be an integer, not 0.5", [
+  [RangeError, "Cannot reach an element: the index of axis 0 must be a safe integer, not 0.5", [
     () => view.get(0.5, 0),
     () => view.set(0.5, 0, 1),
   ]],
-  [RangeError, "Cannot reach an element: the index of axis 0 must be an integer, not NaN", [
+  [RangeError, "Cannot reach an element: the index of axis 0 must be a safe integer, not NaN", [
     () => view.get(NaN, 0),
   ]],
-  [RangeError, "Cannot reach an element: the index of axis 0 must be an integer, not Infinity", [
-    () => view.get(Infinity, 0),
-  ]],
+  [
+    RangeError,
+    "Cannot reach an element: the index of axis 0 must be a safe integer, not Infinity",
+    [
+      () => view.get(Infinity, 0),
+    ],
+  ],
   [RangeError, "Cannot reach index 4294967296: it is out of bounds for axis 0 of length 2", [
     () => view.get(2 ** 32, 0),
   ]],
@@ -1131,7 +1139,7 @@ const rows: Row[] = [
   [TypeError, "Cannot reach an element: the index of axis 1 must be an integer, not a string", [
     () => view.index(0, "0"),
   ]],
-  [RangeError, "Cannot reach an element: the index of axis 1 must be an integer, not -0.5", [
+  [RangeError, "Cannot reach an element: the index of axis 1 must be a safe integer, not -0.5", [
     () => view.index(0, -0.5),
   ]],
   [TypeError, "this.index is not a function", [
@@ -1187,16 +1195,16 @@ const rows: Row[] = [
   [RangeError, "Cannot use shape [-2, 3]: a length is negative", [
     () => view.reshape(-2, 3),
   ]],
-  [TypeError, "Cannot use this shape: it must hold integers, not string", [
+  [TypeError, "Cannot use this shape: a length must be an integer, not a string", [
     () => view.reshape("6"),
   ]],
-  [RangeError, "Cannot use this shape: NaN is no safe integer", [
+  [RangeError, "Cannot use this shape: a length must be a safe integer, not NaN", [
     () => view.reshape([6, NaN]),
   ]],
-  [TypeError, "Cannot use this shape: it must hold integers, not null", [
+  [TypeError, "Cannot use this shape: a length must be an integer, not null", [
     () => view.reshape(null),
   ]],
-  [RangeError, "Cannot use this shape: 9007199254740992 is no safe integer", [
+  [RangeError, "Cannot use this shape: a length must be a safe integer, not 9007199254740992", [
     () => view.reshape(2 ** 53),
   ]],
   [
@@ -1225,13 +1233,13 @@ const rows: Row[] = [
   [RangeError, "Cannot transpose: [-3, 0] must name each of the 2 axes once", [
     () => view.transpose(-3, 0),
   ]],
-  [TypeError, "must hold integers, not string", [
+  [TypeError, "must be an integer, not a string", [
     () => view.transpose("0", 1),
   ]],
-  [RangeError, "0.5 is no safe integer", [
+  [RangeError, "must be a safe integer, not 0.5", [
     () => view.transpose([0, 0.5]),
   ]],
-  [TypeError, "must hold integers, not null", [
+  [TypeError, "must be an integer, not null", [
     () => view.transpose(null),
   ]],
 

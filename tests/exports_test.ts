@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import * as mod from "../mod.ts";
 import * as dtype from "../src/dtype.ts";
-import * as ndarray from "../src/ndarray.ts";
+import * as ndarray from "../src/ndarray/ndarray.ts";
 
 Deno.test("mod.ts exports exactly these values", () => {
   assertEquals(Object.keys(mod).sort(), [

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { type DType, dtypes, typedArrayOf } from "../src/dtype.ts";
-import { describeArray, formatArray, type Printable } from "../src/format.ts";
+import { describeArray, formatArray, type Printable } from "../src/ndarray/format.ts";
 import { python, pythonTest } from "./python.ts";
 
 type Elements = ArrayLike<number> | ArrayLike<bigint>;

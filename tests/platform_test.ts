@@ -10,7 +10,7 @@ import {
 } from "@std/assert";
 import { systemError } from "../ffi/errors.ts";
 import { checkDeno, nameMaxOf, platformOf } from "../ffi/platform.ts";
-import { buildName, checkName, prefixOf } from "../src/naming.ts";
+import { buildName, checkName, prefixOf } from "../src/segment/name.ts";
 import { errorOf } from "./helpers.ts";
 
 // --- ffi/platform.ts -------------------------------------------------------------------------
@@ -194,7 +194,7 @@ Deno.test("buildName() refuses a prefix that leaves too little room, or is not l
     assertThrows(() => buildName({ ...parts, prefix: "\ud800" }, limit), RangeError, "surrogate");
   }
   const untyped = { ...parts, prefix: 5 as unknown as string };
-  assertThrows(() => buildName(untyped, 30), TypeError, "it must be a string, not number");
+  assertThrows(() => buildName(untyped, 30), TypeError, "it must be a string, not a number");
 });
 
 Deno.test("prefixOf() tells the prefix that buildName() was given, whatever it is", () => {

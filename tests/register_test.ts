@@ -222,7 +222,7 @@ Deno.test("SharedMemoryRegister tries all, and keeps the list if some cannot be 
 const badOptions: [options: unknown, ErrorClass: new (m: string) => Error, message: string][] = [
   [null, TypeError, "the options must be an object, not null"],
   [["a"], TypeError, "the options must be an object, not an array"],
-  [3, TypeError, "the options must be an object, not number"],
+  [3, TypeError, "the options must be an object, not a number"],
   [{ signal: "SIGINT" }, TypeError, 'no option "signal"'],
   [{ signals: "SIGINT" }, TypeError, "signals must be an array"],
   [{ signals: ["SIGKILL"] }, RangeError, "SIGKILL cannot be listened to; there is SIGHUP"],

@@ -52,18 +52,18 @@ const badShapes: [given: unknown, ErrorClass: ErrorClass, message: string][] = [
   [[0, 2 ** 52, 2 ** 52], RangeError, "Cannot use shape"],
   [-1, RangeError, "Cannot use shape [-1]: a length is negative"],
   [[2, -3], RangeError, "a length is negative"],
-  [1.5, RangeError, "1.5 is no safe integer"],
-  [[2, 0.1], RangeError, "0.1 is no safe integer"],
-  [NaN, RangeError, "NaN is no safe integer"],
-  [Infinity, RangeError, "Infinity is no safe integer"],
-  [2 ** 53, RangeError, "9007199254740992 is no safe integer"],
+  [1.5, RangeError, "must be a safe integer, not 1.5"],
+  [[2, 0.1], RangeError, "must be a safe integer, not 0.1"],
+  [NaN, RangeError, "must be a safe integer, not NaN"],
+  [Infinity, RangeError, "must be a safe integer, not Infinity"],
+  [2 ** 53, RangeError, "must be a safe integer, not 9007199254740992"],
   [[2 ** 30, 2 ** 30], RangeError, "beyond 2^53 - 1"],
   ["3", TypeError, "Cannot use this shape"],
-  [["3"], TypeError, "must hold integers, not string"],
-  [[3n], TypeError, "must hold integers, not bigint"],
-  [[null], TypeError, "must hold integers, not null"],
+  [["3"], TypeError, "must be an integer, not a string"],
+  [[3n], TypeError, "must be an integer, not a bigint"],
+  [[null], TypeError, "must be an integer, not null"],
   // deno-lint-ignore no-sparse-arrays -- a hole is what is tested
-  [[1, , 2], TypeError, "must hold integers, not undefined"],
+  [[1, , 2], TypeError, "must be an integer, not undefined"],
   [null, TypeError, "Cannot use this shape"],
   [undefined, TypeError, "Cannot use this shape"],
   [{ length: 1, 0: 3 }, TypeError, "Cannot use this shape"],
@@ -178,9 +178,9 @@ const badNames: [given: unknown, ErrorClass: ErrorClass, message: string][] = [
   ["é".repeat(128), RangeError, "it has 256 bytes"],
   [undefined, TypeError, "not undefined"],
   [null, TypeError, "not null"],
-  [5, TypeError, "not number"],
+  [5, TypeError, "not a number"],
   [["a"], TypeError, "not an array"],
-  [new String("a"), TypeError, "not object"],
+  [new String("a"), TypeError, "not an object"],
 ];
 Deno.test("new SharedMemoryArray() takes every name that the system takes", () => {
   for (const name of goodNames) assertEquals(new SharedMemoryArray(1, "uint8", name).name, name);
@@ -411,7 +411,7 @@ Deno.test("create() checks its options before it makes anything", () => {
     [{ reserve: 0 }, TypeError, "reserve must be a boolean"],
     [{ modus: 1 }, TypeError, 'no option "modus"; there is mode, reserve'],
     [null, TypeError, "the options must be an object, not null"],
-    [0o600, TypeError, "the options must be an object, not number"],
+    [0o600, TypeError, "the options must be an object, not a number"],
     [[], TypeError, "the options must be an object, not an array"],
   ];
   for (const [options, Class, message] of cases) {

@@ -6,7 +6,7 @@ import {
   type Slice,
   slice,
   type SliceItem,
-} from "../src/slice.ts";
+} from "../src/ndarray/slice.ts";
 import { runChild } from "./helpers.ts";
 
 type ErrorClass = new (message: string) => Error;
@@ -24,10 +24,10 @@ Deno.test("slice() is a plain object with null for what is not given", () => {
 });
 
 const badParts: [args: unknown[], ErrorClass: ErrorClass, message: string][] = [
-  [["1"], TypeError, "start must be an integer, not string"],
-  [[1n], TypeError, "start must be an integer, not bigint"],
-  [[0, true], TypeError, "stop must be an integer, not boolean"],
-  [[0, 1, {}], TypeError, "step must be an integer, not object"],
+  [["1"], TypeError, "start must be an integer, not a string"],
+  [[1n], TypeError, "start must be an integer, not a bigint"],
+  [[0, true], TypeError, "stop must be an integer, not a boolean"],
+  [[0, 1, {}], TypeError, "step must be an integer, not an object"],
   [[1.5], RangeError, "start must be a safe integer, not 1.5"],
   [[NaN], RangeError, "start must be a safe integer, not NaN"],
   [[0, Infinity], RangeError, "null means an open end"],
@@ -146,7 +146,7 @@ for (const [items, Class, message] of badItems) {
 }
 
 Deno.test("the slice module needs no permission", async () => {
-  const url = JSON.stringify(new URL("../src/slice.ts", import.meta.url));
+  const url = JSON.stringify(new URL("../src/ndarray/slice.ts", import.meta.url));
   const { code, stdout, stderr } = await runChild(
     `import { resolveRange } from ${url};
     console.log(JSON.stringify(resolveRange(slice(-2, null), 5)));`,

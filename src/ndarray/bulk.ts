@@ -12,7 +12,7 @@
  * @module
  */
 
-import { type DType, type TypedArrayOf, typedArrayOf } from "./dtype.ts";
+import { type DType, type TypedArrayOf, typedArrayOf } from "../dtype.ts";
 import { extent, type Layout } from "./layout.ts";
 
 /** A view's parts: which elements of which typed array. */

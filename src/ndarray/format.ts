@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { DType } from "./dtype.ts";
+import type { DType } from "../dtype.ts";
 
 /** What must be known of an array to print it. */
 export interface Printable {

@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { DTypeLike, DTypeOf } from "./dtype.ts";
-import { readOptions } from "./options.ts";
-import { endBySignal, endingSignals } from "./process.ts";
-import type { Shape } from "./ndarray.ts";
+import type { DTypeLike, DTypeOf } from "../dtype.ts";
+import { readOptions } from "../check.ts";
+import type { Shape } from "../ndarray/mod.ts";
+import { endBySignal, endingSignals } from "./exit_cleanup.ts";
 import { SharedMemoryArray } from "./shared_memory_array.ts";
 
 /** When a register cleans up, besides the end of its scope and of the process. */
@@ -66,7 +66,11 @@ export class SharedMemoryRegister extends Array<string> {
    * ```
    */
   constructor(options?: RegisterOptions) {
-    const { signals = [] } = readOptions(options, ["signals"], "make a register");
+    const { signals = [] } = readOptions(
+      options,
+      { signals: 'array such as ["SIGINT", "SIGTERM"]' },
+      "make a register",
+    );
     checkSignals(signals);
     super();
     this.#signals = Object.freeze([...signals]);
@@ -160,12 +164,7 @@ export function createAndRegisterSma<const T extends DTypeLike, const S extends 
   return sma as unknown as SharedMemoryArray<DTypeOf<T>, S>;
 }
 
-function checkSignals(signals: unknown): asserts signals is readonly Deno.Signal[] {
-  if (!Array.isArray(signals)) {
-    throw new TypeError(
-      'Cannot make a register: signals must be an array such as ["SIGINT", "SIGTERM"]',
-    );
-  }
+function checkSignals(signals: readonly Deno.Signal[]): void {
   const known = endingSignals();
   for (const signal of signals) {
     if (!known.includes(signal)) {

@@ -14,8 +14,7 @@ import {
   shmUnlink,
   status,
   unmap,
-} from "./libc.ts";
-import { nameMaxOf } from "./platform.ts";
+} from "../../ffi/library.ts";
 
 /** How a segment is made. */
 export interface CreateOptions {
@@ -27,11 +26,6 @@ export interface CreateOptions {
    * to each page, and where there is none left that write ends the process with a bus error.
    */
   reserve?: boolean;
-}
-
-/** The longest name of a segment, in UTF-8 bytes. */
-export function nameMax(): number {
-  return nameMaxOf(Deno.build.os);
 }
 
 /**

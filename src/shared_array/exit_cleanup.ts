@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dieBySignal, platform } from "../ffi/libc.ts";
+import { dieBySignal, platform } from "../../ffi/library.ts";
 
 /** The signals that can be listened to, and end a process that does not. */
 export function endingSignals(): string[] {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { checkInteger, kindOf } from "../check.ts";
 import {
   type Cells,
   copyElements,
@@ -22,7 +23,7 @@ import {
   parseDType,
   type TypedArrayOf,
   typedArrayOf,
-} from "./dtype.ts";
+} from "../dtype.ts";
 import { describeArray, formatArray } from "./format.ts";
 import {
   broadcastLayout,
@@ -35,9 +36,8 @@ import {
   sliceLayout,
   transposeLayout,
 } from "./layout.ts";
-import { segmentOf } from "./segment_mark.ts";
 import { resolveIndex, type SliceItem } from "./slice.ts";
-import { makeViewClass, MAX_RANK, type ViewClass } from "./view_class.ts";
+import { makeViewClass, MAX_RANK, type ViewClass } from "./element_access.ts";
 
 /** What all views are: see `NDArray` in `ndarray.ts` for what each member does. */
 export class View {
@@ -97,19 +97,10 @@ export class View {
     let position = this.offset;
     for (let axis = 0; axis < indices.length; axis++) {
       const index: unknown = indices[axis];
-      if (typeof index !== "number") {
-        throw new TypeError(
-          `Cannot reach an element: the index of axis ${axis} must be an integer, not ${
-            kindOf(index)
-          }`,
-        );
+      if (!Number.isSafeInteger(index)) {
+        checkInteger(index, "reach an element", `the index of axis ${axis}`);
       }
-      if (!Number.isInteger(index)) {
-        throw new RangeError(
-          `Cannot reach an element: the index of axis ${axis} must be an integer, not ${index}`,
-        );
-      }
-      position += resolveIndex(index, this.shape[axis], axis) * this.stride[axis];
+      position += resolveIndex(index as number, this.shape[axis], axis) * this.stride[axis];
     }
     return position;
   }
@@ -220,7 +211,9 @@ export interface ViewOptions {
  */
 function ownOptions(options: ViewOptions): ViewOptions {
   if (options === null || typeof options !== "object") {
-    throw new TypeError(`Cannot make a view: options must be an object, not ${kindOf(options)}`);
+    throw new TypeError(
+      `Cannot make a view: the options must be an object, not ${kindOf(options)}`,
+    );
   }
   const own: ViewOptions = Object.create(null);
   for (const key of ["shape", "stride", "offset", "dtype"] as const) {
@@ -437,11 +430,24 @@ function rebased(source: Cells, target: readonly number[]): Layout {
   return broadcastLayout(contiguousLayout(source.layout.shape), target);
 }
 
+/** Tells which memory a buffer is over, where two buffers may be over one; `undefined` elsewhere. */
+let memoryOf: (buffer: ArrayBufferLike) => unknown = () => undefined;
+
+/**
+ * Says how two buffers over the same memory are told, so that `assign` sees that views of them overlap.
+ * The layer that maps memory knows; this one imports nothing of it.
+ *
+ * @param identify gives equal values for buffers over the same memory, `undefined` for all others
+ */
+export function identifyMemoryBy(identify: (buffer: ArrayBufferLike) => unknown): void {
+  memoryOf = identify;
+}
+
 /** Whether two views may touch one byte: in one buffer, or through two mappings of one segment. */
 function mayOverlap(a: Cells, b: Cells): boolean {
   if (a.data.buffer !== b.data.buffer) {
-    const segment = segmentOf(a.data.buffer);
-    if (segment === undefined || segment !== segmentOf(b.data.buffer)) return false;
+    const memory = memoryOf(a.data.buffer);
+    if (memory === undefined || memory !== memoryOf(b.data.buffer)) return false;
   }
   const [aFirst, aEnd] = byteRange(a);
   const [bFirst, bEnd] = byteRange(b);
@@ -478,10 +484,4 @@ function printable(view: View): Parameters<typeof formatArray>[0] {
 
 function count(n: number, one: string, many: string): string {
   return `${n} ${n === 1 ? one : many}`;
-}
-
-function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value === "object") return Array.isArray(value) ? "an array" : "an object";
-  return `a ${typeof value}`;
 }

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { checkInteger, kindOf, quote, shorten } from "../check.ts";
+
 /** A range of indices along one axis, as Python's `slice`: `null` means "not given". */
 export interface Slice {
   /** The first index; negative ones count from the end; `null` is the end at which `step` begins. */
@@ -231,7 +233,7 @@ export const ELLIPSIS = "...";
  */
 export function parseItem(item: unknown): number | Slice | typeof ELLIPSIS {
   if (typeof item === "number") {
-    checkInteger(item, "index");
+    checkInteger(item, "slice", "an index");
     return item;
   }
   if (item === null) return whole;
@@ -239,11 +241,9 @@ export function parseItem(item: unknown): number | Slice | typeof ELLIPSIS {
   if (typeof item === "object" && !Array.isArray(item) && !ArrayBuffer.isView(item)) {
     return parseObject(item as Partial<Slice>);
   }
-  const kind = typeof item === "object"
-    ? "an array"
-    : item === undefined
-    ? "undefined"
-    : `${typeof item} ${String(item)}`;
+  const kind = typeof item === "object" || item === undefined
+    ? kindOf(ArrayBuffer.isView(item) ? [] : item)
+    : `${kindOf(item)} ${shorten(String(item))}`;
   throw new TypeError(
     `Cannot slice: ${kind} is no index; use an integer, slice(start, stop, step), "0:10", null ` +
       'for a whole axis, or "..."',
@@ -274,7 +274,7 @@ function readText(text: string): number | Slice {
     (parts.length > 1 || parts[0] !== "");
   if (!legal) {
     throw new RangeError(
-      `Cannot slice: ${JSON.stringify(text)} is no index; ` +
+      `Cannot slice: ${quote(text)} is no index; ` +
         (text.includes(",")
           ? `give one text per axis: slice("1:3", "::-1")`
           : `write "3", "0:10", "::-1" or "..."`),
@@ -282,7 +282,7 @@ function readText(text: string): number | Slice {
   }
   const [start, stop = null, step = null] = parts.map((part) => part === "" ? null : Number(part));
   if (parts.length === 1) {
-    checkInteger(start, "index");
+    checkInteger(start, "slice", "an index");
     return start!;
   }
   const range = { start, stop, step };
@@ -305,7 +305,7 @@ function parseObject(item: Partial<Slice>): Slice {
     else if (key === "step") step = item.step ?? null;
     else {
       throw new TypeError(
-        `Cannot slice: a range has start, stop and step, not ${JSON.stringify(key)}`,
+        `Cannot slice: a range has start, stop and step, not ${quote(key)}`,
       );
     }
   }
@@ -318,20 +318,18 @@ function parseObject(item: Partial<Slice>): Slice {
 }
 
 function checkParts(range: Slice): void {
-  if (range.start !== null) checkInteger(range.start, "start");
-  if (range.stop !== null) checkInteger(range.stop, "stop");
-  if (range.step !== null) checkInteger(range.step, "step");
+  checkPart(range.start, "start");
+  checkPart(range.stop, "stop");
+  checkPart(range.step, "step");
   if (range.step === 0) throw new RangeError("Cannot slice: step must not be 0");
 }
 
-function checkInteger(value: unknown, what: string): void {
-  if (typeof value !== "number") {
-    throw new TypeError(`Cannot slice: ${what} must be an integer, not ${typeof value}`);
-  }
-  if (!Number.isSafeInteger(value)) {
+function checkPart(value: unknown, what: string): void {
+  if (value === null || Number.isSafeInteger(value)) return;
+  if (typeof value === "number" && !Number.isFinite(value)) {
     throw new RangeError(
-      `Cannot slice: ${what} must be a safe integer, not ${value}` +
-        (what === "index" || Number.isFinite(value) ? "" : "; null means an open end"),
+      `Cannot slice: ${what} must be a safe integer, not ${value}; null means an open end`,
     );
   }
+  checkInteger(value, "slice", what);
 }

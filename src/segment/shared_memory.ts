@@ -4,17 +4,13 @@
  * @module
  */
 
-import { type CreateOptions, Mapping, nameMax, unlink } from "../ffi/mapping.ts";
-import { checkName } from "./naming.ts";
-import { showAs } from "./inspect.ts";
-import { readOptions } from "./options.ts";
-import { markSegment } from "./segment_mark.ts";
+import { kindOf, readOptions } from "../check.ts";
+import { showAs } from "../inspect.ts";
+import { markSegment } from "./buffer_segment.ts";
+import { type CreateOptions, Mapping, unlink } from "./mapping.ts";
+import { checkName, nameMax } from "./name.ts";
 
-export type { CreateOptions };
-// What the room above needs of a segment that it only has the name of.
-export { nameMax, unlink };
-
-/** Proves that the constructor is called by this room. */
+/** Proves that the constructor is called by this file. */
 const KEY = Symbol();
 
 /**
@@ -195,9 +191,7 @@ export class SharedMemory {
 function checkByteLength(byteLength: unknown): void {
   if (typeof byteLength !== "number") {
     throw new TypeError(
-      `Cannot create: byteLength must be a number of bytes, not ${
-        byteLength === null ? "null" : typeof byteLength
-      }`,
+      `Cannot create: byteLength must be a number of bytes, not ${kindOf(byteLength)}`,
     );
   }
   if (!Number.isSafeInteger(byteLength) || byteLength < 1) {
@@ -208,16 +202,14 @@ function checkByteLength(byteLength: unknown): void {
 }
 
 function checkCreateOptions(options: CreateOptions | undefined): CreateOptions {
-  const { mode, reserve } = readOptions(options, ["mode", "reserve"], "create");
-  if (mode !== undefined && typeof mode !== "number") {
-    throw new TypeError(`Cannot create: mode must be a number such as 0o600, not ${typeof mode}`);
-  }
+  const { mode, reserve } = readOptions(
+    options,
+    { mode: "number such as 0o600", reserve: "boolean" },
+    "create",
+  );
   if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o777)) {
     const given = Number.isInteger(mode) && mode > 0 ? `0o${mode.toString(8)}` : mode;
     throw new RangeError(`Cannot create: mode must be from 0 to 0o777, not ${given}`);
-  }
-  if (reserve !== undefined && typeof reserve !== "boolean") {
-    throw new TypeError(`Cannot create: reserve must be a boolean, not ${typeof reserve}`);
   }
   return { mode, reserve };
 }

@@ -21,7 +21,7 @@
  * @module
  */
 
-import type { DType, TypedArrayOf } from "./dtype.ts";
+import type { DType, TypedArrayOf } from "../dtype.ts";
 import type { Layout } from "./layout.ts";
 import { type Range, takeRange } from "./slice.ts";
 

@@ -23,12 +23,12 @@ import type {
   StorableOf,
   TagOf,
   TypedArrayOf,
-} from "./dtype.ts";
+} from "../dtype.ts";
 import type { SliceItem } from "./slice.ts";
 import { View } from "./view.ts";
 
 export { type Slice, slice, type SliceItem } from "./slice.ts";
-export type * from "./dtype.ts";
+export type * from "../dtype.ts";
 
 /** Elements in nested arrays, as `toArray()` gives them; the last level may be typed arrays. */
 export type NestedArray<T> = readonly (T | NestedArray<T>)[] | ArrayLike<T>;

@@ -4,6 +4,14 @@
  * @module
  */
 
+import { nameMaxOf } from "../../ffi/platform.ts";
+import { kindOf, quote } from "../check.ts";
+
+/** The longest name of a segment, in UTF-8 bytes. */
+export function nameMax(): number {
+  return nameMaxOf(Deno.build.os);
+}
+
 /**
  * Checks a segment's name, without the leading slash that `shm_open` wants: the library adds it.
  *
@@ -18,10 +26,8 @@ export function checkName(name: unknown, maxBytes: number): asserts name is stri
   if (typeof name !== "string") {
     throw new TypeError(`Cannot use this name: it must be a string, not ${kindOf(name)}`);
   }
-  // The message quotes the name as JSON does, so that a NUL or a lone surrogate can be seen.
   const refuse = (why: string): never => {
-    const shown = name.length > 80 ? name.slice(0, 80) + "…" : name;
-    throw new RangeError(`Cannot use the name ${JSON.stringify(shown)}: ${why}`);
+    throw new RangeError(`Cannot use the name ${quote(name)}: ${why}`);
   };
   if (name === "") refuse("it is empty");
   if (name === "." || name === "..") refuse("it names a directory");
@@ -79,7 +85,7 @@ export function buildName(parts: NameParts, maxBytes: number): string {
   const room = maxBytes - headBytes;
   if (room < LEAST_DIGITS) {
     throw new RangeError(
-      `Cannot build a name: the prefix ${JSON.stringify(prefix)} leaves ${Math.max(0, room)} of ` +
+      `Cannot build a name: the prefix ${quote(prefix)} leaves ${Math.max(0, room)} of ` +
         `${maxBytes} bytes, and ${LEAST_DIGITS} are needed to make the name unique`,
     );
   }
@@ -116,9 +122,4 @@ export function prefixOf(name: string, maxBytes: number): string | null {
   const made = room < FULL_TAIL && digits.length === Math.min(room, 32) &&
     digits.length >= LEAST_DIGITS;
   return made ? prefix : null;
-}
-
-/** Names the kind of a value that should have been a string, for a message. */
-function kindOf(value: unknown): string {
-  return value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { checkInteger, checkIntegers, listText } from "../check.ts";
 import { ELLIPSIS, parseItem, resolveIndex, resolveRange, type SliceItem } from "./slice.ts";
 
 /** Where the elements lie: `[i, j, …]` is at `offset + i * stride[0] + j * stride[1] + …`. */
@@ -57,18 +58,22 @@ export function sizeOf(shape: readonly number[]): number {
  * @throws {RangeError} if a length is no safe integer, is negative, or the product is not safe
  */
 export function checkShape(shape: number | readonly number[]): readonly number[] {
-  const lengths = checkIntegers(typeof shape === "number" ? [shape] : shape, "shape");
+  const lengths = checkIntegers(
+    typeof shape === "number" ? [shape] : shape,
+    "use this shape",
+    "a length",
+  );
   // An axis of length 0 must not hide that the others overflow: the strides are made of them.
   let product = 1;
   for (let axis = 0; axis < lengths.length; axis++) {
     if (lengths[axis] < 0) {
-      throw new RangeError(`Cannot use shape [${lengths.join(", ")}]: a length is negative`);
+      throw new RangeError(`Cannot use shape ${listText(lengths)}: a length is negative`);
     }
     product *= lengths[axis] || 1;
   }
   if (!Number.isSafeInteger(product)) {
     throw new RangeError(
-      `Cannot use shape [${lengths.join(", ")}]: the number of elements is beyond 2^53 - 1`,
+      `Cannot use shape ${listText(lengths)}: the number of elements is beyond 2^53 - 1`,
     );
   }
   return lengths;
@@ -90,7 +95,7 @@ export function checkLayout(
   },
 ): Layout {
   const given = described.offset ?? 0;
-  checkInteger(given, "offset");
+  checkInteger(given, "use this offset", "it");
   const offset = given + 0; // never -0
   if (offset < 0) throw new RangeError(`Cannot use offset ${offset}: it is negative`);
   const shape = described.shape === undefined
@@ -98,18 +103,18 @@ export function checkLayout(
     : checkShape(described.shape);
   const stride = described.stride === undefined
     ? contiguousStride(shape)
-    : checkIntegers(described.stride, "stride");
+    : checkIntegers(described.stride, "use this stride", "an entry");
   if (stride.length !== shape.length) {
     throw new RangeError(
-      `Cannot use stride [${stride.join(", ")}]: it has ${stride.length} entries, ` +
-        `and the shape [${shape.join(", ")}] has ${shape.length}`,
+      `Cannot use stride ${listText(stride)}: it has ${stride.length} entries, ` +
+        `and the shape ${listText(shape)} has ${shape.length}`,
     );
   }
   const layout = new Layout(shape, stride, offset, sizeOf(shape));
   const { lowest, highest } = extent(layout);
   if (lowest < 0 || highest >= length || offset > length) {
     throw new RangeError(
-      `Cannot lay shape [${shape.join(", ")}] with stride [${stride.join(", ")}] and offset ` +
+      `Cannot lay shape ${listText(shape)} with stride ${listText(stride)} and offset ` +
         `${offset} over ${length} elements: it needs positions ` +
         (layout.size === 0 ? `from ${offset}` : `${lowest} to ${highest}`),
     );
@@ -224,12 +229,12 @@ export function transposeLayout(layout: Layout, axes?: readonly number[]): Layou
   if (axes === undefined) {
     return new Layout([...shape].reverse(), [...stride].reverse(), offset, size);
   }
-  const given = checkIntegers(axes, "list of axes");
+  const given = checkIntegers(axes, "use this list of axes", "an axis");
   const order = given.map((axis) => axis < 0 ? axis + ndim : axis);
   const seen = new Set(order);
   if (order.length !== ndim || seen.size !== ndim || order.some((a) => a < 0 || a >= ndim)) {
     throw new RangeError(
-      `Cannot transpose: [${given.join(", ")}] must name each of the ${ndim} axes once`,
+      `Cannot transpose: ${listText(given)} must name each of the ${ndim} axes once`,
     );
   }
   return new Layout(
@@ -247,7 +252,9 @@ export function transposeLayout(layout: Layout, axes?: readonly number[]): Layou
  * @throws {RangeError} if the sizes differ or the layout is not contiguous
  */
 export function reshapeLayout(layout: Layout, shape: number | readonly number[]): Layout {
-  const given = typeof shape === "number" ? [shape] : checkIntegers(shape, "shape");
+  const given = typeof shape === "number"
+    ? [shape]
+    : checkIntegers(shape, "use this shape", "a length");
   const wanted = checkShape(given.map((length) => length === -1 ? 1 : length)) as number[];
   const open = given.indexOf(-1);
   if (open !== given.lastIndexOf(-1)) {
@@ -260,8 +267,8 @@ export function reshapeLayout(layout: Layout, shape: number | readonly number[])
   }
   if (sizeOf(wanted) !== layout.size || wanted[open] === -1) {
     throw new RangeError(
-      `Cannot reshape: shape [${layout.shape.join(", ")}] of ${layout.size} elements does not ` +
-        `fill shape [${given.join(", ")}]`,
+      `Cannot reshape: shape ${listText(layout.shape)} of ${layout.size} elements does not ` +
+        `fill shape ${listText(given)}`,
     );
   }
   if (!isContiguous(layout)) {
@@ -296,37 +303,9 @@ export function broadcastLayout(layout: Layout, target: readonly number[]): Layo
   });
   if (missing < 0 || stride.some(Number.isNaN)) {
     throw new RangeError(
-      `Cannot assign: shape [${layout.shape.join(", ")}] does not broadcast to shape ` +
-        `[${target.join(", ")}]`,
+      `Cannot assign: shape ${listText(layout.shape)} does not broadcast to shape ` +
+        listText(target),
     );
   }
   return new Layout(target, stride, layout.offset, sizeOf(target));
-}
-
-/** Checks a list of safe integers and copies it. */
-function checkIntegers(list: readonly number[], what: string): number[] {
-  if (!Array.isArray(list)) {
-    throw new TypeError(`Cannot use this ${what}: it must be an array of integers`);
-  }
-  const copy: number[] = [];
-  // By index, so that a hole in a sparse array is met as undefined, not skipped.
-  for (let i = 0; i < list.length; i++) {
-    const entry = list[i];
-    checkInteger(entry, what);
-    copy.push(entry + 0); // -0 would be printed, and compared by Object.is, as another value than 0
-  }
-  return copy;
-}
-
-function checkInteger(value: unknown, what: string): asserts value is number {
-  if (typeof value !== "number") {
-    throw new TypeError(`Cannot use this ${what}: it must hold integers, not ${kindOf(value)}`);
-  }
-  if (!Number.isSafeInteger(value)) {
-    throw new RangeError(`Cannot use this ${what}: ${value} is no safe integer`);
-  }
-}
-
-function kindOf(value: unknown): string {
-  return value === null ? "null" : typeof value;
 }

@@ -11,10 +11,9 @@ import {
   readDirectory,
   readFile,
   statFile,
-} from "../ffi/libc.ts";
-import { nameMax } from "../ffi/mapping.ts";
-import { prefixOf } from "./naming.ts";
-import { readOptions } from "./options.ts";
+} from "../../ffi/library.ts";
+import { readOptions } from "../check.ts";
+import { nameMax, prefixOf } from "./name.ts";
 
 /** What is known of a segment. */
 export interface SegmentInfo {
@@ -81,14 +80,8 @@ export function findLeftovers({ olderThan = HOUR, prefix }: PruneOptions): strin
 
 /** Checks the options of `prune` and copies them. */
 export function checkPruneOptions(options: PruneOptions | undefined): PruneOptions {
-  const checked = readOptions(options, ["olderThan", "prefix", "dryRun"], "prune");
   const kinds = { olderThan: "number", prefix: "string", dryRun: "boolean" } as const;
-  for (const [option, kind] of Object.entries(kinds) as [keyof PruneOptions, string][]) {
-    const value = checked[option];
-    if (value !== undefined && typeof value !== kind) {
-      throw new TypeError(`Cannot prune: ${option} must be a ${kind}, not ${typeof value}`);
-    }
-  }
+  const checked = readOptions(options, kinds, "prune");
   const { olderThan } = checked;
   if (olderThan !== undefined && !(olderThan >= 0)) {
     throw new RangeError(

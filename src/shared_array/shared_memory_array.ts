@@ -11,24 +11,39 @@ import {
   type DTypeOf,
   parseDType,
   typedArrayOf,
-} from "./dtype.ts";
-import { showAs } from "./inspect.ts";
-import { checkShape, contiguousLayout, type Layout, sliceLayout } from "./layout.ts";
-import { buildName, checkName } from "./naming.ts";
-import { NDArray, type RankOf, type Shape } from "./ndarray.ts";
-import { readOptions } from "./options.ts";
+} from "../dtype.ts";
+import { kindOf, listText, readOptions } from "../check.ts";
+import { showAs } from "../inspect.ts";
 import {
+  checkShape,
+  contiguousLayout,
+  freezeSelection,
+  identifyMemoryBy,
+  type Layout,
+  makeView,
+  NDArray,
+  type RankOf,
+  type Shape,
+  type SliceItem,
+  sliceLayout,
+} from "../ndarray/mod.ts";
+import {
+  buildName,
+  checkName,
   checkPruneOptions,
+  type CreateOptions,
   findLeftovers,
   listSegments,
+  nameMax,
   type PruneOptions,
   type SegmentInfo,
-} from "./segments.ts";
-import { type CreateOptions, nameMax, SharedMemory, unlink } from "./shared_memory.ts";
-import { freezeSelection, type SliceItem } from "./slice.ts";
-import { makeView } from "./view.ts";
+  segmentOf,
+  SharedMemory,
+  unlink,
+} from "../segment/mod.ts";
 
-export type { PruneOptions, SegmentInfo };
+// Views know nothing of segments: here they learn how two attachments of one are told.
+identifyMemoryBy(segmentOf);
 
 /**
  * What an array is, as plain data: an instance's own properties, and what `structuredClone`,
@@ -131,14 +146,14 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     const byteLength = layout.size * bytesPerElement(canonical);
     if (byteLength === 0) {
       throw new RangeError(
-        `Cannot share shape [${
-          layout.shape.join(", ")
-        }]: it has no elements, and a segment cannot be empty`,
+        `Cannot share shape ${
+          listText(layout.shape)
+        }: it has no elements, and a segment cannot be empty`,
       );
     }
     if (!Number.isSafeInteger(byteLength)) {
       throw new RangeError(
-        `Cannot share shape [${layout.shape.join(", ")}] of ${canonical}: more than 2^53 - 1 bytes`,
+        `Cannot share shape ${listText(layout.shape)} of ${canonical}: more than 2^53 - 1 bytes`,
       );
     }
     checkName(name, nameMax());
@@ -242,7 +257,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
       smh.close();
       throw new RangeError(
         `Cannot load '${this.name}': the segment has ${smh.size} bytes, and shape ` +
-          `[${this.shape.join(", ")}] of ${this.dtype} needs ${this.#byteLength}`,
+          `${listText(this.shape)} of ${this.dtype} needs ${this.#byteLength}`,
       );
     }
     return this.#attach(smh, this.arraySlice);
@@ -339,7 +354,11 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
         "Cannot clone: the first argument must be a SharedMemoryArray; from() takes plain data",
       );
     }
-    const own = readOptions(override, ["shape", "dtype", "name", "arraySlice"], "clone");
+    const own = readOptions(
+      override,
+      { shape: "any", dtype: "any", name: "any", arraySlice: "any" },
+      "clone",
+    );
     return construct({ ...sma, ...own }) as SharedMemoryArray<DTypeOf<U>>;
   }
 
@@ -370,7 +389,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     if (descriptor === null || typeof descriptor !== "object") {
       throw new TypeError(
         `Cannot make a SharedMemoryArray from ${
-          descriptor === null || descriptor === undefined ? descriptor : `a ${typeof descriptor}`
+          kindOf(descriptor)
         }: a descriptor is an object with shape, dtype, name and arraySlice` +
           (typeof descriptor === "string" ? "; JSON.parse() makes it of a text" : ""),
       );

@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { NDArray } from "./ndarray.ts";
+import { kindOf } from "../check.ts";
+import type { NDArray } from "../ndarray/mod.ts";
+import type { SharedMemory } from "../segment/mod.ts";
 import { SharedMemoryArray } from "./shared_memory_array.ts";
-import type { SharedMemory } from "./shared_memory.ts";
 
 /** A view, or the description of the array that it is to be a view of. */
 export type OrShared<V> = V extends NDArray<infer D> ? V | SharedMemoryArray<D> : V;
@@ -105,7 +106,7 @@ export function shmarrayWrap(
   context?: DecoratorContext,
 ): (this: unknown, ...args: unknown[]) => unknown {
   if (typeof fn !== "function" || (context !== undefined && context.kind !== "method")) {
-    const given = context === undefined ? `${typeof fn}` : `a ${context.kind}`;
+    const given = context === undefined ? kindOf(fn) : `a ${context.kind}`;
     throw new TypeError(
       `Cannot wrap ${given}: shmarrayWrap takes a function or decorates a method`,
     );

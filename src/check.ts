@@ -1,0 +1,164 @@
+/**
+ * How arguments are checked, and how messages speak of values: one way for each.
+ *
+ * @module
+ */
+
+/**
+ * Names the kind of a value, as a message says it: "null", "an array", "a string".
+ *
+ * @param value anything
+ * @returns the kind, with its article
+ */
+export function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return "an array";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
+
+/** How many characters of a value a message quotes. */
+const MOST_QUOTED = 80;
+
+/**
+ * Shortens a text that goes into a message.
+ *
+ * @param text what the message tells of the caller's value
+ * @returns the text, or its first 80 characters and "…"
+ */
+export function shorten(text: string): string {
+  return text.length > MOST_QUOTED ? text.slice(0, MOST_QUOTED).toWellFormed() + "…" : text;
+}
+
+/**
+ * Quotes a text of the caller in a message, as JSON writes it: a NUL or a lone surrogate can be seen.
+ *
+ * @param text the text
+ * @returns the text in quotation marks, shortened
+ */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > MOST_QUOTED ? text.slice(0, MOST_QUOTED) + "…" : text);
+}
+
+/**
+ * Writes a list of numbers in a message: a shape, strides, axes.
+ *
+ * @param list the numbers
+ * @returns the list in brackets, shortened
+ */
+export function listText(list: readonly unknown[]): string {
+  return `[${shorten(list.slice(0, MOST_QUOTED).join(", "))}]`;
+}
+
+/**
+ * Checks that a value is a safe integer.
+ *
+ * @param value what the caller gave
+ * @param action what is being done, for the message: "slice"
+ * @param what which value it is, for the message: "start"
+ * @throws {TypeError} if it is no number
+ * @throws {RangeError} if it is a fraction, not finite, or beyond 2^53 - 1
+ */
+export function checkInteger(
+  value: unknown,
+  action: string,
+  what: string,
+): asserts value is number {
+  if (typeof value !== "number") {
+    throw new TypeError(`Cannot ${action}: ${what} must be an integer, not ${kindOf(value)}`);
+  }
+  if (!Number.isSafeInteger(value)) {
+    throw new RangeError(`Cannot ${action}: ${what} must be a safe integer, not ${value}`);
+  }
+}
+
+/**
+ * Checks a list of safe integers and copies it.
+ *
+ * @param list what the caller gave
+ * @param action what is being done, for the message: "use this shape"
+ * @param what what each entry is, for the message: "a length"
+ * @returns a fresh list, which holds no -0
+ * @throws {TypeError} if it is no array, or an entry is no number
+ * @throws {RangeError} if an entry is no safe integer
+ */
+export function checkIntegers(list: unknown, action: string, what: string): number[] {
+  if (!Array.isArray(list)) {
+    throw new TypeError(`Cannot ${action}: it must be an array of integers, not ${kindOf(list)}`);
+  }
+  const copy: number[] = [];
+  // The loop goes by index, so that it meets a hole in a sparse array as undefined.
+  for (let i = 0; i < list.length; i++) {
+    const entry: unknown = list[i];
+    checkInteger(entry, action, what);
+    copy.push(entry + 0); // -0 would be printed, and compared by Object.is, as another value than 0
+  }
+  return copy;
+}
+
+/**
+ * What kind of value an option must be. The first word is what is checked; the whole text stands in the
+ * message: `"number such as 0o600"`. `"any"` is checked by its reader.
+ */
+export type OptionKind = "any" | `${keyof typeof articles}${"" | ` ${string}`}`;
+
+/** The kinds that can be checked, with their articles. */
+const articles = {
+  number: "a",
+  string: "a",
+  boolean: "a",
+  array: "an",
+  object: "an",
+  AbortSignal: "an",
+} as const;
+
+/**
+ * Copies the options that a caller gave itself, and checks the kind of each. What another module hung on
+ * `Object.prototype` is no option.
+ *
+ * @param options what the caller gave; `undefined` is none
+ * @param kinds the names of the options, and the kind of each
+ * @param action what is being done, for the message: "create"
+ * @returns a fresh object; options that are `undefined` are left out
+ * @throws {TypeError} if it is no object, has an option that is not known, or one of another kind
+ */
+export function readOptions<T extends object>(
+  options: T | undefined,
+  kinds: { readonly [K in keyof Required<T> & string]: OptionKind },
+  action: string,
+): Partial<T> {
+  const own: Partial<T> = Object.create(null);
+  if (options === undefined) return own;
+  if (options === null || typeof options !== "object" || Array.isArray(options)) {
+    throw new TypeError(
+      `Cannot ${action}: the options must be an object, not ${kindOf(options)}`,
+    );
+  }
+  for (const key of Object.keys(options) as (keyof T & string)[]) {
+    if (!Object.hasOwn(kinds, key)) {
+      const known = Object.keys(kinds).join(", ");
+      throw new TypeError(
+        `Cannot ${action}: there is no option ${quote(key)}; there is ${known}`,
+      );
+    }
+    const value = options[key];
+    if (value === undefined) continue;
+    checkKind(value, kinds[key], `Cannot ${action}: ${key}`);
+    own[key] = value;
+  }
+  return own;
+}
+
+function checkKind(value: unknown, wanted: OptionKind, subject: string): void {
+  if (wanted === "any") return;
+  const [kind] = wanted.split(" ", 1) as [keyof typeof articles];
+  const fits = kind === "array"
+    ? Array.isArray(value)
+    : kind === "object"
+    ? kindOf(value) === "an object"
+    : kind === "AbortSignal"
+    ? value instanceof AbortSignal
+    : kindOf(value) === `a ${kind}`;
+  if (!fits) {
+    throw new TypeError(`${subject} must be ${articles[kind]} ${wanted}, not ${kindOf(value)}`);
+  }
+}
