@@ -14,6 +14,7 @@ export interface SystemError extends Error {
 const table: readonly (readonly [code: string, text: string, linux: number, darwin: number])[] = [
   ["EPERM", "Operation not permitted", 1, 1],
   ["ENOENT", "No such file or directory", 2, 2],
+  ["ESRCH", "No such process", 3, 3],
   ["EINTR", "Interrupted system call", 4, 4],
   ["EIO", "Input/output error", 5, 5],
   ["ENXIO", "No such device or address", 6, 6],
@@ -63,6 +64,9 @@ const classes: { readonly [code: string]: keyof typeof Deno.errors | undefined }
   EOPNOTSUPP: "NotSupported",
 };
 
+/** Gives a way out for the code of an error, where the caller knows one. */
+export type Advice = (code: string) => string | undefined;
+
 /**
  * Makes the error object for a failed call, in the form of Deno's own:
  * `No such file or directory (os error 2): shm_open 'name'`.
@@ -79,7 +83,7 @@ export function systemError(
   errno: number,
   call: string,
   subject: string | null,
-  advice?: (code: string) => string | undefined,
+  advice?: Advice,
 ): SystemError {
   const entry = table.find(([, , linux, darwin]) => errno === (os === "linux" ? linux : darwin));
   const [code, text] = entry ?? [`E${errno}`, "Unknown error"];
@@ -93,4 +97,15 @@ export function systemError(
   const message = `${text} (os error ${errno}): ${call}` +
     (subject === null ? "" : ` '${subject}'`) + (wayOut === undefined ? "" : `; ${wayOut}`);
   return Object.assign(new SystemErrorClass(message), { code });
+}
+
+/**
+ * Whether a value that was thrown is an error of the operating system with one of some codes.
+ *
+ * @param error what was thrown
+ * @param codes the codes, for example `"ENOENT"`
+ * @returns whether it has one of them
+ */
+export function hasCode(error: unknown, ...codes: string[]): error is SystemError {
+  return error instanceof Error && codes.includes((error as SystemError).code);
 }

@@ -24,17 +24,18 @@ export interface Platform {
    * its mode as the ninth argument, behind the eight that go into registers.
    */
   readonly variadicOnStack: boolean;
-  /** Whether `fchmod` serves shared memory; where not, the umask is lifted around `shm_open`. */
+  /** Whether `fchmod` serves shared memory. */
   readonly fchmod: boolean;
   /** Whether a mapping may reach beyond the end of the segment, as long as nobody touches it there. */
   readonly mapsBeyondEnd: boolean;
   /** Where segments can be listed; `null` where they cannot. */
   readonly directory: string | null;
-  /** Byte offsets in `struct stat`, and how wide the mode and the link count are. */
+  /** Byte offsets in `struct stat`, and whether the count of links has only two bytes. */
   readonly stat: {
-    readonly bytes: number;
-    readonly mode: { readonly at: number; readonly bytes: 2 | 4 };
-    readonly links: { readonly at: number; readonly bytes: 2 | 4 | 8 };
+    readonly device: number;
+    readonly inode: number;
+    readonly mode: number;
+    readonly links: { readonly at: number; readonly narrow: boolean };
     readonly size: number;
   };
   /** Flags of `shm_open` and `mmap`. */
@@ -92,12 +93,7 @@ const darwin = {
   fxstatVersion: 0,
   mapsBeyondEnd: false,
   directory: null,
-  stat: {
-    bytes: 144,
-    mode: { at: 4, bytes: 2 },
-    links: { at: 6, bytes: 2 },
-    size: 96,
-  },
+  stat: { device: 0, inode: 8, mode: 4, links: { at: 6, narrow: true }, size: 96 },
   flags: {
     O_RDONLY: 0x0,
     O_RDWR: 0x2,
@@ -119,12 +115,12 @@ const platforms: { readonly [system: string]: Platform | undefined } = {
   "linux x86_64": {
     ...linux,
     fxstatVersion: 1,
-    stat: { bytes: 144, mode: { at: 24, bytes: 4 }, links: { at: 16, bytes: 8 }, size: 48 },
+    stat: { device: 0, inode: 8, mode: 24, links: { at: 16, narrow: false }, size: 48 },
   },
   "linux aarch64": {
     ...linux,
     fxstatVersion: 0,
-    stat: { bytes: 128, mode: { at: 16, bytes: 4 }, links: { at: 20, bytes: 4 }, size: 48 },
+    stat: { device: 0, inode: 8, mode: 16, links: { at: 20, narrow: false }, size: 48 },
   },
   "darwin x86_64": {
     ...darwin,
@@ -156,6 +152,18 @@ export function platformOf(os: string, arch: string): Platform {
     );
   }
   return platform;
+}
+
+let current: Platform | undefined;
+
+/**
+ * Describes the system that this program runs on. Nothing is opened, and no permission is needed.
+ *
+ * @returns its description
+ * @throws {Deno.errors.NotSupported} if it is none of the supported ones
+ */
+export function platform(): Platform {
+  return current ??= platformOf(Deno.build.os, Deno.build.arch);
 }
 
 /**

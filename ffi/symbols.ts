@@ -164,11 +164,12 @@ export function declareSeldomUsed() {
       parameters: [],
       result: "u32", // uid_t
     },
-    // int open(const char *pathname, int flags)
+    // int open(const char *pathname, int flags, mode_t mode)
     open: {
       parameters: [
         "buffer", // const char *pathname
         "i32", // int flags
+        "u32", // mode_t mode
       ],
       result: "i32", // int
     },

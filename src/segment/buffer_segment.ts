@@ -5,46 +5,42 @@
  * @module
  */
 
-/** A constructor that returns the object it is given in the place of an instance. */
-class Given {
-  constructor(object: object) {
-    return object;
-  }
+/** What tells a segment from every other one, whatever names lead to it. */
+export interface SegmentIdentity {
+  /** The name by which it was made or opened. */
+  readonly name: string;
+  /** The device that it is on. */
+  readonly device: number;
+  /** Its number on the device; 0 where the system gives segments none. */
+  readonly inode: number;
 }
 
 /**
- * Puts a private field on a buffer. Nobody else sees it or can change it, and it takes some tenths of a
- * microsecond less per attachment than a hidden property.
+ * The segments of the buffers that map one. A private field on the buffer would take 0.15 µs less for each
+ * attachment (of some 12), and a constructor that returns another object.
  */
-class Mark extends Given {
-  readonly #segment: string;
-
-  constructor(buffer: ArrayBuffer, segment: string) {
-    super(buffer);
-    this.#segment = segment;
-  }
-
-  static read(buffer: object): string | undefined {
-    return #segment in buffer ? buffer.#segment : undefined;
-  }
-}
+const segments = new WeakMap<ArrayBufferLike, SegmentIdentity>();
 
 /**
  * Notes which segment a fresh buffer maps.
  *
  * @param buffer the buffer over a mapping
- * @param segment the segment's name
+ * @param segment the segment
  */
-export function markSegment(buffer: ArrayBuffer, segment: string): void {
-  new Mark(buffer, segment);
+export function markSegment(buffer: ArrayBuffer, segment: SegmentIdentity): void {
+  segments.set(buffer, segment);
 }
 
 /**
  * Tells which segment a buffer maps.
  *
  * @param buffer any buffer
- * @returns the segment's name; `undefined` for memory of another kind
+ * @returns the same text for all buffers over one segment; `undefined` for memory of another kind
  */
 export function segmentOf(buffer: ArrayBufferLike): string | undefined {
-  return Mark.read(buffer);
+  const segment = segments.get(buffer);
+  if (segment === undefined) return undefined;
+  const { name, device, inode } = segment;
+  // A segment may have several names (a hard link), and get another one. Only macOS has nothing better.
+  return inode === 0 ? name : `${device}:${inode}`;
 }

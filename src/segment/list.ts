@@ -4,14 +4,9 @@
  * @module
  */
 
-import {
-  effectiveUser,
-  type FileStatus,
-  platform,
-  readDirectory,
-  readFile,
-  statFile,
-} from "../../ffi/library.ts";
+import { hasCode } from "../../ffi/errors.ts";
+import { close, type FileStatus, geteuid, open, read, readdir, statx } from "../../ffi/files.ts";
+import { platform } from "../../ffi/platform.ts";
 import { readOptions } from "../check.ts";
 import { nameMax, prefixOf } from "./name.ts";
 
@@ -49,10 +44,10 @@ export function listSegments(): SegmentInfo[] {
       `Cannot list segments: ${os} has no way to; keep names in a SharedMemoryRegister`,
     );
   }
-  const user = effectiveUser();
+  const user = geteuid();
   const segments: (FileStatus & { name: string })[] = [];
-  for (const name of readDirectory(directory)) {
-    const status = statFile(`${directory}/${name}`);
+  for (const name of readdir(directory)) {
+    const status = statx(`${directory}/${name}`);
     // A segment may be gone since its name was read.
     if (status === null || !status.regular || status.user !== user) continue;
     segments.push({ name, ...status });
@@ -95,17 +90,17 @@ export function checkPruneOptions(options: PruneOptions | undefined): PruneOptio
 function mappingProcesses(identities: ReadonlySet<string>): Map<string, number[]> {
   const found = new Map<string, number[]>();
   if (identities.size === 0) return found;
-  if (readFile("/proc/self/maps") === null) {
+  if (readProcFile("/proc/self/maps") === null) {
     // Every segment would look as if nobody mapped it, and prune() would remove them all.
     throw new Deno.errors.NotSupported(
       "Cannot tell which processes map a segment: /proc/self/maps cannot be read",
     );
   }
   const decoder = new TextDecoder();
-  const pids = readDirectory("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
+  const pids = readdir("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
   for (const pid of pids.sort((a, b) => a - b)) {
     // A process may have ended, or belong to another user.
-    const maps = readFile(`/proc/${pid}/maps`);
+    const maps = readProcFile(`/proc/${pid}/maps`);
     if (maps === null) continue;
     for (const identity of mappedFiles(decoder.decode(maps))) {
       if (!identities.has(identity)) continue;
@@ -127,4 +122,35 @@ function mappedFiles(maps: string): Set<string> {
     if (inode !== "0") files.add(`${parseInt(major, 16)}:${parseInt(minor, 16)}:${inode}`);
   }
   return files;
+}
+
+/** Reads a file under `/proc`; `null` if the process has ended, or it is somebody else's. */
+function readProcFile(path: string): Uint8Array | null {
+  try {
+    return readFile(path);
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ESRCH", "EACCES", "EPERM")) return null;
+    throw error;
+  }
+}
+
+/** Reads a file whose size is not known before it is read. */
+function readFile(path: string): Uint8Array {
+  const fd = open(path, platform().flags.O_RDONLY);
+  try {
+    let bytes = new Uint8Array(1 << 16);
+    let length = 0;
+    while (true) {
+      if (length === bytes.length) {
+        const larger = new Uint8Array(bytes.length * 2);
+        larger.set(bytes);
+        bytes = larger;
+      }
+      const count = read(fd, bytes.subarray(length), path);
+      if (count === 0) return bytes.subarray(0, length);
+      length += count;
+    }
+  } finally {
+    close(fd);
+  }
 }

@@ -4,17 +4,21 @@
  * @module
  */
 
+import type { Advice } from "../../ffi/errors.ts";
 import {
   close,
-  mapShared,
-  mapZeroOver,
-  setMode,
-  setSize,
-  shmOpen,
-  shmUnlink,
-  status,
-  unmap,
-} from "../../ffi/library.ts";
+  fchmod,
+  fstat,
+  ftruncate,
+  type OpenFileStatus,
+  posixFallocate,
+  umask,
+} from "../../ffi/files.ts";
+import { mmap, munmap, type Region } from "../../ffi/mman.ts";
+import { platform } from "../../ffi/platform.ts";
+import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
+import { SIG_IGN, signal } from "../../ffi/signal.ts";
+import { markSegment, type SegmentIdentity } from "./buffer_segment.ts";
 
 /** How a segment is made. */
 export interface CreateOptions {
@@ -29,18 +33,10 @@ export interface CreateOptions {
 }
 
 /**
- * What becomes of a mapping whose buffer is garbage. The memory may live on in another buffer, if
- * `transfer()` or `postMessage()` moved it there, so it must not be unmapped: private zero pages are
- * laid over it, which gives the shared memory back and keeps only the address range.
+ * Gives up mappings whose buffer was garbage-collected. The memory may live on in another buffer, if
+ * `transfer()` or `postMessage()` moved it there, so it must not be unmapped.
  */
-const abandoned = new FinalizationRegistry<Region>(({ address, byteLength }) => {
-  mapZeroOver(address, byteLength);
-});
-
-interface Region {
-  readonly address: Deno.PointerObject;
-  readonly byteLength: number;
-}
+const abandoned = new FinalizationRegistry<Region>(layZeroPages);
 
 /** A segment that is mapped into this process, as an `ArrayBuffer`. */
 export class Mapping {
@@ -48,16 +44,17 @@ export class Mapping {
   readonly name: string;
   /** The size of the segment, in bytes. */
   readonly byteLength: number;
-  readonly #address: Deno.PointerObject;
+  readonly #region: Region;
   #buffer: ArrayBuffer | null;
 
-  private constructor(name: string, { address, byteLength }: Region) {
-    this.name = name;
+  private constructor(segment: SegmentIdentity, byteLength: number, region: Region) {
+    this.name = segment.name;
     this.byteLength = byteLength;
-    this.#address = address;
+    this.#region = region;
     // From here on the buffer is the owner: who holds a view of it keeps the mapping.
-    this.#buffer = Deno.UnsafePointerView.getArrayBuffer(address, byteLength);
-    abandoned.register(this.#buffer, { address, byteLength }, this);
+    this.#buffer = Deno.UnsafePointerView.getArrayBuffer(region.address, byteLength);
+    markSegment(this.#buffer, segment);
+    abandoned.register(this.#buffer, region, this);
   }
 
   /** The buffer over the mapping; `null` after `close()`. */
@@ -74,11 +71,12 @@ export class Mapping {
    */
   static create(name: string, byteLength: number, options: CreateOptions): Mapping {
     const { mode = 0o600, reserve = true } = options;
-    const fd = shmOpen(name, "create", mode);
+    const fd = make(name, mode);
     try {
-      setMode(fd, name, mode);
+      if (platform().fchmod) fchmod(fd, mode, name);
       setSize(fd, name, byteLength, reserve);
-      return Mapping.#map(fd, name, byteLength);
+      const { device, inode } = fstat(fd, name);
+      return Mapping.#map(fd, { name, device, inode }, byteLength);
     } catch (error) {
       removeOwn(fd, name);
       throw error;
@@ -93,20 +91,21 @@ export class Mapping {
    * @param name a checked name
    */
   static open(name: string): Mapping {
-    const fd = shmOpen(name, "open");
+    const fd = shmOpen(name, platform().flags.O_RDWR, 0);
     try {
-      return Mapping.#map(fd, name, sizeOnceSet(fd, name));
+      const { byteLength, device, inode } = statusOnceSized(fd, name);
+      return Mapping.#map(fd, { name, device, inode }, byteLength);
     } finally {
       close(fd);
     }
   }
 
-  static #map(fd: number, name: string, byteLength: number): Mapping {
-    const region = { address: mapShared(fd, name, byteLength), byteLength };
+  static #map(fd: number, segment: SegmentIdentity, byteLength: number): Mapping {
+    const region = mapShared(fd, segment.name, byteLength);
     try {
-      return new Mapping(name, region);
+      return new Mapping(segment, byteLength, region);
     } catch (error) {
-      unmap(region.address, byteLength);
+      munmap(region);
       throw error;
     }
   }
@@ -122,44 +121,162 @@ export class Mapping {
     abandoned.unregister(this);
     if (buffer.detached) {
       // Somebody moved the memory into another buffer, which must not lose its pages under it.
-      mapZeroOver(this.#address, this.byteLength);
+      layZeroPages(this.#region);
       return;
     }
     buffer.transfer(0);
-    unmap(this.#address, this.byteLength);
+    munmap(this.#region);
   }
 }
 
-/** Removes a segment's name; `false` if it was gone already. */
-export { shmUnlink as unlink };
+/**
+ * Removes a segment's name.
+ *
+ * @param name a checked name
+ * @returns `false` if it was gone already
+ */
+export function unlink(name: string): boolean {
+  return shmUnlink(name);
+}
+
+// --- Making a segment ------------------------------------------------------------------------
+
+/** Makes an empty segment, and opens it. */
+function make(name: string, mode: number): number {
+  const { O_RDWR, O_CREAT, O_EXCL } = platform().flags;
+  const open = (): number => shmOpen(name, O_RDWR | O_CREAT | O_EXCL, mode, takenAdvice);
+  return platform().fchmod ? open() : withUmask(0, open);
+}
+
+const takenAdvice: Advice = (code) =>
+  code === "EEXIST" ? "load() or open() attaches to it, unlink() removes it" : undefined;
+
+/** Makes files with exactly the bits that are asked for, where `fchmod` cannot set them afterwards. */
+function withUmask<T>(mask: number, action: () => T): T {
+  const before = umask(mask);
+  try {
+    return action();
+  } finally {
+    umask(before);
+  }
+}
+
+/**
+ * Sets the size of a new segment, and reserves memory for all of it or for none of it.
+ *
+ * With reservation the size appears when the memory is there: a process that attaches in between
+ * finds a segment without a size, never one whose pages may be missing. Where the system cannot reserve,
+ * the segment is left sparse.
+ */
+function setSize(fd: number, name: string, byteLength: number, reserve: boolean): void {
+  const set = (): void => {
+    const advice = (code: string) => code === "ENOSPC" ? spaceAdvice(byteLength) : undefined;
+    if (reserve && posixFallocate(fd, byteLength, name, advice)) return;
+    ftruncate(fd, byteLength, name);
+  };
+  // The kernel sends SIGXFSZ, which ends a process, to who makes a file larger than `ulimit -f`
+  // allows; ignored, it is an EFBIG. No limit is so low that one page is above it.
+  if (byteLength > PAGE) withoutSignal(SIGXFSZ, set);
+  else set();
+}
+const PAGE = 4096;
+/** The same number on every supported system. */
+const SIGXFSZ = 25;
+
+/** Ignores a signal while something is done. */
+function withoutSignal(number: number, action: () => void): void {
+  const before = signal(number, SIG_IGN);
+  try {
+    action();
+  } finally {
+    signal(number, before);
+  }
+}
+
+function spaceAdvice(byteLength: number): string {
+  return `${byteLength} bytes do not fit into ${platform().directory}: remove leftovers, ` +
+    "or make it larger (a container's with --shm-size)";
+}
 
 /** Undoes a creation that failed half-way, unless somebody removed the name meanwhile. */
 function removeOwn(fd: number, name: string): void {
-  if (status(fd, name).named) shmUnlink(name);
+  if (fstat(fd, name).named) shmUnlink(name);
 }
+
+// --- Attaching -------------------------------------------------------------------------------
 
 /** How long `open` waits for a creator to set the size, in milliseconds. */
 const SIZE_TIMEOUT = 1000;
 
-/** The size of an open segment, once its creator has set it. */
-function sizeOnceSet(fd: number, name: string): number {
+/** Looks at an open segment, once its creator has set the size. */
+function statusOnceSized(fd: number, name: string): OpenFileStatus {
   let deadline = 0;
   while (true) {
-    const { byteLength, regular, named } = status(fd, name);
-    if (!regular) {
+    const status = fstat(fd, name);
+    if (!status.regular) {
       throw new Deno.errors.InvalidData(
         `Cannot attach to '${name}': it is no shared memory segment`,
       );
     }
-    if (byteLength > 0) return byteLength;
+    if (status.byteLength > 0) return status;
     deadline ||= performance.now() + SIZE_TIMEOUT;
-    if (!named || performance.now() > deadline) {
+    if (!status.named || performance.now() > deadline) {
       throw new RangeError(
         `Cannot attach to '${name}': its size is 0 bytes; ` +
-          (named ? "its creator has not set one" : "its creator gave up and removed it"),
+          (status.named ? "its creator has not set one" : "its creator gave up and removed it"),
       );
     }
     Atomics.wait(sleeper, 0, 0, 1);
   }
 }
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+// --- Mapping ---------------------------------------------------------------------------------
+
+/** Maps an open segment, readable and writable, shared with every process that maps it. */
+function mapShared(fd: number, name: string, byteLength: number): Region {
+  const { flags, mapsBeyondEnd } = platform();
+  const { PROT_READ, PROT_WRITE, MAP_SHARED } = flags;
+  const isHuge = byteLength >= HUGE;
+  const hint = isHuge ? hugeHint : null;
+  const span = byteLength >= LARGE && mapsBeyondEnd ? byteLength + GAP : byteLength;
+  const region = mmap(hint, BigInt(span), PROT_READ | PROT_WRITE, MAP_SHARED, fd, name);
+  if (isHuge) {
+    const start = Deno.UnsafePointer.value(region.address);
+    hugeHint = Deno.UnsafePointer.create(start - start % BigInt(HUGE));
+  }
+  return region;
+}
+
+/** The size from which on a mapping has page tables of its own: a GiB. */
+const HUGE = 2 ** 30;
+
+/**
+ * Where the next huge mapping may well begin: at a multiple of a GiB it shares no page table with its
+ * neighbours, which the kernel would search through when it is unmapped (3.2 µs for both calls, instead
+ * of 3.3 to 7.7 by chance; `bench/attach_bench.ts` shows it). It is a wish only: what is mapped there
+ * stays.
+ */
+let hugeHint: Deno.PointerValue = null;
+
+/** The size from which on a mapping reaches beyond the end of its segment, where nobody ever looks. */
+const LARGE = 2 ** 24;
+
+/**
+ * How far a large mapping reaches beyond the end of its segment. The kernel puts large mappings side by
+ * side, and a loop over two arrays of the same size then meets both at addresses that the processor
+ * confuses: of 64 MiB each, `y += a * x` in C takes 0.71 ns per element, and 0.43 with 64 KiB between them
+ * (axpy in `bench/bulk_bench.ts` shows it). Up to 16 MiB it makes no difference.
+ */
+const GAP = 2 ** 16;
+
+/**
+ * Puts private zero pages in the place of a mapping, at the same address. The memory is given back when
+ * nobody else maps it; the address range stays taken.
+ */
+function layZeroPages({ address, span }: Region): void {
+  const f = platform().flags;
+  const protection = f.PROT_READ | f.PROT_WRITE;
+  const flags = f.MAP_PRIVATE | f.MAP_ANONYMOUS | f.MAP_FIXED | f.MAP_NORESERVE;
+  mmap(address, span, protection, flags, -1, null);
+}

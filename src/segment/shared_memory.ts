@@ -6,7 +6,6 @@
 
 import { kindOf, readOptions } from "../check.ts";
 import { showAs } from "../inspect.ts";
-import { markSegment } from "./buffer_segment.ts";
 import { type CreateOptions, Mapping, unlink } from "./mapping.ts";
 import { checkName, nameMax } from "./name.ts";
 
@@ -50,7 +49,6 @@ export class SharedMemory {
       );
     }
     this.#mapping = mapping as Mapping;
-    markSegment(this.#mapping.buffer!, this.#mapping.name);
   }
 
   /**

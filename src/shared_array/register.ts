@@ -7,7 +7,7 @@
 import type { DTypeLike, DTypeOf } from "../dtype.ts";
 import { readOptions } from "../check.ts";
 import type { Shape } from "../ndarray/mod.ts";
-import { endBySignal, endingSignals } from "./exit_cleanup.ts";
+import { cleanAtExit, endingSignals } from "./exit_cleanup.ts";
 import { SharedMemoryArray } from "./shared_memory_array.ts";
 
 /** When a register cleans up, besides the end of its scope and of the process. */
@@ -47,7 +47,8 @@ export class SharedMemoryRegister extends Array<string> {
     return Array;
   }
 
-  readonly #signals: readonly Deno.Signal[];
+  /** Takes this register out of what is cleaned when the process ends. */
+  readonly #forget: () => void;
 
   /**
    * Makes an empty register.
@@ -73,8 +74,7 @@ export class SharedMemoryRegister extends Array<string> {
     );
     checkSignals(signals);
     super();
-    this.#signals = Object.freeze([...signals]);
-    watch(this, this.#signals);
+    this.#forget = cleanAtExit(() => this[Symbol.dispose](), signals);
   }
 
   /**
@@ -111,7 +111,7 @@ export class SharedMemoryRegister extends Array<string> {
       );
     }
     this.length = 0;
-    unwatch(this, this.#signals);
+    this.#forget();
   }
 }
 
@@ -172,58 +172,6 @@ function checkSignals(signals: readonly Deno.Signal[]): void {
         `Cannot make a register: ${String(signal)} cannot be listened to; there is ` +
           known.join(", "),
       );
-    }
-  }
-}
-
-// --- Who is to be cleaned when the process ends ----------------------------------------------
-
-/** The registers that have not been disposed of. */
-const live = new Set<SharedMemoryRegister>();
-
-/** For each signal, the listener, and how many registers want it. */
-const listeners = new Map<Deno.Signal, { readonly listener: () => void; wanted: number }>();
-
-function watch(register: SharedMemoryRegister, signals: readonly Deno.Signal[]): void {
-  if (live.size === 0) addEventListener("unload", cleanAll);
-  live.add(register);
-  for (const signal of signals) {
-    const entry = listeners.get(signal);
-    if (entry !== undefined) {
-      entry.wanted++;
-      continue;
-    }
-    const listener = (): void => {
-      try {
-        cleanAll();
-      } finally {
-        endBySignal(signal);
-      }
-    };
-    Deno.addSignalListener(signal, listener);
-    listeners.set(signal, { listener, wanted: 1 });
-  }
-}
-
-function unwatch(register: SharedMemoryRegister, signals: readonly Deno.Signal[]): void {
-  if (!live.delete(register)) return;
-  if (live.size === 0) removeEventListener("unload", cleanAll);
-  for (const signal of signals) {
-    const entry = listeners.get(signal)!;
-    if (--entry.wanted > 0) continue;
-    Deno.removeSignalListener(signal, entry.listener);
-    listeners.delete(signal);
-  }
-}
-
-/** Cleans every register that is left; the process is about to end. */
-function cleanAll(): void {
-  for (const register of live) {
-    try {
-      register[Symbol.dispose]();
-    } catch (error) {
-      // Nobody is left to catch it, and the others must be cleaned, too.
-      console.error(error);
     }
   }
 }

@@ -319,8 +319,9 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * @see {@link https://man7.org/linux/man-pages/man3/shm_unlink.3.html | shm_unlink(3)}
    */
   unlink(): boolean {
-    this.#checkBrand();
-    return unlink(this.name);
+    const { name } = this;
+    checkName(name, nameMax()); // the caller of unlink.call() may have brought any object
+    return unlink(name);
   }
 
   /**
@@ -558,9 +559,6 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     // The prototype itself can be looked at, too.
     showAs(this.prototype, (sma) => #smh in sma ? { ...sma, attached: sma.smh !== null } : {});
   }
-
-  /** That it can be called at all proves `this` to be an instance, whose name has been checked. */
-  #checkBrand(): void {}
 
   #checkDetached(action: string): void {
     if (this.smh !== null) {

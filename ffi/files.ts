@@ -1,0 +1,286 @@
+/**
+ * Open files, directories, and what the system knows of them.
+ *
+ * Deno's own functions for files under /dev and /proc want all permissions; these want --allow-ffi only.
+ * What takes a path is for Linux, where the variadic open(2) takes its arguments as any function does.
+ *
+ * @module
+ */
+
+import { type Advice, systemError } from "./errors.ts";
+import {
+  attempt,
+  cString,
+  failedWithENOENT,
+  isMinusOne,
+  lastError,
+  libc,
+  seldomUsed,
+} from "./library.ts";
+
+/**
+ * Opens a file.
+ *
+ * @param path the file's path
+ * @param flags flags of {@linkcode Platform.flags}, or'ed
+ * @param mode the permission bits of a file that is made; the umask takes some away
+ * @param advice gives a way out for a code
+ * @returns a file descriptor, which the caller closes
+ * @see {@link https://man7.org/linux/man-pages/man2/open.2.html | open(2)}
+ */
+export function open(path: string, flags: number, mode = 0, advice?: Advice): number {
+  const symbols = seldomUsed();
+  const fd = attempt(() => symbols.open(cString(path), flags, mode), isMinusOne);
+  if (fd === null) throw lastError("open", path, advice);
+  return fd;
+}
+
+/**
+ * Reads the next bytes of an open file.
+ *
+ * @param fd the file
+ * @param bytes where to put them
+ * @param subject what the file is, for the error
+ * @returns how many bytes were read; 0 at the end of the file
+ * @see {@link https://man7.org/linux/man-pages/man2/read.2.html | read(2)}
+ */
+export function read(fd: number, bytes: Uint8Array<ArrayBuffer>, subject: string): number {
+  const symbols = seldomUsed();
+  const length = BigInt(bytes.length);
+  const count = attempt(() => Number(symbols.read(fd, bytes, length)), isMinusOne);
+  if (count === null) throw lastError("read", subject);
+  return count;
+}
+
+/**
+ * Closes a file descriptor; it is gone even if that reports an error.
+ *
+ * @param fd the descriptor
+ * @see {@link https://man7.org/linux/man-pages/man2/close.2.html | close(2)}
+ */
+export function close(fd: number): void {
+  libc().symbols.close(fd);
+}
+
+/**
+ * Sets the permission bits of an open file, as they are given.
+ *
+ * @param fd the file
+ * @param mode the permission bits
+ * @param subject what the file is, for the error
+ * @see {@link https://man7.org/linux/man-pages/man2/fchmod.2.html | fchmod(2)}
+ */
+export function fchmod(fd: number, mode: number, subject: string): void {
+  const { symbols } = libc();
+  if (attempt(() => symbols.fchmod(fd, mode), isMinusOne) === null) {
+    throw lastError("fchmod", subject);
+  }
+}
+
+/**
+ * Sets which permission bits files that this process makes do not get.
+ *
+ * @param mask the permission bits
+ * @returns the mask before
+ * @see {@link https://man7.org/linux/man-pages/man2/umask.2.html | umask(2)}
+ */
+export function umask(mask: number): number {
+  return libc().symbols.umask(mask);
+}
+
+/**
+ * Sets the size of an open file; what is added reads as zeros, and takes no memory before it is written.
+ *
+ * @param fd the file
+ * @param byteLength the size in bytes
+ * @param subject what the file is, for the error
+ * @see {@link https://man7.org/linux/man-pages/man2/ftruncate.2.html | ftruncate(2)}
+ */
+export function ftruncate(fd: number, byteLength: number, subject: string): void {
+  const { symbols } = libc();
+  const length = BigInt(byteLength);
+  if (attempt(() => symbols.ftruncate(fd, length), isMinusOne) === null) {
+    throw lastError("ftruncate", subject);
+  }
+}
+
+/**
+ * Reserves memory for the first bytes of an open file, which grows to that size if it is smaller.
+ *
+ * @param fd the file
+ * @param byteLength how many bytes
+ * @param subject what the file is, for the error
+ * @param advice gives a way out for a code
+ * @returns `false` if this system has no such call
+ * @see {@link https://man7.org/linux/man-pages/man3/posix_fallocate.3.html | posix_fallocate(3)}
+ */
+export function posixFallocate(
+  fd: number,
+  byteLength: number,
+  subject: string,
+  advice?: Advice,
+): boolean {
+  const { symbols, platform } = libc();
+  if (symbols.posix_fallocate === null) return false;
+  const length = BigInt(byteLength);
+  let errno: number;
+  // It returns the error, and leaves errno alone: what attempt() is for cannot happen here.
+  do errno = symbols.posix_fallocate(fd, 0n, length); while (errno === EINTR);
+  if (errno !== 0) throw systemError(platform.os, errno, "posix_fallocate", subject, advice);
+  return true;
+}
+/** The same number on every supported system. */
+const EINTR = 4;
+
+/** What `fstat` tells of an open file. */
+export interface OpenFileStatus {
+  /** The size in bytes. */
+  readonly byteLength: number;
+  /** Whether it is a regular file, as a segment is: not a directory, a FIFO, a device. */
+  readonly regular: boolean;
+  /** Whether some name still leads to it. */
+  readonly named: boolean;
+  /** The device that it is on. */
+  readonly device: number;
+  /** What tells it from the other files of the device. */
+  readonly inode: number;
+}
+
+const statBuffer = new Uint8Array(256);
+const statView = new DataView(statBuffer.buffer);
+
+/** Reads a 64-bit integer below 2^53 in the last status. */
+function readInteger(at: number): number {
+  return statView.getUint32(at, true) + statView.getInt32(at + 4, true) * 2 ** 32;
+}
+
+/**
+ * Looks at an open file.
+ *
+ * @param fd the file
+ * @param subject what the file is, for the error
+ * @returns what is known of it
+ * @see {@link https://man7.org/linux/man-pages/man2/fstat.2.html | fstat(2)}
+ */
+export function fstat(fd: number, subject: string): OpenFileStatus {
+  const { symbols, platform } = libc();
+  const result = attempt(
+    () =>
+      symbols.fstat !== null
+        ? symbols.fstat(fd, statBuffer)
+        : symbols.fxstat!(platform.fxstatVersion, fd, statBuffer),
+    isMinusOne,
+  );
+  if (result === null) throw lastError("fstat", subject);
+  const { device, inode, mode, links, size } = platform.stat;
+  // The type is in the lower half of the mode, however wide that is.
+  const type = statView.getUint16(mode, true) & S_IFMT;
+  return {
+    byteLength: readInteger(size),
+    // macOS gives segments no file type at all.
+    regular: type === S_IFREG || type === 0,
+    named:
+      (links.narrow ? statView.getUint16(links.at, true) : statView.getUint32(links.at, true)) > 0,
+    device: statView.getUint32(device, true),
+    inode: readInteger(inode),
+  };
+}
+const S_IFMT = 0o170000;
+const S_IFREG = 0o100000;
+
+/** What `statx` tells of the file at a path. */
+export interface FileStatus {
+  /** The size in bytes. */
+  readonly byteLength: number;
+  /** Whether it is a regular file, as a segment is. */
+  readonly regular: boolean;
+  /** The user id of its owner. */
+  readonly user: number;
+  /** When it was made, in milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** Device and inode, as `major:minor:inode`: what tells it from every other file. */
+  readonly identity: string;
+}
+
+/**
+ * Looks at the file at a path, and does not follow a symbolic link.
+ *
+ * @param path the file's path
+ * @returns what is known of it; `null` if there is no such file
+ * @see {@link https://man7.org/linux/man-pages/man2/statx.2.html | statx(2)}
+ */
+export function statx(path: string): FileStatus | null {
+  const symbols = seldomUsed();
+  if (symbols.statx === null) {
+    throw new Deno.errors.NotSupported("Cannot look at segments: this C library has no statx");
+  }
+  const call = symbols.statx;
+  const result = attempt(
+    () => call(0, cString(path), AT_SYMLINK_NOFOLLOW, STATX_ALL, statBuffer),
+    isMinusOne,
+  );
+  if (result === null) {
+    if (failedWithENOENT()) return null;
+    throw lastError("statx", path);
+  }
+  const u32 = (at: number): number => statView.getUint32(at, true);
+  // A file system that keeps no time of birth has at least that of the last change of the data.
+  const time = u32(0) & STATX_BTIME ? 80 : 112;
+  return {
+    byteLength: readInteger(40),
+    regular: (statView.getUint16(28, true) & S_IFMT) === S_IFREG,
+    user: u32(20),
+    createdAt: readInteger(time) * 1000 + Math.floor(u32(time + 8) / 1e6),
+    identity: `${u32(136)}:${u32(140)}:${statView.getBigUint64(32, true)}`,
+  };
+}
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const STATX_ALL = 0xfff;
+const STATX_BTIME = 0x800;
+
+/**
+ * Lists a directory, without "." and ".." and names that are no UTF-8: no string leads to those.
+ *
+ * @param path the directory's path
+ * @returns the names in it
+ * @see {@link https://man7.org/linux/man-pages/man3/readdir.3.html | readdir(3)}
+ */
+export function readdir(path: string): string[] {
+  const symbols = seldomUsed();
+  const directory = attempt(() => symbols.opendir(cString(path)), (result) => result === null);
+  if (directory === null) throw lastError("opendir", path);
+  const names: string[] = [];
+  try {
+    let entry: Deno.PointerValue;
+    while ((entry = symbols.readdir(directory)) !== null) {
+      const name = direntName(entry);
+      if (name !== null && name !== "." && name !== "..") names.push(name);
+    }
+  } finally {
+    symbols.closedir(directory);
+  }
+  return names;
+}
+
+/** Reads the name of a `struct dirent` of 64-bit Linux; `null` if it is no UTF-8, and so no string. */
+function direntName(entry: Deno.PointerObject): string | null {
+  const view = new Deno.UnsafePointerView(entry);
+  const [recordLengthAt, nameAt] = [16, 19];
+  const bytes = new Uint8Array(view.getUint16(recordLengthAt) - nameAt);
+  view.copyInto(bytes, nameAt);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, bytes.indexOf(0)));
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Gives the user as whom this process makes and opens files.
+ *
+ * @returns the effective user id
+ * @see {@link https://man7.org/linux/man-pages/man2/geteuid.2.html | geteuid(2)}
+ */
+export function geteuid(): number {
+  return seldomUsed().geteuid();
+}
