@@ -107,6 +107,8 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   /** What `load()` takes of the array, one item per axis; `null` for all of it. Frozen. */
   declare readonly arraySlice: readonly SliceItem[] | null;
 
+  /** The checked name: unlike `name`, no object that is not an instance has it. */
+  readonly #name: string;
   /** All of the array, in C order. */
   readonly #layout: Layout;
   readonly #byteLength: number;
@@ -162,6 +164,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
       frozenSlice = freezeSelection(arraySlice);
       sliceLayout(layout, frozenSlice); // throws if it does not fit
     }
+    this.#name = name;
     this.#layout = layout;
     this.#byteLength = byteLength;
     const describe = (key: string, value: unknown): void => {
@@ -319,9 +322,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * @see {@link https://man7.org/linux/man-pages/man3/shm_unlink.3.html | shm_unlink(3)}
    */
   unlink(): boolean {
-    const { name } = this;
-    checkName(name, nameMax()); // the caller of unlink.call() may have brought any object
-    return unlink(name);
+    return unlink(this.#name);
   }
 
   /**
