@@ -4,13 +4,12 @@ import {
   assertFalse,
   assertInstanceOf,
   assertMatch,
-  assertNotEquals,
   assertStrictEquals,
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
 import { v4 } from "@std/uuid";
-import { type DTypeLike, NDArray, SharedMemory, SharedMemoryArray, slice } from "../mod.ts";
+import { NDArray, SharedMemory, SharedMemoryArray, slice } from "../mod.ts";
 import { dtypes, numpyTypeString, typedArrayOf } from "../src/dtype.ts";
 import {
   errorOf,
@@ -18,7 +17,6 @@ import {
   runChild,
   segmentExists,
   segmentPath,
-  startChild,
   uniqueName,
   withNames,
 } from "./helpers.ts";
@@ -765,166 +763,4 @@ Deno.test("toString() is one line", () => {
     "SharedMemoryArray 'n' [2, 3] float32",
   );
   assertEquals(`${new SharedMemoryArray([], "bool", "n")}`, "SharedMemoryArray 'n' [] bool");
-});
-
-// --- list() and prune() ----------------------------------------------------------------------
-
-function listed(name: string): ReturnType<typeof SharedMemoryArray.list>[number] | undefined {
-  return SharedMemoryArray.list().find((segment) => segment.name === name);
-}
-
-/** A prefix that no other test, and no other program, uses. */
-function ownPrefix(): string {
-  return `t${crypto.randomUUID().slice(0, 13)}`;
-}
-
-function createNamed(prefix: string): SharedMemoryArray {
-  const sma = new SharedMemoryArray<DTypeLike>(
-    100,
-    "float64",
-    SharedMemoryArray.buildSmaName(prefix),
-  );
-  sma.create();
-  return sma as SharedMemoryArray;
-}
-
-Deno.test("list() tells name, size, age, prefix and the processes that map a segment", async () => {
-  const prefix = ownPrefix();
-  const before = Date.now();
-  using sma = createNamed(prefix);
-  try {
-    const segment = listed(sma.name)!;
-    assertEquals(Object.keys(segment).sort(), [
-      "byteLength",
-      "createdAt",
-      "name",
-      "pids",
-      "prefix",
-    ]);
-    assertEquals([segment.byteLength, segment.prefix, segment.pids], [800, prefix, [Deno.pid]]);
-    assertInstanceOf(segment.createdAt, Date);
-    // The kernel's file clock may lag by a tick.
-    const age = segment.createdAt.getTime() - before;
-    assert(-20 <= age && age <= 2000, String(age));
-
-    const child = await startChild(
-      `using sma = SharedMemoryArray.from(JSON.parse(Deno.args[0]));
-      sma.load();
-      console.log("ready");
-      await new Promise((resolve) => setTimeout(resolve, 60_000));`,
-      { args: [JSON.stringify(sma)] },
-    );
-    const reader = child.stdout.getReader();
-    await reader.read();
-    const pids = listed(sma.name)!.pids;
-    child.kill("SIGKILL");
-    await reader.cancel();
-    await child.stderr.cancel();
-    await child.status;
-    assertEquals(pids, [Deno.pid, child.pid].sort((a, b) => a - b));
-    assertEquals(listed(sma.name)!.pids, [Deno.pid]);
-    sma.close();
-    assertEquals(listed(sma.name)!.pids, []);
-  } finally {
-    sma.unlink();
-  }
-  assertEquals(listed(sma.name), undefined);
-});
-
-Deno.test("list() is sorted, and gives foreign names no prefix", () => {
-  withNames((a, b) => {
-    createClosed(a);
-    createClosed(b);
-    const names = SharedMemoryArray.list().map(({ name }) => name);
-    assertEquals(names, names.toSorted((x, y) => x < y ? -1 : 1));
-    assertEquals([listed(a)!.prefix, listed(b)!.prefix], [null, null]);
-  });
-});
-
-Deno.test("list() shows segments only: no directories, no links", () => {
-  withNames((directory, link, target) => {
-    createClosed(target);
-    Deno.mkdirSync(segmentPath(directory));
-    Deno.symlinkSync(segmentPath(target), segmentPath(link));
-    assertEquals([listed(directory), listed(link)], [undefined, undefined]);
-    assert(listed(target));
-  });
-});
-
-Deno.test("list() is not stopped by a name that is no UTF-8", () => {
-  // Whoever can write to /dev/shm could otherwise keep everybody from list() and prune(). Only a
-  // shell can make such a name: JavaScript's strings cannot hold it.
-  const sh = (script: string): void => {
-    const { success } = new Deno.Command("sh", { args: ["-c", script] }).outputSync();
-    assert(success, script);
-  };
-  const file = `"/dev/shm/$(printf '\\377%.0s' $(seq 200))"`;
-  using sma = createNamed(ownPrefix());
-  sh(`: > ${file}`);
-  try {
-    assertEquals(listed(sma.name)?.name, sma.name);
-  } finally {
-    sh(`rm ${file}`);
-    sma.unlink();
-  }
-});
-
-Deno.test("prune() removes leftovers that are old enough, with dryRun only tells", () => {
-  const prefix = ownPrefix();
-  using used = createNamed(prefix);
-  const leftovers = [createNamed(prefix), createNamed(prefix)];
-  const other = createNamed(ownPrefix());
-  try {
-    for (const sma of [...leftovers, other]) sma.close();
-    const names = leftovers.map(({ name }) => name).sort();
-    assertEquals(SharedMemoryArray.prune({ prefix }), []);
-    assertEquals(SharedMemoryArray.prune({ prefix, olderThan: 60_000 }), []);
-    assertEquals(SharedMemoryArray.prune({ prefix, olderThan: 0, dryRun: true }), names);
-    assertEquals(leftovers.map(({ name }) => segmentExists(name)), [true, true]);
-    assertEquals(SharedMemoryArray.prune({ prefix, olderThan: 0 }), names);
-    assertEquals(leftovers.map(({ name }) => segmentExists(name)), [false, false]);
-    assertEquals([segmentExists(used.name), segmentExists(other.name)], [true, true]);
-    assertEquals(SharedMemoryArray.prune({ prefix, olderThan: 0 }), []);
-  } finally {
-    SharedMemoryArray.clearBuffers([...leftovers, used, other].map(({ name }) => name));
-  }
-});
-
-Deno.test("prune() goes by age", async () => {
-  const prefix = ownPrefix();
-  const sma = createNamed(prefix);
-  sma.close();
-  try {
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    assertEquals(SharedMemoryArray.prune({ prefix, olderThan: 5_000, dryRun: true }), []);
-    assertEquals(SharedMemoryArray.prune({ prefix, olderThan: 50, dryRun: true }), [sma.name]);
-  } finally {
-    sma.unlink();
-  }
-});
-
-Deno.test("prune() leaves foreign names, whatever their age", () => {
-  withNames((name) => {
-    createClosed(name);
-    const pruned = SharedMemoryArray.prune({ olderThan: 0, dryRun: true });
-    assertNotEquals(pruned.includes(name), true);
-  });
-});
-
-Deno.test("prune() refuses wrong options, and then removes nothing", () => {
-  const prune = SharedMemoryArray.prune as (options: unknown) => unknown;
-  const refused: [options: unknown, ErrorClass: ErrorClass, message: string][] = [
-    [{ olderThan: -1 }, RangeError, "olderThan must be 0 or more"],
-    [{ olderThan: NaN }, RangeError, "olderThan must be 0 or more"],
-    [{ olderThan: "1h" }, TypeError, "olderThan must be a number"],
-    [{ prefix: 5 }, TypeError, "prefix must be a string"],
-    [{ dryRun: 1 }, TypeError, "dryRun must be a boolean"],
-    // A misspelt dryRun must not remove.
-    [{ dryrun: true }, TypeError, 'no option "dryrun"'],
-    [null, TypeError, "must be an object"],
-  ];
-  for (const [options, Class, message] of refused) {
-    const error = assertThrows(() => prune(options), Class, message);
-    assertMatch(error.message, /^Cannot prune: /);
-  }
 });
