@@ -9,6 +9,68 @@ import {
   withNames,
 } from "./helpers.ts";
 
+// --- cleanAtExit() ----------------------------------------------------------------------------
+
+const prelude = `const { cleanAtExit, endingSignals } = await import(${
+  JSON.stringify(new URL("../src/shared_array/exit_cleanup.ts", import.meta.url).href)
+});
+const say = (text) => () => console.log(text);
+`;
+
+Deno.test("cleanAtExit() calls everybody at the end, in their order, and opens no library", async () => {
+  const { code, stdout, stderr } = await runChild(
+    `${prelude}
+    cleanAtExit(say("one"), []);
+    cleanAtExit(() => { throw new Error("two fails"); }, []);
+    cleanAtExit(say("three"), []);
+    console.log("end");`,
+    { permissions: [] },
+  );
+  assertEquals([code, stdout], [0, "end\none\nthree\n"], stderr);
+  assertStringIncludes(stderr, "two fails");
+});
+
+Deno.test("cleanAtExit() gives the way to take it back, which works once", async () => {
+  const { code, stdout, stderr } = await runChild(
+    `${prelude}
+    const signals = ["SIGTERM", "SIGUSR1"];
+    const forget = cleanAtExit(say("one"), signals);
+    cleanAtExit(say("two"), []);
+    forget();
+    forget();
+    const again = cleanAtExit(say("three"), ["SIGTERM", "SIGTERM"]);
+    again();
+    cleanAtExit(say("four"), []);`,
+    { permissions: [] },
+  );
+  // No listener is left that would keep the process alive.
+  assertEquals([code, stdout, stderr], [0, "two\nfour\n", ""]);
+});
+
+Deno.test("cleanAtExit() lets a cleaner take itself and others back", async () => {
+  const { stdout, stderr } = await runChild(
+    `${prelude}
+    const forget = cleanAtExit(() => { console.log("one"); forget(); other(); }, []);
+    const other = cleanAtExit(say("two"), []);
+    cleanAtExit(say("three"), []);`,
+    { permissions: [] },
+  );
+  assertEquals([stdout, stderr], ["one\nthree\n", ""]);
+});
+
+Deno.test("endingSignals() can all be listened to", async () => {
+  const { code, stdout, stderr } = await runChild(
+    `${prelude}
+    const forget = cleanAtExit(() => {}, endingSignals());
+    forget();
+    console.log(endingSignals().join(" "));`,
+    { permissions: [] },
+  );
+  assertEquals([code, stderr], [0, ""]);
+  assertStringIncludes(stdout, "SIGINT");
+  assertStringIncludes(stdout, "SIGTERM");
+});
+
 // --- The end of the process ------------------------------------------------------------------
 
 /** What a child does with its segments; it prints their names before its end. */

@@ -1,0 +1,190 @@
+import { assert, assertEquals, assertFalse, assertGreater, assertThrows } from "@std/assert";
+import {
+  close,
+  fchmod,
+  fstat,
+  ftruncate,
+  geteuid,
+  open,
+  posixFallocate,
+  read,
+  readdir,
+  statx,
+} from "../ffi/files.ts";
+import { platform } from "../ffi/platform.ts";
+import { errorOf, evalChild, uniqueName } from "./helpers.ts";
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = platform().flags;
+
+/** Calls `body` with the path of a file of 5 bytes. */
+function withFile(body: (path: string) => void): void {
+  const path = Deno.makeTempFileSync();
+  try {
+    Deno.writeTextFileSync(path, "hello");
+    body(path);
+  } finally {
+    Deno.removeSync(path);
+  }
+}
+
+/** Calls `body` with a descriptor of an open file of 5 bytes. */
+function withOpen(body: (fd: number, path: string) => void): void {
+  withFile((path) => {
+    const fd = open(path, O_RDWR);
+    try {
+      body(fd, path);
+    } finally {
+      close(fd);
+    }
+  });
+}
+
+Deno.test("open(), read() and close() give the bytes of a file", () => {
+  withOpen((fd, path) => {
+    const bytes = new Uint8Array(8);
+    assertEquals(read(fd, bytes.subarray(0, 2), path), 2);
+    assertEquals(read(fd, bytes.subarray(2), path), 3);
+    assertEquals(new TextDecoder().decode(bytes.subarray(0, 5)), "hello");
+    assertEquals(read(fd, bytes, path), 0);
+  });
+});
+
+Deno.test("open() makes a file with its mode", () => {
+  const path = `/tmp/${uniqueName()}`;
+  close(open(path, O_RDWR | O_CREAT | O_EXCL, 0o640));
+  try {
+    const { mode } = Deno.statSync(path);
+    assertEquals(mode! & 0o777, 0o640 & ~Deno.umask());
+    const error = errorOf(() =>
+      open(path, O_RDWR | O_CREAT | O_EXCL, 0o640, (code) => `no ${code}`)
+    );
+    assertEquals(error.message, `File exists (os error 17): open '${path}'; no EEXIST`);
+  } finally {
+    Deno.removeSync(path);
+  }
+});
+
+Deno.test("calls on a closed descriptor are EBADF with the subject", () => {
+  const fd = -1;
+  const calls: [call: string, () => unknown][] = [
+    ["read", () => read(fd, new Uint8Array(1), "x")],
+    ["fchmod", () => fchmod(fd, 0, "x")],
+    ["ftruncate", () => ftruncate(fd, 1, "x")],
+    ["fstat", () => fstat(fd, "x")],
+    ["posix_fallocate", () => posixFallocate(fd, 1, "x")],
+  ];
+  for (const [call, fn] of calls) {
+    const { code, message } = errorOf(fn);
+    assertEquals([code, message], ["EBADF", `Bad file descriptor (os error 9): ${call} 'x'`]);
+  }
+});
+
+Deno.test("fchmod() sets the mode as it is given", () => {
+  withOpen((fd, path) => {
+    for (const mode of [0o600, 0o666, 0]) {
+      fchmod(fd, mode, path);
+      assertEquals(Deno.statSync(path).mode! & 0o7777, mode);
+    }
+  });
+});
+
+Deno.test("umask() sets the mask and gives the one before", async () => {
+  // In a process of its own: the mask is everybody's.
+  const files = JSON.stringify(new URL("../ffi/files.ts", import.meta.url).href);
+  const masks = await evalChild(
+    `const { umask } = await import(${files});
+    console.log(JSON.stringify([umask(0o27), umask(0o2), Deno.umask()]));`,
+    { before: "umask 077" },
+  );
+  assertEquals(masks, [0o77, 0o27, 0o2]);
+});
+
+Deno.test("ftruncate() sets the size, posixFallocate() reserves", () => {
+  withOpen((fd, path) => {
+    ftruncate(fd, 3, path);
+    assertEquals(Deno.readTextFileSync(path), "hel");
+    ftruncate(fd, 2 ** 32 + 1, path);
+    assertEquals(Deno.statSync(path).size, 2 ** 32 + 1);
+    ftruncate(fd, 0, path);
+    assert(posixFallocate(fd, 2 ** 20, path));
+    assertEquals(Deno.statSync(path).size, 2 ** 20);
+    assertGreater(Deno.statSync(path).blocks! * 512, 2 ** 20 - 1);
+  });
+});
+
+Deno.test("posixFallocate() throws what the call returned, with the caller's advice", () => {
+  const { code, message } = errorOf(() => posixFallocate(-1, 1, "x", (code) => `see ${code}`));
+  assertEquals([code, message.endsWith("; see EBADF")], ["EBADF", true]);
+});
+
+Deno.test("fstat() tells size, type, names, device and inode", () => {
+  withOpen((fd, path) => {
+    const { dev, ino } = Deno.statSync(path);
+    const status = fstat(fd, path);
+    assertEquals(status, {
+      byteLength: 5,
+      regular: true,
+      named: true,
+      device: dev,
+      inode: ino!,
+    });
+    Deno.linkSync(path, `${path}-2`);
+    Deno.removeSync(path);
+    assert(fstat(fd, path).named);
+    Deno.renameSync(`${path}-2`, path);
+    assertEquals(fstat(fd, path).inode, ino);
+    const other = open("/dev/null", O_RDONLY);
+    assertFalse(fstat(other, "/dev/null").regular);
+    close(other);
+  });
+});
+
+Deno.test("fstat() sees that the last name is gone", () => {
+  const path = `/tmp/${uniqueName()}`;
+  const fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0o600);
+  Deno.removeSync(path);
+  assertFalse(fstat(fd, path).named);
+  close(fd);
+});
+
+Deno.test("statx() tells size, type, owner, time and identity", () => {
+  withFile((path) => {
+    const { byteLength, regular, user, createdAt, identity } = statx(path)!;
+    const { uid, ino, dev } = Deno.statSync(path);
+    assertEquals([byteLength, regular, user], [5, true, uid]);
+    assert(Math.abs(Date.now() - createdAt) < 60_000, String(createdAt));
+    const [major, minor, inode] = identity.split(":").map(Number);
+    // The kernel's way to put both numbers into one, for small ones.
+    assertEquals([(major << 8) + (minor & 0xff), inode], [dev & 0xfffff, ino]);
+  });
+  assertEquals(statx("/tmp")!.regular, false);
+  assertEquals(statx(`/tmp/${uniqueName()}`), null);
+  assertThrows(() => statx("/dev/null/x"), Deno.errors.NotADirectory);
+});
+
+Deno.test("statx() does not follow a symbolic link", () => {
+  withFile((path) => {
+    const link = `/tmp/${uniqueName()}`;
+    Deno.symlinkSync(path, link);
+    assertFalse(statx(link)!.regular);
+    Deno.removeSync(link);
+  });
+});
+
+Deno.test("readdir() gives all names but . and ..", () => {
+  const directory = Deno.makeTempDirSync();
+  try {
+    assertEquals(readdir(directory), []);
+    const names = ["a", "é🏔", ".hidden", "x".repeat(255)];
+    for (const name of names) Deno.writeTextFileSync(`${directory}/${name}`, "");
+    assertEquals(readdir(directory).sort(), names.sort());
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+  const error = errorOf(() => readdir(directory));
+  assertEquals(error.message, `No such file or directory (os error 2): opendir '${directory}'`);
+});
+
+Deno.test("geteuid() is the user who owns what this process makes", () => {
+  withFile((path) => assertEquals(geteuid(), Deno.statSync(path).uid));
+});
