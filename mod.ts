@@ -2,11 +2,12 @@
  * Named shared-memory arrays: one process creates an array, any other process on the machine (Deno,
  * Python with NumPy, C) attaches to it by name, and all of them see the same bytes with no copy.
  *
- * {@linkcode SharedMemoryArray} is an n-d array in a named segment, {@linkcode NDArray} the view on its
- * elements with NumPy's indexing, {@linkcode SharedMemory} the bytes alone. {@linkcode shmarrayWrap}
- * lets a function take arrays by description, {@linkcode SharedMemoryRegister} removes what a job made.
+ * {@linkcode SharedMemoryArray} is an n-d array in a named segment, {@linkcode NDArray} is the view of
+ * its elements with NumPy's indexing, and {@linkcode SharedMemory} is the bytes alone.
+ * {@linkcode shmarrayWrap} lets a function take arrays by description, and
+ * {@linkcode SharedMemoryRegister} removes the segments that a job has made.
  *
- * It needs Linux or macOS, and the permission `--allow-ffi`; the views need none.
+ * This module needs Linux or macOS, and the permission `--allow-ffi`; the views need no permission.
  *
  * @example Create an array, attach to it by name
  * ```ts

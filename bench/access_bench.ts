@@ -27,7 +27,7 @@ function nest(rank: number, body: string): string {
     return sum;`;
 }
 
-/** What elements hold: numbers with a fraction, as measurements are, or whole ones. */
+/** The kind of the elements: numbers with a fraction, as measurements are, or whole numbers. */
 type Values = "fractions" | "whole numbers";
 
 /** A loop over all elements with a text of its own; what is stored varies from element to element. */
@@ -124,10 +124,10 @@ function partGroup(operation: "get" | "set", side: number): Group {
   };
 }
 
-/** What errors leave behind: V8 remembers that code which it has compiled has met them. */
+/** What errors cost afterwards: V8 remembers that compiled code has met them. */
 function erredGroup(): Group {
   const [side, count] = [1024, 1024 * 1024];
-  // Views of another dtype, so that what is learnt here is not the other groups' to know.
+  // Views of another dtype, so that what V8 learns here does not change the other groups.
   const make = (): NDArray<"float32"> =>
     new NDArray(new Float32Array(count).fill(1.5), { shape: [side, side] });
   const [view, peer] = [make(), make().data];

@@ -42,7 +42,7 @@ export function loadCycles(shape: number, name: string, count: number): number {
   return sum;
 }
 
-/** A segment to load, whose first element is 1.5; its pages but the first are never touched. */
+/** A segment to load. Its first element is 1.5; only its first page is ever touched. */
 export class Target {
   readonly name: string = temporaryName();
   readonly length: number;

@@ -57,7 +57,7 @@ function sharedPair(): Pair {
   return { x, y: y.fill(1) };
 }
 
-/** Which pages the kernel gives makes some pairs slower than others: there are several, in turns. */
+/** There are several pairs, which take turns: some pages of the kernel's are slower than others. */
 const PAIRS = 8;
 
 function inTurns(loop: Loop, pairs: readonly Pair[]): () => number {

@@ -1,7 +1,6 @@
 /**
- * Whether a program that uses many dtypes pays for it. V8 gives up on a place in the source text
- * that has met more than four kinds of typed array: from the fifth on, element access there takes
- * ten times as long.
+ * What a program pays for using many dtypes. V8 optimizes a place in the source text for up to four
+ * kinds of typed array. From the fifth on, element access at that place takes ten times as long.
  *
  * @module
  */

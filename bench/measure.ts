@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Does some work and tells how long one unit of it took, in nanoseconds. */
+/** A function that does some work and tells how long one unit of it took, in nanoseconds. */
 export type Contestant = () => number | Promise<number>;
 
 /** What our contestant is measured against. */
@@ -52,7 +52,7 @@ export interface Group {
   readonly against: readonly (Opponent & { readonly run: () => unknown })[];
 }
 
-/** What was computed goes here, so that no compiler can leave the work out. */
+/** Results are stored here, so that no compiler can leave the work out. */
 export let sink: unknown;
 
 /** Takes a result. */
@@ -152,7 +152,7 @@ export function benchGroup(group: Group): void {
   );
 }
 
-/** Whether a module is what `deno bench` runs, not a part of something else. */
+/** Whether a module is the one that `deno bench` runs, and not imported by another. */
 export function isBenched(url: string): boolean {
   return Deno.mainModule === url;
 }
@@ -166,8 +166,8 @@ export function quantile(values: readonly number[], share: number): number {
 }
 
 /**
- * Makes a function with a text of its own. V8 keeps what it learns about types per place in the
- * source text: two contestants that share a loop would slow each other down.
+ * Makes a function with a text of its own. V8 remembers types per place in the source text: two
+ * contestants that share a loop would slow each other down.
  */
 export function ownText<F>(key: string, parameters: string, body: string): F {
   return new Function(parameters, `"use strict"; // ${key}\n${body}`) as F;

@@ -2,8 +2,8 @@
  * Measures everything in one run, side by side, as ratios: against a C program, CPython with NumPy,
  * npm ndarray, plain typed arrays, and other ways to hand data over. Writes `bench/results.json`.
  *
- * Each section runs in a process of its own, so that what the JavaScript engine learnt in one does
- * not change another.
+ * Each section runs in a process of its own, so that what the JavaScript engine learns in one section
+ * does not change another.
  *
  * @module
  */

@@ -63,13 +63,13 @@ interface Label {
   readonly text: string;
 }
 
-/** The lines' names at their right ends, moved apart where they would lie over each other. */
+/** The places of the lines' names at their right ends, moved apart where they would overlap. */
 function placeLabels(points: readonly Handover[]): Label[] {
   const largest = Math.max(...points.map(({ bytes }) => bytes));
   const ends = points.filter(({ bytes }) => bytes === largest)
     .sort((a, b) => b.seconds - a.seconds);
   const places = ends.map(({ seconds }) => toPixels(seconds));
-  // Neighbours push each other away, both by the same distance, until all have room.
+  // Neighbours push each other away, both by the same distance, until no two names overlap.
   for (let round = 0; round < 100; round++) {
     for (let i = 1; i < places.length; i++) {
       const push = Math.max(0, LABEL_HEIGHT - (places[i] - places[i - 1])) / 2;
@@ -146,7 +146,7 @@ async function drawChart(points: readonly Handover[]): Promise<string> {
   const spec = {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     background: "#ffffff",
-    // Without a browser nobody knows how wide a text is: the room for the names is given here.
+    // Without a browser the width of a text is unknown: the space for the names is given here.
     autosize: { type: "none" },
     padding: { left: 92, top: 72, right: 340, bottom: 60 },
     width: WIDTH,

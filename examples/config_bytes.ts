@@ -1,10 +1,10 @@
 // A configuration as raw bytes under a name: one process writes it, another one sees each change.
-// SharedMemory gives the bytes; what they mean (version, length, text) is this program's affair.
+// SharedMemory gives the bytes; this program decides what they mean (version, length, text).
 // Run it: deno run --allow-ffi --allow-run=deno examples/config_bytes.ts
 
 import { SharedMemory, SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
 
-/** The first words of the segment; behind them are the bytes of the text. */
+/** The places of the first words of the segment; the bytes of the text follow them. */
 const [VERSION, LENGTH, READ] = [0, 1, 2];
 const TEXT_AT = 12;
 
@@ -33,11 +33,11 @@ async function main(): Promise<void> {
 function publish(memory: SharedMemory, config: unknown): void {
   const words = new Int32Array(memory.buf!, 0, 3);
   const bytes = new TextEncoder().encode(JSON.stringify(config));
-  const room = new Uint8Array(memory.buf!, TEXT_AT);
-  if (bytes.length > room.length) throw new RangeError(`${bytes.length} bytes do not fit`);
+  const text = new Uint8Array(memory.buf!, TEXT_AT);
+  if (bytes.length > text.length) throw new RangeError(`${bytes.length} bytes do not fit`);
   Atomics.add(words, VERSION, 1);
   words[LENGTH] = bytes.length;
-  room.set(bytes);
+  text.set(bytes);
   Atomics.add(words, VERSION, 1);
 }
 

@@ -1,5 +1,6 @@
 /**
- * How arguments are checked, and how messages speak of values: one way for each.
+ * How arguments are checked, and how error messages name values. All other files use these functions,
+ * so that there is one way for each.
  *
  * @module
  */
@@ -16,7 +17,7 @@ export function kindOf(value: unknown): string {
   return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
-/** How many characters of a value a message quotes. */
+/** The number of characters of a value that a message quotes at most. */
 const MOST_QUOTED = 80;
 
 /**

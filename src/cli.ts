@@ -1,5 +1,5 @@
 /**
- * The shell's face of the segments: what there is, and what is left over.
+ * Commands for the shell: they list segments, and remove leftovers.
  *
  * It needs Linux, and the permission `--allow-ffi`.
  *
@@ -14,8 +14,9 @@
  */
 
 import { type PruneOptions, type SegmentInfo, SharedMemoryArray } from "../mod.ts";
+import { quote } from "./check.ts";
 
-const usage = `Shared-memory segments: what there is, and what is left over.
+const usage = `Lists shared-memory segments, and removes leftovers.
 
   deno run --allow-ffi jsr:@shm/array/cli COMMAND
 
@@ -32,7 +33,7 @@ rm NAME...
 DURATION is a number of milliseconds, or one with a unit: 90s, 10m, 2h, 1d.
 The exit code is 0 if all went well, 1 if something failed, 2 if the command was wrong.`;
 
-/** A command line that makes no sense. */
+/** The error for a command line that cannot be understood. */
 class UsageError extends Error {}
 
 /**
@@ -61,7 +62,7 @@ export function run(
   try {
     const [command, ...rest] = args;
     if (command === undefined) throw new UsageError("no command");
-    // Behind "--" there are only names.
+    // After "--" there are only names.
     const asked = args.slice(0, args.includes("--") ? args.indexOf("--") : undefined);
     if (command === "help" || asked.includes("--help") || asked.includes("-h")) {
       out(usage);
@@ -125,7 +126,7 @@ const commands: { readonly [name: string]: Command } = {
         }
         complain(`Cannot remove ${quote(name)}: there is no such segment`);
       } catch (error) {
-        // One that cannot be removed must not keep the others.
+        // A segment that cannot be removed must not keep the others from being removed.
         const reasons = error instanceof AggregateError ? error.errors : [error];
         for (const reason of reasons) complain((reason as Error).message);
       }
@@ -137,7 +138,7 @@ const commands: { readonly [name: string]: Command } = {
 
 // --- Arguments -------------------------------------------------------------------------------
 
-/** What a command line said. */
+/** The options and names of a command line. */
 interface Parsed {
   json?: string;
   olderThan?: string;
@@ -201,10 +202,6 @@ function milliseconds(text: string): number {
   return Number(match[1]) * units[match[2]];
 }
 
-function quote(text: string): string {
-  return JSON.stringify(text);
-}
-
 // --- Output ----------------------------------------------------------------------------------
 
 /** The lines of the table, with a header. */
@@ -228,7 +225,7 @@ function table(segments: readonly SegmentInfo[], now: number): string[] {
   );
 }
 
-/** A name without control characters: a segment's name can hold what would move the cursor. */
+/** A name without control characters: a segment's name can hold some that would move the cursor. */
 function printable(name: string): string {
   return name.replace(
     /[\p{Cc}\p{Cf}]/gu,
@@ -236,17 +233,17 @@ function printable(name: string): string {
   );
 }
 
-/** A size for people: "512 B", "1.5 KiB", "20 MiB". */
+/** A size that is easy to read: "512 B", "1.5 KiB", "20 MiB". */
 function size(bytes: number): string {
   let unit = 0;
   let amount = bytes;
-  // What would be rounded to 1024 goes to the next unit, too.
+  // A size that would be rounded to 1024 is given in the next unit, too.
   for (; Math.round(amount) >= 1024; unit++) amount /= 1024;
   const rounded = unit === 0 || amount >= 9.95 ? Math.round(amount) : amount.toFixed(1);
   return `${rounded} ${["B", "KiB", "MiB", "GiB", "TiB", "PiB"][unit]}`;
 }
 
-/** An age for people: "12s", "5m", "3h", "2d". */
+/** An age that is easy to read: "12s", "5m", "3h", "2d". */
 function age(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   if (seconds < 60) return `${seconds}s`;

@@ -174,7 +174,7 @@ export type TagOf<A> = A extends
   { readonly [Symbol.toStringTag]: infer Tag extends keyof ArrayTags } ? ArrayTags[Tag]
   : never;
 
-// Float16Array came with V8 13: where it is missing, everything but float16 works.
+// Older versions of V8 have no Float16Array. Everything but float16 works there.
 const constructors: { readonly [D in DType]: TypedArrayConstructor | undefined } = {
   bool: Uint8Array,
   int8: Int8Array,
@@ -198,7 +198,7 @@ const bySpelling = new Map<unknown, DType>();
 const byTag = new Map<string, DType>();
 for (const dtype of dtypes) {
   bySpelling.set(dtype, dtype);
-  // uint8c shares its type string with uint8, and bool its typed array: uint8 has both.
+  // The type string of uint8c and the typed array of bool are those of uint8, and mean uint8.
   if (dtype !== "uint8c") {
     for (const order of ["", "<", "=", "|"]) {
       bySpelling.set(order + numpyNames[dtype].slice(1), dtype);
@@ -238,7 +238,7 @@ export function parseDType<const T extends DTypeLike>(like: T): DTypeOf<T> {
   return dtype as DTypeOf<T>;
 }
 
-/** Says what is wrong with a dtype that the table does not have, and what to use instead. */
+/** Says why the table does not have a dtype, and what to use instead. */
 function complaint(like: unknown): string {
   const accepted = `use one of ${dtypes.join(", ")}`;
   if (typeof like === "function") {
@@ -279,7 +279,7 @@ function complaint(like: unknown): string {
     `${accepted}, or a NumPy type string such as "<f4"`;
 }
 
-/** NumPy's names that do not say a size, and what NumPy takes them for. */
+/** NumPy's names without a size, and the dtype that each of them means. */
 const sizeless: ReadonlyMap<string, DType> = new Map([
   ["float", "float64"],
   ["double", "float64"],
@@ -380,8 +380,8 @@ export interface TypedArrayMaker<D extends DType> {
  * ```
  */
 export function dtypeOf(value: unknown): DType | null {
-  // The getter %TypedArray%.prototype[@@toStringTag] reads an internal slot: it cannot be fooled by
-  // a property, knows subclasses (node's Buffer) and arrays of other realms, and never throws.
+  // The getter %TypedArray%.prototype[@@toStringTag] reads an internal slot. So it ignores properties
+  // of that name, it knows subclasses (node's Buffer) and arrays of other realms, and never throws.
   const tag = readTag.call(value) as string | undefined;
   return tag === undefined ? null : byTag.get(tag) ?? null;
 }

@@ -5,14 +5,14 @@
  */
 
 /**
- * Lets the instances of a class be shown as their class's name and what is worth to be seen of them.
+ * Makes `console.log` show the instances of a class as the name of the class and some of their parts.
  *
  * @param prototype the prototype of the class
- * @param parts gives the parts to show of an instance
+ * @param parts returns the parts of an instance that are shown
  * @see {@link https://docs.deno.com/examples/custom_inspect/ | Deno: custom inspect}
  */
 export function showAs<T extends object>(prototype: T, parts: (instance: T) => object): void {
-  // A method with this computed name would be none that --isolatedDeclarations can describe.
+  // The method is defined here because --isolatedDeclarations refuses one with this computed name.
   Object.defineProperty(prototype, Symbol.for("Deno.customInspect"), {
     value(this: T, inspect: typeof Deno.inspect, options: object): string {
       return `${this.constructor.name} ${inspect(parts(this), options)}`;

@@ -1,88 +1,158 @@
+// The layers of the sources: who may import whom. Deno itself says who imports whom (`deno info
+// --json`), so that no form of import is overlooked: types, re-exports, imports for their effects.
+
 import { assert, assertEquals } from "@std/assert";
 
-/**
- * The house: which file stands on which floor, and what it may import. Arrows point down, or to a
- * neighbour that is named; never up. A trailing slash means every file of that folder.
- */
-const floor2 = [
-  "src/bulk.ts",
-  "src/dtype.ts",
-  "src/format.ts",
-  "src/layout.ts",
-  "src/naming.ts",
-  "src/ndarray.ts",
-  "src/inspect.ts",
-  "src/options.ts",
-  "src/segment_mark.ts",
-  "src/slice.ts",
-  "src/view.ts",
-  "src/view_class.ts",
-];
-const floor3 = [
-  "src/process.ts",
-  "src/segments.ts",
-  "src/shared_memory.ts",
-  "src/shared_memory_array.ts",
-];
-
-const house: { [file: string]: readonly string[] } = {
-  // Floor 0: the C library.
-  "ffi/symbols.ts": [],
-  "ffi/platform.ts": [],
-  "ffi/errors.ts": [],
-  "ffi/libc.ts": ["ffi/"],
-  // Floor 1: a mapped segment.
-  "ffi/mapping.ts": ["ffi/"],
-  // Floor 2: what needs no permission.
-  "src/dtype.ts": [],
-  "src/naming.ts": [],
-  "src/inspect.ts": [],
-  "src/options.ts": [],
-  "src/segment_mark.ts": [],
-  "src/slice.ts": [],
-  "src/layout.ts": ["src/slice.ts"],
-  "src/bulk.ts": ["src/dtype.ts", "src/layout.ts"],
-  "src/format.ts": ["src/dtype.ts"],
-  "src/view_class.ts": ["src/dtype.ts", "src/layout.ts", "src/slice.ts"],
-  "src/view.ts": floor2,
-  "src/ndarray.ts": floor2,
-  // Floor 3: segments.
-  "src/shared_memory.ts": [...floor2, "ffi/mapping.ts"],
-  "src/segments.ts": [...floor2, "ffi/"],
-  "src/process.ts": [...floor2, "ffi/"],
-  "src/shared_memory_array.ts": [...floor2, ...floor3],
-  // Floor 4: helpers on the class.
-  "src/wrap.ts": [...floor2, ...floor3],
-  "src/register.ts": [...floor2, ...floor3],
-  // The top.
-  "mod.ts": ["src/"],
-  "src/cli.ts": ["mod.ts"],
-};
-
-/** Files of the house that need not be there. */
-const optional = ["src/cli.ts"];
-
-/** Who may be imported by whom is written above; that nobody imports the top, too. */
-const order = Object.keys(house);
-
-/** Every module that a source text imports, by `import`, `export from` or `import()`. */
-function importsOf(source: string): string[] {
-  const code = withoutComments(source);
-  const statements = [
-    // import … from "x", export … from "x", also over several lines.
-    /\b(?:import|export)\b[^;"'`]*?\bfrom\s*(["'])(?<module>[^"']+)\1/g,
-    // import "x"
-    /\bimport\s*(["'])(?<module>[^"']+)\1/g,
-    // import("x"); what is not a plain string is a module that nobody can check.
-    /\bimport\s*\(\s*(?<module>[^)]*)\)/g,
-    /\brequire\s*\(\s*(?<module>[^)]*)\)/g,
-  ];
-  return statements.flatMap((statement) =>
-    [...code.matchAll(statement)].map(({ groups }) => groups!.module.replace(/^["']|["']$/g, ""))
-  );
+/** A row of the table: files of one layer in one place, and what they may import. */
+interface Row {
+  layer: "top" | "4" | "3" | "2" | "1" | "0";
+  /** A file, or a folder with its slash. */
+  where: string;
+  /** Layers, or places; what stands in the same folder may be imported, too. */
+  mayImport: readonly string[];
+  /** Whether other places may import the folder's `mod.ts` only. */
+  entered?: "by mod.ts";
 }
 
-/** The code of a source text: examples in its comments import what they like. */
+/**
+ * The table. Imports point down only. README.md draws it, and CONTRIBUTING.md lists the files of each
+ * place. A new file in one of these folders needs a line in that list, and no change here.
+ */
+const table: readonly Row[] = [
+  { layer: "top", where: "mod.ts", mayImport: ["4", "3", "2", "1", "0"] },
+  { layer: "top", where: "src/cli.ts", mayImport: ["mod.ts", "4", "3", "2", "1", "0"] },
+  { layer: "4", where: "src/publish/", mayImport: ["3", "2", "1", "0"] },
+  { layer: "4", where: "src/npy.ts", mayImport: ["3", "2", "1", "0"] },
+  { layer: "3", where: "src/sync/", mayImport: ["2", "1", "0"] },
+  { layer: "3", where: "src/shared_array/", mayImport: ["2", "1", "0"] },
+  { layer: "2", where: "src/segment/", mayImport: ["1", "0"], entered: "by mod.ts" },
+  // Views know neither segments nor C: they need no permission.
+  { layer: "2", where: "src/ndarray/", mayImport: ["1"], entered: "by mod.ts" },
+  // A layer whose files import nothing would have the way to name a kind of value and to quote a text
+  // twice: in check.ts and in dtype.ts, whose messages need it.
+  { layer: "1", where: "src/dtype.ts", mayImport: ["src/check.ts"] },
+  { layer: "1", where: "src/inspect.ts", mayImport: ["src/check.ts"] },
+  { layer: "1", where: "src/check.ts", mayImport: [] },
+  { layer: "0", where: "ffi/", mayImport: [] },
+];
+
+const isFolder = (place: string): boolean => place.endsWith("/");
+
+function rowOf(file: string): Row | undefined {
+  return table.find(({ where }) => isFolder(where) ? file.startsWith(where) : file === where);
+}
+
+/** Each file with what it imports, as it is written in the file. */
+type Graph = ReadonlyMap<string, readonly string[]>;
+
+/** The file that an import leads to, from the root of the package. */
+function targetOf(file: string, specifier: string): string {
+  return new URL(specifier, `file:///${file}`).pathname.slice(1);
+}
+
+/** What is wrong with imports: one line for each fault, none if all is well. */
+function violations(graph: Graph, listed: readonly string[]): string[] {
+  const found = listed.filter((file) => !graph.has(file)).map((file) => `${file} is missing`);
+  for (const [file, specifiers] of graph) {
+    if (!listed.includes(file)) found.push(`${file} is not in CONTRIBUTING's list of files`);
+    const row = rowOf(file);
+    if (row === undefined) {
+      found.push(`${file} has no place in the table`);
+      continue;
+    }
+    for (const specifier of specifiers) {
+      if (!/^\.\.?\//.test(specifier)) {
+        found.push(`${file} imports ${specifier} from outside the package`);
+        continue;
+      }
+      const target = targetOf(file, specifier);
+      if (!graph.has(target)) {
+        found.push(`${file} imports ${target}, which is not published`);
+        continue;
+      }
+      const targetRow = rowOf(target);
+      if (targetRow === undefined) continue; // It is told of as a file without a place.
+      if (row === targetRow && isFolder(row.where)) {
+        if (target === `${row.where}mod.ts`) found.push(`${file} imports its own folder's mod.ts`);
+      } else if (!row.mayImport.some((place) => [targetRow.layer, target].includes(place))) {
+        found.push(`${file} imports ${target}`);
+      } else if (targetRow.entered === "by mod.ts" && target !== `${targetRow.where}mod.ts`) {
+        found.push(`${file} imports ${target} past ${targetRow.where}mod.ts`);
+      }
+    }
+  }
+  return found;
+}
+
+/** The circles of imports, each as a path that ends where it begins. */
+function circles(graph: Graph): string[] {
+  const found: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    if (path.includes(file)) {
+      found.push([...path.slice(path.indexOf(file)), file].join(" → "));
+    } else if (!done.has(file)) {
+      for (const specifier of graph.get(file) ?? []) {
+        visit(targetOf(file, specifier), [...path, file]);
+      }
+      done.add(file);
+    }
+  };
+  for (const file of graph.keys()) visit(file, []);
+  return found;
+}
+
+/** Asks Deno what each of the files under a root imports. */
+async function graphOf(root: URL, files: readonly string[]): Promise<Graph> {
+  // One start of Deno for all files, by a module that imports each of them.
+  const entry = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    const imports = files.map((file) => `import ${JSON.stringify(new URL(file, root).href)};\n`);
+    await Deno.writeTextFile(entry, imports.join(""));
+    // Without the configuration a name such as "@shm/array" stays as it is written.
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["info", "--json", "--no-config", "--no-remote", "--no-npm", entry],
+    }).output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
+      modules: { specifier: string; dependencies?: { specifier: string }[] }[];
+    };
+    return new Map(files.map((file) => {
+      const { href } = new URL(file, root);
+      const { dependencies = [] } = modules.find(({ specifier }) => specifier === href)!;
+      return [file, dependencies.map(({ specifier }) => specifier)];
+    }));
+  } finally {
+    await Deno.remove(entry);
+  }
+}
+
+const root = new URL("../", import.meta.url);
+const { publish, exports } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root))) as {
+  publish: { include: string[] };
+  exports: { [subPath: string]: string };
+};
+const published = publish.include.flatMap(sourcesIn);
+
+/** The files of program text at a path of `publish.include` of deno.json. */
+function sourcesIn(path: string): string[] {
+  if (!isFolder(path)) return /\.[cm]?[jt]sx?$/.test(path) ? [path] : [];
+  return [...Deno.readDirSync(new URL(path, root))]
+    .flatMap(({ name, isDirectory }) => sourcesIn(path + name + (isDirectory ? "/" : "")));
+}
+
+/** The files that CONTRIBUTING.md lists: each has a line of its own, which says what it is for. */
+const listed = Array.from(
+  Deno.readTextFileSync(new URL("CONTRIBUTING.md", root))
+    .matchAll(/^- `((?:(?:src|ffi)\/\S+|mod)\.ts)`: /gm),
+  ([, file]) => file,
+);
+
+/** The code of a published file, without its comments: examples in these import what they like. */
+function codeOf(file: string): string {
+  return withoutComments(Deno.readTextFileSync(new URL(file, root)));
+}
+
 function withoutComments(source: string): string {
   // A string that holds "//" or "/*" is kept as a string.
   return source.replace(
@@ -91,171 +161,218 @@ function withoutComments(source: string): string {
   );
 }
 
-/** What is wrong with the published files: one line for each, none if all is well. */
-function violations(files: ReadonlyMap<string, string>): string[] {
-  const found: string[] = [];
-  for (const file of order) {
-    if (!files.has(file) && !optional.includes(file)) found.push(`${file} is missing`);
-  }
-  for (const [file, source] of files) {
-    const allowed = house[file];
-    if (allowed === undefined) {
-      found.push(`${file} has no place in the house`);
-      continue;
-    }
-    for (const module of importsOf(source)) {
-      if (!/^\.\.?\//.test(module)) {
-        found.push(`${file} imports ${module} from outside the package`);
-        continue;
-      }
-      const target = new URL(module, `file:///${file}`).pathname.slice(1);
-      if (!files.has(target)) {
-        found.push(`${file} imports ${target}, which is not published`);
-      } else if (!allowed.some((a) => a === target || (a.endsWith("/") && target.startsWith(a)))) {
-        found.push(`${file} imports ${target}`);
-      }
-    }
-  }
-  return found;
+/** The published files whose code a pattern matches. */
+function users(pattern: RegExp): string[] {
+  return published.filter((file) => pattern.test(codeOf(file)));
 }
 
-/** The files that are published, by `publish.include` of deno.json. */
-function publishedFiles(): Map<string, string> {
-  const root = new URL("../", import.meta.url);
-  const files = new Map<string, string>();
-  const read = (path: string): void => {
-    if (path.endsWith("/")) {
-      for (const { name, isDirectory } of Deno.readDirSync(new URL(path, root))) {
-        read(path + name + (isDirectory ? "/" : ""));
-      }
-    } else if (/\.[cm]?[jt]sx?$/.test(path)) {
-      files.set(path, Deno.readTextFileSync(new URL(path, root)));
-    }
-  };
-  const { publish } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
-  for (const path of publish.include as string[]) read(path);
-  return files;
+/** What is left of code when its re-exports, which name what they export, are taken away. */
+function besideReexports(code: string): string {
+  return code.replaceAll(/export\s+(type\s+)?\{[^}]*\}\s+from\s+"[^"]+";/g, "").trim();
 }
 
-Deno.test("imports point down only, and nothing is imported from outside the package", () => {
-  assertEquals(violations(publishedFiles()), []);
+Deno.test("imports point down only, folders are entered by mod.ts, nothing comes from outside", async () => {
+  assertEquals(violations(await graphOf(root, published), listed), []);
 });
 
-Deno.test("the picture in the README shows the house as it is", () => {
-  const readme = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
-  const [, picture] = /```text\n([^`]*ffi\/mapping\.ts[^`]*)```/.exec(readme)!;
-  const floors = picture.split(/├[─┼]+┤/)
-    .map((floor) => [...floor.matchAll(/\S+\.ts/g)].map(([file]) => file).sort());
-  const ffi = order.filter((file) => file.startsWith("ffi/") && file !== "ffi/mapping.ts");
-  assertEquals(floors, [
-    ["mod.ts", "src/cli.ts"],
-    ["src/register.ts", "src/wrap.ts"],
-    floor3.toSorted(),
-    floor2.toSorted(),
-    ["ffi/mapping.ts"],
-    ffi.sort(),
-  ]);
-  assertEquals(floors.flat().sort(), order.toSorted());
+Deno.test("imports form no circle", async () => {
+  assertEquals(circles(await graphOf(root, published)), []);
 });
 
-Deno.test("imports form no circle", () => {
-  const files = publishedFiles();
-  const done = new Set<string>();
-  const visit = (file: string, path: readonly string[]): void => {
-    assert(!path.includes(file), [...path, file].join(" → "));
-    if (done.has(file)) return;
-    for (const module of importsOf(files.get(file) ?? "")) {
-      visit(new URL(module, `file:///${file}`).pathname.slice(1), [...path, file]);
-    }
-    done.add(file);
-  };
-  for (const file of files.keys()) visit(file, []);
+Deno.test("the entry points are published files", () => {
+  const entries = Object.values(exports).map((path) => path.replace("./", ""));
+  assertEquals(entries.filter((entry) => !published.includes(entry)), []);
+  assert(entries.includes("mod.ts"));
 });
 
-Deno.test("only ffi/libc.ts opens a library and reads errno; only ffi/ calls C", () => {
-  const users = (pattern: RegExp): string[] =>
-    [...publishedFiles()].filter(([, source]) => pattern.test(withoutComments(source)))
-      .map(([file]) => file);
-  assertEquals(users(/\bDeno\.dlopen\b/), ["ffi/libc.ts"]);
+Deno.test("nothing is imported while the program runs", () => {
+  assertEquals(users(/\b(import|require)\s*\(/), []);
+});
+
+Deno.test("only ffi/library.ts opens a library, and only ffi/ handles pointers", () => {
+  assertEquals(users(/\bdlopen\b/), ["ffi/library.ts"]);
+  const handlers = users(/\bUnsafe(Pointer|PointerView|FnPointer|Callback)\b/);
+  assertEquals(handlers.filter((file) => !file.startsWith("ffi/")), []);
+});
+
+Deno.test("mod.ts of the package and of each folder holds nothing but re-exports, name by name", () => {
+  const doors = published.filter((file) => /(^|\/)mod\.ts$/.test(file));
+  assertEquals(doors.filter((file) => besideReexports(codeOf(file)) !== ""), []);
+  for (const { where, entered } of table) {
+    if (entered === "by mod.ts") assert(doors.includes(`${where}mod.ts`), where);
+  }
+});
+
+Deno.test("README.md draws the table as it is", () => {
+  const readme = Deno.readTextFileSync(new URL("README.md", root));
+  const [, drawing] = /```text\n([^`]*│ layer[^`]*)```/.exec(readme)!;
+  const [head, ...rows] = drawing.split("\n").filter((line) => line.startsWith("│"))
+    .map((line) => line.split("│").slice(1, -1).map((cell) => cell.trim()));
+  assertEquals(head, ["layer", "where", "what it is for", "may import"]);
+  // A layer is written once, beside its first place.
+  let layer = "";
   assertEquals(
-    users(/\bDeno\.(dlopen|UnsafePointer|UnsafePointerView)\b/).filter((file) =>
-      !file.startsWith("ffi/")
-    ),
-    [],
+    rows.map(([first, where, , mayImport]) => [layer = first || layer, where, mayImport]),
+    table.map(({ layer, where, mayImport }) => [layer, where, mayImport.join(", ") || "–"]),
   );
 });
 
-Deno.test("the top of the house holds nothing but re-exports", () => {
-  const code = withoutComments(publishedFiles().get("mod.ts")!).trim();
-  const rest = code.replaceAll(/export\s+(type\s+)?\{[^}]*\}\s+from\s+"[^"]+";/g, "").trim();
-  assertEquals(rest, "");
-});
+// --- That the tests can fail -------------------------------------------------------------------
 
-// --- That the test can fail ------------------------------------------------------------------
-
-/** A house in order, with some files replaced or added. */
-function sound(changes: { [file: string]: string | null }): Map<string, string> {
-  const files = new Map(order.map((file) => [file, ""]));
-  for (const [file, source] of Object.entries(changes)) {
-    if (source === null) files.delete(file);
-    else files.set(file, source);
+/** A graph in order, with the imports of some files replaced; `null` takes a file away. */
+function sound(changes: { [file: string]: string[] | null }): Graph {
+  const graph = new Map<string, string[]>(listed.map((file) => [file, []]));
+  for (const [file, specifiers] of Object.entries(changes)) {
+    if (specifiers === null) graph.delete(file);
+    else graph.set(file, specifiers);
   }
-  return files;
+  return graph;
 }
 
-const examples: [what: string, changes: { [file: string]: string | null }, found: string[]][] = [
-  ["a sound house", {
-    "src/shared_memory.ts": `import { Mapping } from "../ffi/mapping.ts";`,
-    "src/layout.ts": `import type { Slice } from "./slice.ts";`,
-    "src/dtype.ts": `/** import { x } from "npm:x"; */\n// import "y";\nconst s = "no // comment";`,
+const examples: [what: string, changes: { [file: string]: string[] | null }, found: string[]][] = [
+  ["a graph in order", {
+    "mod.ts": ["./src/ndarray/mod.ts", "./src/shared_array/wrap.ts", "./src/dtype.ts"],
+    "src/cli.ts": ["../mod.ts"],
+    "src/shared_array/wrap.ts": ["../segment/mod.ts", "../check.ts", "./register.ts"],
+    "src/segment/mapping.ts": ["../../ffi/library.ts", "./name.ts"],
+    "src/ndarray/layout.ts": ["./slice.ts", "../dtype.ts"],
+    "src/dtype.ts": ["./check.ts"],
+    "ffi/library.ts": ["./errors.ts"],
   }, []],
-  ["an arrow that runs up", {
-    "src/dtype.ts": `import { NDArray } from "./ndarray.ts";`,
-  }, ["src/dtype.ts imports src/ndarray.ts"]],
-  ["an arrow from the cellar to the top", {
-    "ffi/libc.ts": `export * from "../mod.ts";`,
-  }, ["ffi/libc.ts imports mod.ts"]],
-  ["a type that runs up", {
-    "ffi/errors.ts": `import type { A } from "../src/dtype.ts";`,
-  }, ["ffi/errors.ts imports src/dtype.ts"]],
-  ["a re-export over several lines", {
-    "src/slice.ts": `export {\n  a,\n  b,\n} from "./layout.ts";`,
-  }, ["src/slice.ts imports src/layout.ts"]],
-  ["helpers that go past their floor", {
-    "src/wrap.ts": `import { unlink } from '../ffi/mapping.ts'`,
-  }, ["src/wrap.ts imports ffi/mapping.ts"]],
-  ["an import for its effects", {
-    "src/naming.ts": `import "./options.ts";`,
-  }, ["src/naming.ts imports src/options.ts"]],
-  ["a dynamic import", {
-    "src/naming.ts": `const m = await import("./options.ts");`,
-  }, ["src/naming.ts imports src/options.ts"]],
-  ["a dynamic import that nobody can read", {
-    "src/naming.ts": `const m = await import(name);`,
-  }, ["src/naming.ts imports name from outside the package"]],
-  ["a dependency", {
-    "mod.ts":
-      `import { z } from "npm:zod";\nexport * from "jsr:@std/assert";\nimport fs from "node:fs";`,
+  ["an import that points up", {
+    "src/dtype.ts": ["./ndarray/mod.ts"],
+  }, ["src/dtype.ts imports src/ndarray/mod.ts"]],
+  ["an import from the lowest layer of the highest", {
+    "ffi/library.ts": ["../mod.ts"],
+  }, ["ffi/library.ts imports mod.ts"]],
+  ["an import of the shell's file", {
+    "mod.ts": ["./src/cli.ts"],
+  }, ["mod.ts imports src/cli.ts"]],
+  ["views that know of segments, and of C", {
+    "src/ndarray/view.ts": ["../segment/mod.ts", "../../ffi/library.ts"],
+  }, [
+    "src/ndarray/view.ts imports src/segment/mod.ts",
+    "src/ndarray/view.ts imports ffi/library.ts",
+  ]],
+  ["segments that know of views", {
+    "src/segment/mapping.ts": ["../ndarray/mod.ts"],
+  }, ["src/segment/mapping.ts imports src/ndarray/mod.ts"]],
+  ["a file of a folder that is entered past its mod.ts", {
+    "src/shared_array/wrap.ts": ["../segment/mapping.ts"],
+    "mod.ts": ["./src/ndarray/slice.ts"],
+  }, [
+    "mod.ts imports src/ndarray/slice.ts past src/ndarray/mod.ts",
+    "src/shared_array/wrap.ts imports src/segment/mapping.ts past src/segment/mod.ts",
+  ]],
+  ["a file that imports its own folder's mod.ts", {
+    "src/ndarray/view.ts": ["./mod.ts"],
+  }, ["src/ndarray/view.ts imports its own folder's mod.ts"]],
+  ["two places of one layer", {
+    "src/check.ts": ["./dtype.ts"],
+    "src/inspect.ts": ["./dtype.ts"],
+    "src/shared_array/wrap.ts": ["../sync/wait.ts"],
+    "src/sync/wait.ts": ["../segment/mod.ts", "./lock.ts", "../shared_array/wrap.ts"],
+    "src/sync/lock.ts": [],
+  }, [
+    "src/sync/wait.ts is not in CONTRIBUTING's list of files",
+    "src/sync/lock.ts is not in CONTRIBUTING's list of files",
+    "src/check.ts imports src/dtype.ts",
+    "src/inspect.ts imports src/dtype.ts",
+    "src/shared_array/wrap.ts imports src/sync/wait.ts",
+    "src/sync/wait.ts imports src/shared_array/wrap.ts",
+  ]],
+  ["dependencies", {
+    "mod.ts": ["npm:zod", "jsr:@std/assert", "node:fs", "https://deno.land/x/zod/mod.ts"],
   }, [
     "mod.ts imports npm:zod from outside the package",
     "mod.ts imports jsr:@std/assert from outside the package",
     "mod.ts imports node:fs from outside the package",
+    "mod.ts imports https://deno.land/x/zod/mod.ts from outside the package",
   ]],
   ["the package by its own name", {
-    "src/wrap.ts": `import { NDArray } from "@shm/array";`,
-  }, ["src/wrap.ts imports @shm/array from outside the package"]],
+    "src/shared_array/wrap.ts": ["@shm/array"],
+  }, ["src/shared_array/wrap.ts imports @shm/array from outside the package"]],
   ["a file of the tests", {
-    "src/wrap.ts": `import { help } from "../tests/helpers.ts";`,
-  }, ["src/wrap.ts imports tests/helpers.ts, which is not published"]],
-  ["a comment that hides nothing", {
-    "src/dtype.ts": `const url = "https://x"; import { a } from "./slice.ts"; // it's "quoted`,
-  }, ["src/dtype.ts imports src/slice.ts"]],
-  ["a file without a place", { "src/utils.ts": "" }, ["src/utils.ts has no place in the house"]],
-  ["a file that is missing", { "src/bulk.ts": null }, ["src/bulk.ts is missing"]],
-  ["an optional file that is missing", { "src/cli.ts": null }, []],
+    "src/shared_array/wrap.ts": ["../../tests/helpers.ts"],
+  }, ["src/shared_array/wrap.ts imports tests/helpers.ts, which is not published"]],
+  ["a file without a place", { "src/utils.ts": [] }, [
+    "src/utils.ts is not in CONTRIBUTING's list of files",
+    "src/utils.ts has no place in the table",
+  ]],
+  ["a new file in a known folder", { "src/ndarray/new.ts": ["./slice.ts"] }, [
+    "src/ndarray/new.ts is not in CONTRIBUTING's list of files",
+  ]],
+  ["a file that is missing", { "src/cli.ts": null }, ["src/cli.ts is missing"]],
 ];
 for (const [what, changes, found] of examples) {
   Deno.test(`violations() of ${what}`, () => {
-    assertEquals(violations(sound(changes)), found);
+    const order = (lines: string[]) => lines.toSorted();
+    assertEquals(order(violations(sound(changes), listed)), order(found));
   });
 }
+
+Deno.test("circles() of a graph finds each, types included", () => {
+  const graph = sound({
+    "src/ndarray/view.ts": ["./layout.ts"],
+    "src/ndarray/layout.ts": ["./slice.ts", "../dtype.ts"],
+    "src/ndarray/slice.ts": ["./view.ts"],
+    "ffi/errors.ts": ["./errors.ts"],
+  });
+  assertEquals(circles(graph).map((circle) => circle.split(" → ").length).sort(), [2, 4]);
+});
+
+Deno.test("graphOf() sees every form of import, and none that stands in a comment or a string", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const texts: { [file: string]: string } = {
+      "a.ts": `
+import { z } from "npm:zod";
+import fs from "node:fs";
+import { NDArray } from "@shm/array";
+export * from "jsr:@std/assert";
+export {
+  a,
+  type B,
+} from "./lines.ts";
+import type { T } from "./type.ts";
+import './effect.ts'; // it's "quoted
+type X = import("./type_of.ts").X;
+const url = "https://x"; import { a } from "./after.ts";
+await import("./dynamic.ts");
+/** import { x } from "./comment.ts"; */
+// import "./line.ts";
+const text = 'import "./string.ts"';`,
+    };
+    for (const name of ["lines", "type", "effect", "type_of", "after", "dynamic"]) {
+      texts[`${name}.ts`] = "";
+    }
+    for (const [file, text] of Object.entries(texts)) {
+      await Deno.writeTextFile(`${folder}/${file}`, text);
+    }
+    const graph = await graphOf(new URL(`file://${folder}/`), Object.keys(texts));
+    assertEquals(graph.get("a.ts")!.toSorted(), [
+      "./after.ts",
+      "./dynamic.ts",
+      "./effect.ts",
+      "./lines.ts",
+      "./type.ts",
+      "./type_of.ts",
+      "@shm/array",
+      "jsr:@std/assert",
+      "node:fs",
+      "npm:zod",
+    ]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("besideReexports() leaves what is no re-export by name", () => {
+  assertEquals(
+    besideReexports(`export { a } from "./a.ts";\nexport type { B } from "./b.ts";`),
+    "",
+  );
+  for (const code of [`export * from "./a.ts";`, "export const a = 1;", `import "./a.ts";`]) {
+    assertEquals(besideReexports(code), code);
+  }
+});

@@ -140,7 +140,7 @@ function storeSamples(sma: SharedMemoryArray, samples: readonly Sample[]): void 
   samples.forEach((sample, at) => {
     if (sample.number === null) {
       const hex = bytesOf([sample], sma.dtype);
-      bytes.set(Uint8Array.fromHex(hex), at * hex.length / 2);
+      bytes.set(hex.match(/../g)!.map((byte) => parseInt(byte, 16)), at * hex.length / 2);
     } else {
       const value = isBig ? BigInt(sample.number) : Number(sample.number);
       (view as NDArray<"int8">).set(at, value as number);
@@ -148,8 +148,13 @@ function storeSamples(sma: SharedMemoryArray, samples: readonly Sample[]): void 
   });
 }
 
+/** Bytes as hexadecimal digits; Deno 2.2 has no `Uint8Array.prototype.toHex()`. */
+function digitsOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 function hexOf(sma: SharedMemoryArray): string {
-  return new Uint8Array(sma.smh!.buf!).toHex();
+  return digitsOf(new Uint8Array(sma.smh!.buf!));
 }
 
 /** A NumPy array of a segment, in the peer's words. */
@@ -221,7 +226,7 @@ for (const dtype of ["float16", "float32", "float64"] as const) {
         assertEquals(hexOf(to), await peer.ask("b.tobytes().hex()"));
         const copy = source.copy();
         const bytes = new Uint8Array(copy.buffer, copy.byteOffset, copy.byteLength);
-        assertEquals(bytes.toHex(), await peer.ask(`a[${part}].copy().tobytes().hex()`));
+        assertEquals(digitsOf(bytes), await peer.ask(`a[${part}].copy().tobytes().hex()`));
         from.unlink();
         to.unlink();
       }

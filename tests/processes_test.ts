@@ -15,7 +15,7 @@ import {
 /** Runs code in a worker that has `SharedMemoryArray` imported; gives the first message it posts. */
 async function askWorker(code: string, message: unknown): Promise<unknown> {
   const source = `import { SharedMemoryArray } from ${JSON.stringify(modUrl)};\n${code}`;
-  const url = URL.createObjectURL(new Blob([source], { type: "application/javascript" }));
+  const url = URL.createObjectURL(new Blob([source], { type: "application/typescript" }));
   const worker = new Worker(url, { type: "module" });
   try {
     return await new Promise((resolve, reject) => {

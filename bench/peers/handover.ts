@@ -50,8 +50,8 @@ interface Plan {
 }
 
 /**
- * Of what takes microseconds: where the kernel puts the two processes changes between blocks, and with
- * it what waking one up takes, from 7 to 35 µs.
+ * For ways that take microseconds. The kernel may put the two processes on other cores between blocks,
+ * and the time to wake one up changes with that, from 7 to 35 µs.
  */
 const BLOCKS = 72;
 

@@ -42,14 +42,14 @@ function startNumPy(): Promise<Peer> {
 }
 
 /** Compiles the C program, starts it, and removes what was compiled. */
-async function startFloor(): Promise<Peer> {
+async function startBareC(): Promise<Peer> {
   const directory = await Deno.makeTempDir({ prefix: "shm-bench-" });
   try {
-    const program = `${directory}/floor`;
+    const program = `${directory}/bare`;
     const { success } = await new Deno.Command("gcc", {
-      args: ["-O2", "-o", program, here("./floor.c"), "-lrt"],
+      args: ["-O2", "-o", program, here("./bare.c"), "-lrt"],
     }).output();
-    if (!success) throw new Error("Cannot compile floor.c");
+    if (!success) throw new Error("Cannot compile bare.c");
     return await Peer.start(program);
   } finally {
     await Deno.remove(directory, { recursive: true });
@@ -60,7 +60,7 @@ async function startFloor(): Promise<Peer> {
 
 async function attach(): Promise<SectionResult> {
   const { createCycles, large, small, groups } = await import("../attach_bench.ts");
-  await using floor = await startFloor();
+  await using bareC = await startBareC();
   await using numpy = await startNumPy();
   const [gcc] = new TextDecoder().decode(
     (await new Deno.Command("gcc", { args: ["-dumpfullversion"] }).output()).stdout,
@@ -71,7 +71,7 @@ async function attach(): Promise<SectionResult> {
       { item: "create + map + view + first write + close + unlink, 4 KiB", what: "", unit: "ns" },
       timed(() => createCycles(count), count),
       [
-        { name: "C floor", goal: "≤ 1.3 ×", limit: 1.3, contestant: asked(floor, "create", count) },
+        { name: "bare C", goal: "≤ 1.3 ×", limit: 1.3, contestant: asked(bareC, "create", count) },
         {
           name: "CPython + NumPy",
           goal: "≤ 0.65 ×",
@@ -85,7 +85,7 @@ async function attach(): Promise<SectionResult> {
       { item: "load + view + read + close, 4 KiB", what: "", unit: "ns" },
       timed(() => small.load(count), count),
       [
-        { name: "C floor", goal: "≤ 1.4 ×", limit: 1.4, contestant: asked(floor, "load", count) },
+        { name: "bare C", goal: "≤ 1.4 ×", limit: 1.4, contestant: asked(bareC, "load", count) },
         {
           name: "CPython + NumPy",
           goal: "≤ 0.65 ×",
@@ -102,15 +102,15 @@ async function attach(): Promise<SectionResult> {
     ...await compare(
       { item, what: "load, read, close", unit: "ns per load" },
       timed(() => large.load(count), count),
-      [{ name: "C floor with 8 GiB", contestant: asked(floor, "sparse", count) }],
+      [{ name: "bare C with 8 GiB", contestant: asked(bareC, "sparse", count) }],
     ),
     ...await compare(
-      { item, what: "the C floor's own load, read, close", unit: "ns per load" },
-      asked(floor, "sparse", count),
-      [{ name: "C floor with 4 KiB", contestant: asked(floor, "load", count) }],
+      { item, what: "bare C's own load, read, close", unit: "ns per load" },
+      asked(bareC, "sparse", count),
+      [{ name: "bare C with 4 KiB", contestant: asked(bareC, "load", count) }],
     ),
   );
-  return { rows, versions: { libc: floor.version, gcc, python: numpy.version } };
+  return { rows, versions: { libc: bareC.version, gcc, python: numpy.version } };
 }
 
 /** A peer that takes its turn. */
@@ -281,7 +281,7 @@ function handoverRows(points: readonly Handover[]): Row[] {
   return shared.flatMap((how) => {
     const [small, ours] = [2 ** 12, 64 * MIB].map((bytes) => at(how, bytes));
     const slowest = Math.max(...points.filter((p) => p.how === how).map(({ seconds }) => seconds));
-    // What an attachment costs is the kernel's: it has a row, and no goal here.
+    // The cost of an attachment is mostly the kernel's: it has a row here, and no goal.
     const attached = !how.includes("anew");
     const flat = row(
       {

@@ -1,6 +1,6 @@
 /**
- * Named pipes read and written synchronously: the fastest that Deno can do with a pipe. Both ends of
- * the hand-over use this room.
+ * Named pipes that are read and written synchronously, which is the fastest way that Deno has. Both
+ * ends of the hand-over use this file.
  *
  * @module
  */

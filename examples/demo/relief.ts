@@ -2,9 +2,9 @@
  * The picture of the demo as pure functions: heights become a shaded relief with a colour ramp, soft
  * shadows, the light of the whole sky, and contour lines.
  *
- * The light is made of two parts. The *sun* casts shadows: a ray walks from each pixel towards it, and
- * as the sun is a disc, their edges are soft. The *sky* is a hillshade from many directions, each as
- * bright as the ground leaves of it to be seen: hollows are darker than ridges.
+ * The light has two parts. The *sun* casts shadows: a ray goes from each pixel towards it, and because
+ * the sun is a disc, the edges of the shadows are soft. The *sky* is a hillshade from many directions;
+ * a direction counts as far as the ground does not hide it, so that hollows are darker than ridges.
  *
  * As in `terrain.ts`, a pixel depends on its place in the whole picture only.
  *
@@ -19,7 +19,7 @@ type Colour = readonly [red: number, green: number, blue: number];
 /** Heights count this much more than they measure when light falls on them, as relief maps do. */
 const EXAGGERATION = 1.9;
 
-/** From the upper left: with light from below, people see valleys as ridges. */
+/** The light comes from the upper left: when it comes from below, people see valleys as ridges. */
 const SUN_AZIMUTH = -Math.PI * 0.78;
 const SUN_ALTITUDE = Math.PI * 0.2;
 /** Half the sun's disc, as a difference of tangents. The true one would be 0.007: hard edges. */
@@ -31,9 +31,9 @@ const SUN_COLOUR: Colour = [4.7, 4.15, 3.3];
 
 const SKY_DIRECTIONS = 12;
 const SKY_COLOUR: Colour = [0.8, 1.04, 1.5];
-/** The sky below this tangent counts as seen always: it would hardly show, and takes long walks. */
+/** The sky below this tangent always counts as seen: testing it takes long and changes little. */
 const SKY_HAZE = 0.08;
-/** What every pixel gets, from light that the ground throws back. */
+/** The light that the ground reflects: every pixel gets it. */
 const BOUNCE: Colour = [0.1, 0.095, 0.09];
 /** Light of this strength, or more, is white. */
 const BRIGHTEST = 5;
@@ -117,7 +117,7 @@ export class ReliefPainter {
   }
 
   /**
-   * Paints the rows from `firstRow` on, as many as `target` has room for.
+   * Paints the rows from `firstRow` on, as many as fit into `target`.
    *
    * @param surface The coefficients of the surface.
    * @param heights The heights of the whole picture: shadows come from far away.
@@ -151,7 +151,7 @@ export class ReliefPainter {
     }
   }
 
-  /** Sunlight is 1 where the sun stands straight above the ground and nothing hides it. */
+  /** Computes the sunlight: 1 where the ground faces the sun and nothing hides it. */
   #castSunlight(heights: Float32Array, y: number): void {
     const { width, high } = this.#scene;
     const ray = this.#sun;
@@ -178,7 +178,7 @@ export class ReliefPainter {
     }
   }
 
-  /** Skylight is about 1 on level ground that sees the whole sky. */
+  /** Adds the skylight: about 1 on level ground that sees the whole sky. */
   #addSkylight(heights: Float32Array, y: number, ray: Ray): void {
     const { width, high } = this.#scene;
     for (let x = 0; x < width; x++) {
@@ -201,7 +201,7 @@ export class ReliefPainter {
     }
   }
 
-  /** Colours, light and lines become bytes. */
+  /** Turns colours, light and lines into bytes. */
   #paintRow(heights: Float32Array, y: number, target: Uint8Array): void {
     const { width, low, high } = this.#scene;
     const ramp = this.#ramp;
@@ -224,7 +224,7 @@ export class ReliefPainter {
     }
   }
 
-  /** What a contour line makes of a pixel's light: less than 1 is ink, more is chalk. */
+  /** The factor by which a contour line changes a pixel's light: below 1 it darkens, above 1 it lightens. */
   #contour(height: number, x: number): number {
     const right = this.#right[x];
     const down = this.#down[x];
@@ -263,9 +263,9 @@ function findHorizon(
 ): number {
   const { offsets, steepness } = ray;
   const height = heights[at];
-  const room = high - height;
+  const rise = high - height; // of the highest ground
   for (let i = 0; i < steps; i++) {
-    if (room * steepness[i] < horizon) break;
+    if (rise * steepness[i] < horizon) break;
     const tangent = (heights[at + offsets[i]] - height) * steepness[i];
     if (tangent > horizon) {
       horizon = tangent;
@@ -338,8 +338,8 @@ function smoothStep(t: number): number {
 }
 
 /**
- * From 0 to 1, different from one pixel to the next: rounded by chance, a slow gradient has no steps.
- * (Jorge Jimenez's interleaved gradient noise.)
+ * A number from 0 to 1 that differs from one pixel to the next. Added before rounding, it keeps a slow
+ * gradient without steps. (It is Jorge Jimenez's interleaved gradient noise.)
  */
 function ditherAt(x: number, y: number): number {
   const wave = 0.06711056 * x + 0.00583715 * y;

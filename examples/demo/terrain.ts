@@ -2,9 +2,9 @@
  * The terrain of the demo as pure functions: a grid of heights becomes a smooth surface, the surface
  * is resampled to the heights of the picture's pixels.
  *
- * Nothing here knows of processes or shared memory: rows of typed arrays go in and come out. What a
- * pixel gets depends on its place in the whole picture only, never on the tile it is computed in, so
- * that any number of processes gives the same bits.
+ * Nothing here knows of processes or shared memory: the functions take and fill rows of typed arrays. A
+ * pixel's value depends on its place in the whole picture only, never on the tile that it is computed
+ * in, so that any number of processes gives the same bits.
  *
  * The filter is the *natural interpolating bicubic spline*. Like Catmull-Rom, the other usual bicubic
  * filter, it reads 4 × 4 values for a pixel and goes through every height that it is given; unlike it,
@@ -77,16 +77,16 @@ export function buildSurface(grid: Grid, surface: Float64Array): { low: number; 
   return { low, high };
 }
 
-/** In quanta: with less, the grid shows; with more, the mountain goes. */
+/** In quanta: with less, the grid can be seen; with more, the mountain is flattened. */
 const TOLERANCE = 1.25;
 
 /**
  * The smoothest heights that are nowhere further from the given ones than the tolerance.
  *
- * Heights in whole metres make terraces, and light brings out their edges as stripes and beads, which
- * are the grid's and not the mountain's. So every height moves, by as much as rounding and reading off
- * a map may have moved it, to where the surface bends least: projected gradient descent on the bending
- * energy of a thin plate.
+ * Heights in whole metres make terraces, and light shows their edges as stripes and beads, which belong
+ * to the grid and not to the mountain. So every height is moved to where the surface bends least, but
+ * by no more than rounding and reading from a map may have moved it. The method is projected gradient
+ * descent on the bending energy of a thin plate.
  */
 function smooth(grid: Grid): Float64Array {
   const { columns, rows, heights } = grid;
@@ -98,7 +98,7 @@ function smooth(grid: Grid): Float64Array {
   for (let round = 0; round < rounds; round++) {
     bendingForce(result, columns, rows, force);
     for (let i = 0; i < result.length; i++) {
-      // 64 is the largest eigenvalue of the force: steps of more than 2/64 would swing up.
+      // 64 is the largest eigenvalue of the force: with steps of more than 2/64 the heights diverge.
       const moved = result[i] - force[i] / 36;
       result[i] = Math.min(heights[i] + reach, Math.max(heights[i] - reach, moved));
     }
@@ -220,7 +220,7 @@ export class SurfaceSampler {
     this.#line = new Float64Array(this.#pitch);
   }
 
-  /** Computes the heights of the rows from `firstRow` on, as many as `target` has room for. */
+  /** Computes the heights of the rows from `firstRow` on, as many as fit into `target`. */
   resampleRows(surface: Float64Array, firstRow: number, target: Float32Array): void {
     const width = this.#width;
     for (let y = firstRow, at = 0; at < target.length; y++, at += width) {

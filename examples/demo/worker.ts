@@ -1,9 +1,10 @@
 /**
  * One worker process of the demo.
  *
- * It reads a line of JSON with the scene, makes itself ready and says so in a line. Then each line is a
- * job, with descriptors of shared arrays, whose bytes it reads and writes where they are; an empty
- * object is the answer. It ends when its standard input does, as it does too when the parent dies.
+ * It reads a line of JSON with the scene, prepares, and answers with a line when it is ready. Each
+ * further line is a job, with descriptors of shared arrays; the worker reads and writes their elements
+ * in place, and answers with an empty object. It ends when its standard input ends, which also happens
+ * when the parent dies.
  *
  * @module
  */
@@ -17,7 +18,7 @@ import { type Scene, SurfaceSampler, surfaceShape } from "./terrain.ts";
 interface Rows {
   /** Where in the whole picture the rows begin that the array to write is sliced to. */
   firstRow: number;
-  /** How far each of them brings the progress. */
+  /** What each of them adds to the progress. */
   weight: number;
 }
 
@@ -106,7 +107,7 @@ function advance(progress: NDArray<"int32">, by: number): void {
   Atomics.add(progress.data, progress.index(0), by);
 }
 
-/** What came through the pipe describes arrays: make it the arrays described. */
+/** Makes arrays of the descriptors that came through the pipe. */
 function readJob(line: string): Job {
   const job = JSON.parse(line);
   for (const key of Object.keys(job.arrays)) {
@@ -115,7 +116,7 @@ function readJob(line: string): Job {
   return job;
 }
 
-/** V8 compiles what has run for a while: let no run of the demo pay for that. */
+/** Runs the code for a while before the clock starts, because V8 compiles code that has run often. */
 function warmUp(): void {
   const scene: Scene = {
     width: 256,
@@ -144,7 +145,7 @@ async function answer(reply: unknown): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  // Ctrl-C reaches the whole group of processes. Let the parent decide: its end is ours.
+  // Ctrl-C reaches the whole group of processes. The parent decides: when it ends, so does this one.
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => {});
   const lines = readLines(Deno.stdin.readable);
   const scene: Scene = JSON.parse((await lines.next()).value ?? "null");

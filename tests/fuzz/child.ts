@@ -821,7 +821,7 @@ function misuse({ array, dtype, places }: View): void {
       ["get() before", RangeError, /out of bounds/, () => get(...before)],
       ["set() beyond", RangeError, /out of bounds/, () => set(...beyond, value)],
       ["set() before", RangeError, /out of bounds/, () => set(...before, value)],
-      ["get() of half", RangeError, /must be an integer/, () => get(...zeros.slice(1), 0.5)],
+      ["get() of half", RangeError, /must be a safe integer/, () => get(...zeros.slice(1), 0.5)],
       ["get() of text", TypeError, /must be an integer/, () => get(...zeros.slice(1), "0")],
       ["get() of none", RangeError, /Cannot reach an element/, () => get()],
     );

@@ -1,5 +1,5 @@
 /*
- * The floor: the system calls that the library makes, and nothing else.
+ * Bare C: the system calls that the library makes, and nothing else.
  *
  * Reads commands from standard input, answers each with nanoseconds per cycle:
  *   create N   N times: create, map, write, unmap, unlink 4 KiB
@@ -78,9 +78,9 @@ static double now(void) {
 }
 
 int main(void) {
-  snprintf(temporary, sizeof temporary, "/bench-floor-%d", getpid());
-  snprintf(target, sizeof target, "/bench-floor-%d-target", getpid());
-  snprintf(sparse, sizeof sparse, "/bench-floor-%d-sparse", getpid());
+  snprintf(temporary, sizeof temporary, "/bench-bare-%d", getpid());
+  snprintf(target, sizeof target, "/bench-bare-%d-target", getpid());
+  snprintf(sparse, sizeof sparse, "/bench-bare-%d-sparse", getpid());
   create(target, SIZE)[0] = 1.5;
   create(sparse, SPARSE)[0] = 1.5;
   check(create_cycle(3) == 3 && load_cycle(target, SIZE) == 1.5, "result");
