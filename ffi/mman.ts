@@ -9,8 +9,8 @@ import { attempt, isMinusOne, lastError, libc } from "./library.ts";
 
 /** A range of this process's addresses, as it was mapped: what `munmap()` takes. */
 export interface Region {
-  /** The address of the first byte. */
-  readonly address: Deno.PointerObject;
+  /** The first byte. */
+  readonly pointer: Deno.PointerObject;
   /** How many bytes of address space it takes. */
   readonly span: bigint;
 }
@@ -21,10 +21,25 @@ function isMapFailed(address: Deno.PointerValue): boolean {
   return Deno.UnsafePointer.value(address) === MAP_FAILED;
 }
 
+/** The address of a region's first byte. */
+export function addressOf({ pointer }: Region): bigint {
+  return Deno.UnsafePointer.value(pointer);
+}
+
+/**
+ * Makes an `ArrayBuffer` over the first bytes of a region. Garbage collection never unmaps it.
+ *
+ * @param region what `mmap()` gave
+ * @param byteLength how many bytes; nobody checks them against the region
+ */
+export function bufferOver({ pointer }: Region, byteLength: number): ArrayBuffer {
+  return Deno.UnsafePointerView.getArrayBuffer(pointer, byteLength);
+}
+
 /**
  * Maps memory.
  *
- * @param hint where it should begin; `null` lets the system choose
+ * @param hint the address where it should begin; 0 lets the system choose
  * @param span how many bytes to map
  * @param protection flags of {@linkcode Platform.flags} that begin with PROT
  * @param flags flags of {@linkcode Platform.flags} that begin with MAP
@@ -35,7 +50,7 @@ function isMapFailed(address: Deno.PointerValue): boolean {
  * @see {@link https://man7.org/linux/man-pages/man2/mmap.2.html | mmap(2)}
  */
 export function mmap(
-  hint: Deno.PointerValue,
+  hint: bigint,
   span: bigint,
   protection: number,
   flags: number,
@@ -44,12 +59,13 @@ export function mmap(
   advice?: Advice,
 ): Region {
   const { symbols } = libc();
-  const address = attempt(
-    () => symbols.mmap(hint, span, protection, flags, fd, 0n),
+  const wanted = Deno.UnsafePointer.create(hint);
+  const pointer = attempt(
+    () => symbols.mmap(wanted, span, protection, flags, fd, 0n),
     isMapFailed,
   );
-  if (address === null) throw lastError("mmap", subject, advice);
-  return { address, span };
+  if (pointer === null) throw lastError("mmap", subject, advice);
+  return { pointer, span };
 }
 
 /**
@@ -58,9 +74,9 @@ export function mmap(
  * @param region what `mmap()` gave
  * @see {@link https://man7.org/linux/man-pages/man2/munmap.2.html | munmap(2)}
  */
-export function munmap({ address, span }: Region): void {
+export function munmap({ pointer, span }: Region): void {
   const { symbols } = libc();
-  if (attempt(() => symbols.munmap(address, span), isMinusOne) === null) {
+  if (attempt(() => symbols.munmap(pointer, span), isMinusOne) === null) {
     throw lastError("munmap", null);
   }
 }

@@ -1,5 +1,5 @@
 import { assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
-import { mmap, munmap } from "../ffi/mman.ts";
+import { addressOf, bufferOver, mmap, munmap } from "../ffi/mman.ts";
 import { platform } from "../ffi/platform.ts";
 import { errorOf } from "./helpers.ts";
 
@@ -18,12 +18,12 @@ function isMapped(address: bigint): boolean {
 
 Deno.test("mmap() gives the region that munmap() takes, all of it", () => {
   const span = 3n * 4096n;
-  const region = mmap(null, span, PROTECTION, FLAGS, -1, null);
+  const region = mmap(0n, span, PROTECTION, FLAGS, -1, null);
   assertEquals(region.span, span);
-  const start = Deno.UnsafePointer.value(region.address);
+  const start = addressOf(region);
   const pages = [0n, 4096n, 8192n];
   assertEquals(pages.map((at) => isMapped(start + at)), [true, true, true]);
-  const bytes = new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(region.address, 8192));
+  const bytes = new Uint8Array(bufferOver(region, 8192));
   bytes[8191] = 7;
   assertEquals([bytes[0], bytes[8191]], [0, 7]);
   bytes.buffer.transfer(0);
@@ -32,11 +32,11 @@ Deno.test("mmap() gives the region that munmap() takes, all of it", () => {
 });
 
 Deno.test("mmap() puts a fixed mapping in the place of another", () => {
-  const region = mmap(null, 4096n, PROTECTION, FLAGS, -1, null);
-  const bytes = new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(region.address, 4096));
+  const region = mmap(0n, 4096n, PROTECTION, FLAGS, -1, null);
+  const bytes = new Uint8Array(bufferOver(region, 4096));
   bytes[0] = 7;
-  const again = mmap(region.address, region.span, PROTECTION, FLAGS | MAP_FIXED, -1, null);
-  const [before, after] = [region, again].map(({ address }) => Deno.UnsafePointer.value(address));
+  const again = mmap(addressOf(region), region.span, PROTECTION, FLAGS | MAP_FIXED, -1, null);
+  const [before, after] = [region, again].map(addressOf);
   assertStrictEquals(after, before);
   assertNotStrictEquals(again, region);
   assertEquals(bytes[0], 0);
@@ -46,12 +46,12 @@ Deno.test("mmap() puts a fixed mapping in the place of another", () => {
 
 Deno.test("mmap() and munmap() that fail say why", () => {
   const tooLarge = errorOf(() =>
-    mmap(null, 2n ** 60n, PROTECTION, FLAGS, -1, "x", (code) => `see ${code}`)
+    mmap(0n, 2n ** 60n, PROTECTION, FLAGS, -1, "x", (code) => `see ${code}`)
   );
   assertEquals(tooLarge.message, "Cannot allocate memory (os error 12): mmap 'x'; see ENOMEM");
-  const badFile = errorOf(() => mmap(null, 4096n, PROTECTION, MAP_PRIVATE, -1, "x"));
+  const badFile = errorOf(() => mmap(0n, 4096n, PROTECTION, MAP_PRIVATE, -1, "x"));
   assertEquals(badFile.message, "Bad file descriptor (os error 9): mmap 'x'");
   const address = Deno.UnsafePointer.create(1n)!;
-  const crooked = errorOf(() => munmap({ address, span: 4096n }));
+  const crooked = errorOf(() => munmap({ pointer: address, span: 4096n }));
   assertEquals(crooked.message, "Invalid argument (os error 22): munmap");
 });

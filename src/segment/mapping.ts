@@ -14,7 +14,7 @@ import {
   posixFallocate,
   umask,
 } from "../../ffi/files.ts";
-import { mmap, munmap, type Region } from "../../ffi/mman.ts";
+import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 import { SIG_IGN, signal } from "../../ffi/signal.ts";
@@ -52,7 +52,7 @@ export class Mapping {
     this.byteLength = byteLength;
     this.#region = region;
     // From here on the buffer is the owner: who holds a view of it keeps the mapping.
-    this.#buffer = Deno.UnsafePointerView.getArrayBuffer(region.address, byteLength);
+    this.#buffer = bufferOver(region, byteLength);
     markSegment(this.#buffer, segment);
     abandoned.register(this.#buffer, region, this);
   }
@@ -238,12 +238,12 @@ function mapShared(fd: number, name: string, byteLength: number): Region {
   const { flags, mapsBeyondEnd } = platform();
   const { PROT_READ, PROT_WRITE, MAP_SHARED } = flags;
   const isHuge = byteLength >= HUGE;
-  const hint = isHuge ? hugeHint : null;
+  const hint = isHuge ? hugeHint : 0n;
   const span = byteLength >= LARGE && mapsBeyondEnd ? byteLength + GAP : byteLength;
   const region = mmap(hint, BigInt(span), PROT_READ | PROT_WRITE, MAP_SHARED, fd, name);
   if (isHuge) {
-    const start = Deno.UnsafePointer.value(region.address);
-    hugeHint = Deno.UnsafePointer.create(start - start % BigInt(HUGE));
+    const start = addressOf(region);
+    hugeHint = start - start % BigInt(HUGE);
   }
   return region;
 }
@@ -257,7 +257,7 @@ const HUGE = 2 ** 30;
  * of 3.3 to 7.7 by chance; `bench/attach_bench.ts` shows it). It is a wish only: what is mapped there
  * stays.
  */
-let hugeHint: Deno.PointerValue = null;
+let hugeHint = 0n;
 
 /** The size from which on a mapping reaches beyond the end of its segment, where nobody ever looks. */
 const LARGE = 2 ** 24;
@@ -274,9 +274,9 @@ const GAP = 2 ** 16;
  * Puts private zero pages in the place of a mapping, at the same address. The memory is given back when
  * nobody else maps it; the address range stays taken.
  */
-function layZeroPages({ address, span }: Region): void {
+function layZeroPages(region: Region): void {
   const f = platform().flags;
   const protection = f.PROT_READ | f.PROT_WRITE;
   const flags = f.MAP_PRIVATE | f.MAP_ANONYMOUS | f.MAP_FIXED | f.MAP_NORESERVE;
-  mmap(address, span, protection, flags, -1, null);
+  mmap(addressOf(region), region.span, protection, flags, -1, null);
 }
