@@ -10,7 +10,7 @@
 // - unregistering from the finalizer in close(): the next mapping at that address is wiped out.
 // - the test of `buf` in `smh`: a wrapper leaves an array attached, and `array` outlives smh.close().
 // - the refusal of a second load(): the first mapping is lost.
-// - the test for overlaps in assign(), or the segment's name on the buffer: wrong elements.
+// - the test for overlaps in assign(), or the note which segment a buffer maps: wrong elements.
 
 import { assert, assertEquals } from "@std/assert";
 import type { Summary } from "./fuzz/child.ts";

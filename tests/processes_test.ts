@@ -292,9 +292,11 @@ Deno.test({
         const copy = (from: string): void => {
           Deno.mkdirSync(`${directory}/${from}`);
           for (const { name, isFile } of Deno.readDirSync(new URL(`../${from}`, import.meta.url))) {
-            const source = new URL(`../${from}/${name}`, import.meta.url);
-            if (isFile) Deno.copyFileSync(source, `${directory}/${from}/${name}`);
+            const path = `${from}/${name}`;
+            if (!isFile) copy(path);
+            else Deno.copyFileSync(new URL(`../${path}`, import.meta.url), `${directory}/${path}`);
           }
+          Deno.chmodSync(`${directory}/${from}`, 0o755);
         };
         Deno.copyFileSync(new URL("../mod.ts", import.meta.url), `${directory}/mod.ts`);
         copy("src");
@@ -319,9 +321,7 @@ Deno.test({
           });
           console.log(JSON.stringify(Object.fromEntries(results.map(([what, ...r]) => [what, r]))));`,
         );
-        for (const path of [directory, `${directory}/src`, `${directory}/ffi`]) {
-          Deno.chmodSync(path, 0o755);
-        }
+        Deno.chmodSync(directory, 0o755);
         const { success, stdout, stderr } = await new Deno.Command("setpriv", {
           args: [
             "--reuid=65534",

@@ -36,18 +36,18 @@ export function cleanAtExit(clean: () => void, signals: readonly Deno.Signal[]):
   const cleaner = { clean, signals: [...signals] };
   if (cleaners.size === 0) addEventListener("unload", cleanAll);
   cleaners.add(cleaner);
-  for (const signal of cleaner.signals) listen(signal);
+  for (const name of cleaner.signals) listen(name);
   return () => forget(cleaner);
 }
 
 function forget(cleaner: Cleaner): void {
   if (!cleaners.delete(cleaner)) return;
   if (cleaners.size === 0) removeEventListener("unload", cleanAll);
-  for (const signal of cleaner.signals) unlisten(signal);
+  for (const name of cleaner.signals) unlisten(name);
 }
 
-function listen(signal: Deno.Signal): void {
-  const entry = listeners.get(signal);
+function listen(name: Deno.Signal): void {
+  const entry = listeners.get(name);
   if (entry !== undefined) {
     entry.wanted++;
     return;
@@ -56,18 +56,18 @@ function listen(signal: Deno.Signal): void {
     try {
       cleanAll();
     } finally {
-      endBySignal(signal);
+      endBySignal(name);
     }
   };
-  Deno.addSignalListener(signal, listener);
-  listeners.set(signal, { listener, wanted: 1 });
+  Deno.addSignalListener(name, listener);
+  listeners.set(name, { listener, wanted: 1 });
 }
 
-function unlisten(signal: Deno.Signal): void {
-  const entry = listeners.get(signal)!;
+function unlisten(name: Deno.Signal): void {
+  const entry = listeners.get(name)!;
   if (--entry.wanted > 0) return;
-  Deno.removeSignalListener(signal, entry.listener);
-  listeners.delete(signal);
+  Deno.removeSignalListener(name, entry.listener);
+  listeners.delete(name);
 }
 
 /** Lets every cleaner do its work; the process is about to end. */
