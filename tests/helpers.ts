@@ -86,10 +86,63 @@ export function errorOf(fn: () => unknown): Error & { code?: string } {
 /** The module under test, for code that runs in another process or worker. */
 export const modUrl = new URL("../mod.ts", import.meta.url).href;
 
-const prelude = `import {
-  createAndRegisterSma, NDArray, SharedMemory, SharedMemoryArray, SharedMemoryRegister, shmarrayWrap,
-  slice,
-} from ${JSON.stringify(modUrl)};\n`;
+function preludeOf(modUrl: string): string {
+  return `import {
+    createAndRegisterSma, NDArray, SharedMemory, SharedMemoryArray, SharedMemoryRegister,
+    shmarrayWrap, slice,
+  } from ${JSON.stringify(modUrl)};\n`;
+}
+
+/** Another user of this machine, and copies of what its processes must be able to read. */
+export interface OtherUser {
+  /** A folder that it may read. */
+  readonly folder: string;
+  /** The command that starts Deno as this user. */
+  readonly deno: readonly string[];
+  /** The module under test. */
+  readonly modUrl: string;
+}
+
+/**
+ * Calls `body` with another user, as whom root can start processes. This user may be unable to read the
+ * checkout, the cache and Deno itself, as they are in root's home, so it gets copies of what it needs.
+ */
+export async function withOtherUser<R>(body: (other: OtherUser) => Promise<R>): Promise<R> {
+  const nobody = 65534;
+  const folder = await Deno.makeTempDir({ dir: "/tmp", prefix: "shm-test-" });
+  try {
+    const { success, stderr } = await new Deno.Command("sh", {
+      args: [
+        "-c",
+        'cp "$1" "$3/deno" && cp -R "$2/mod.ts" "$2/src" "$2/ffi" "$3" && chmod -R a+rX "$3"',
+        "sh",
+        Deno.execPath(),
+        new URL("../", import.meta.url).pathname,
+        folder,
+      ],
+    }).output();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+    await Deno.mkdir(`${folder}/cache`);
+    await Deno.chown(`${folder}/cache`, nobody, nobody);
+    return await body({
+      folder,
+      deno: [
+        "env",
+        "--unset=DENO_COVERAGE_DIR", // it could not write there
+        `DENO_DIR=${folder}/cache`,
+        `HOME=${folder}`,
+        "setpriv",
+        `--reuid=${nobody}`,
+        `--regid=${nobody}`,
+        "--clear-groups",
+        `${folder}/deno`,
+      ],
+      modUrl: `file://${folder}/mod.ts`,
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
 
 /** How a child process is started. */
 export interface ChildOptions {
@@ -99,8 +152,10 @@ export interface ChildOptions {
   v8Flags?: string[];
   /** What the program finds in `Deno.args`. */
   args?: string[];
-  /** Shell commands to run before, such as `umask 077`. */
+  /** Shell commands to run before, such as `ulimit -n 64`. */
   before?: string;
+  /** Another user, as whom it runs. */
+  as?: OtherUser;
 }
 
 /** What became of a child process. */
@@ -119,10 +174,10 @@ export async function startChild(
   code: string,
   options: ChildOptions = {},
 ): Promise<Deno.ChildProcess> {
-  const { permissions = ["--allow-all"], v8Flags = [], args = [], before } = options;
+  const { permissions = ["--allow-all"], v8Flags = [], args = [], before, as } = options;
   const flags = v8Flags.length === 0 ? [] : [`--v8-flags=${v8Flags.join(",")}`];
   const command = [
-    Deno.execPath(),
+    ...as?.deno ?? [Deno.execPath()],
     "run",
     "--quiet",
     "--no-config",
@@ -137,13 +192,14 @@ export async function startChild(
     : ["sh", "-c", `${before}; exec "$@"`, "sh", ...command];
   const child = new Deno.Command(program, {
     args: rest,
+    cwd: as?.folder,
     env: { NO_COLOR: "1" },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
   const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(prelude + code));
+  await writer.write(new TextEncoder().encode(preludeOf(as?.modUrl ?? modUrl) + code));
   await writer.close();
   return child;
 }

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { testWith } from "./scale.ts";
+
 const path = Deno.env.get("SHM_PYTHON") || "/usr/bin/python3";
 
 /** Where Python is and which version of NumPy it has, or `null` where there is none. */
@@ -29,16 +31,8 @@ function probe(): { path: string; numpy: string } | null {
  * @param fn the test; {@linkcode python} is not `null` in it
  */
 export function pythonTest(name: string, fn: () => void | Promise<void>): void {
-  if (python !== null) {
-    Deno.test(name, fn);
-  } else if (Deno.env.get("SHM_REQUIRE_PYTHON")) {
-    Deno.test(name, () => {
-      throw new Error(`Cannot run this test: ${path} has no NumPy, and SHM_REQUIRE_PYTHON is set`);
-    });
-  } else {
-    console.warn(`SKIPPED: NumPy not found (${path}): ${name}`);
-    Deno.test({ name, fn, ignore: true });
-  }
+  const lack = `NumPy not found (${path})`;
+  testWith({ met: python !== null, lack, required: "SHM_REQUIRE_PYTHON" }, name, fn);
 }
 
 const folders = ["./python/", "../examples/python/"]
