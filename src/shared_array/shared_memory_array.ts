@@ -524,8 +524,9 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * that no process maps, and that are old enough. A young one may be no leftover: between its
    * creator's `close()` and its reader's `load()` nobody maps it.
    *
-   * Processes of other users and in other PID namespaces (containers) cannot be seen: where such
-   * share segments with this user, choose `olderThan` so that theirs are safe.
+   * A process that hides its memory map is taken for one that maps nothing: a process of another user,
+   * in another PID namespace (a container), or one that made itself undumpable by prctl(2). Where such
+   * processes share segments with this user, choose `olderThan` so that their segments are younger.
    *
    * @param options which ones, and whether only to tell
    * @returns the names that were removed (with `dryRun`: would be), sorted
