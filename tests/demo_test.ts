@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { SharedMemoryArray } from "@shm/array";
 import { decodeBrightness, encodeRgb } from "../examples/png.ts";
+import { thoseThatStay } from "./helpers.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -141,8 +142,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       const [status] = await Promise.all([child.status, child.stdout.cancel(), rest()]);
       assertEquals(status.signal, signal);
       assert(names.length >= 4, "there were segments before");
-      const there = SharedMemoryArray.list().map(({ name }) => name);
-      assertEquals(names.filter((name) => there.includes(name)), []);
+      assertEquals(await thoseThatStay(names), []);
       assertEquals([...Deno.readDirSync(folder)].length, 0);
     } finally {
       await Deno.remove(folder, { recursive: true });
@@ -166,8 +166,7 @@ Deno.test({
       assertEquals(status.code, 1);
       assertMatch(stderr, new RegExp(`worker 1 \\(process ${worker}\\) was ended by SIGKILL`));
       assert(names.length >= 4, "there were segments before");
-      const there = SharedMemoryArray.list().map(({ name }) => name);
-      assertEquals(names.filter((name) => there.includes(name)), []);
+      assertEquals(await thoseThatStay(names), []);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

@@ -4,6 +4,7 @@ import { createAndRegisterSma, NDArray, SharedMemoryArray, SharedMemoryRegister 
 import { type DType, dtypes, numpyTypeString, typedArrayOf } from "@shm/array/dtype";
 import { dirname } from "node:path";
 import { readNpy, writeNpy } from "../examples/npy.ts";
+import { thoseThatStay } from "./helpers.ts";
 import { pythonTest, runPython } from "./python.ts";
 
 const root = new URL("../", import.meta.url);
@@ -75,9 +76,10 @@ for (const [file, [prefix, output]] of Object.entries(examples)) {
     assert(success, stderr);
     assertMatch(stdout, output);
     assertEquals(stderr, "");
-    assertEquals(segmentsOf(prefix).filter((name) => !before.includes(name)), []);
     // Two seconds on a quiet machine; a busy one may be slower.
     assert(performance.now() - start < 20_000);
+    const made = segmentsOf(prefix).filter((name) => !before.includes(name));
+    assertEquals(await thoseThatStay(made), []);
   });
 }
 

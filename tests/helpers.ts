@@ -29,6 +29,20 @@ export function segmentExists(name: string): boolean {
   }
 }
 
+/**
+ * Tells which of some segments stay. A test that can tell the segments of a program only by their prefix
+ * may also have seen those of another suite, which runs the same program at the same time: they are
+ * removed after a while.
+ */
+export async function thoseThatStay(names: readonly string[]): Promise<string[]> {
+  let there = names.filter(segmentExists);
+  for (const end = Date.now() + 30_000; there.length > 0 && Date.now() < end;) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    there = there.filter(segmentExists);
+  }
+  return there;
+}
+
 /** Calls `body` with unique names; whatever has one of them afterwards is removed. */
 export function withNames<R>(body: (...names: string[]) => R): R {
   const names = Array.from({ length: body.length }, uniqueName);
