@@ -12,7 +12,7 @@ type Loose = any;
 
 const random = new Random(seedOf(20261126));
 
-/** Where views begin in their data: 6 ** 4 elements have room on both sides. */
+/** Where views begin in their data: 6 ** 4 elements fit on both sides of it. */
 const MIDDLE = 1300;
 
 /** A view of up to four axes: strides of all signs and 0, axes of length 0 and 1. */

@@ -678,7 +678,7 @@ Deno.test("describeArray() aligns with the name that is given", () => {
   );
 });
 
-Deno.test("describeArray() puts one element on a line where the name takes all the room", () => {
+Deno.test("describeArray() puts one element on a line where the name takes the whole line", () => {
   const name = "N".repeat(72);
   const indent = " ".repeat(73);
   assertEquals(

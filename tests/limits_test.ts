@@ -125,7 +125,7 @@ namespaceTest("limits: on a read-only /dev/shm create() gives EROFS", async () =
 
 Deno.test("limits: an impossible size gives ENOMEM and leaves nothing", () => {
   withNames((name) => {
-    // Sparse, the segment itself can have any size; what has no room is the mapping.
+    // A sparse segment can have any size; it is the mapping that finds no address space.
     const sma = new SharedMemoryArray([2 ** 50], "uint8", name);
     const error = errorOf(() => sma.create({ reserve: false }));
     assertEquals([error.constructor, error.code], [Error, "ENOMEM"]);

@@ -62,7 +62,7 @@ export class SharedMemory {
    * @throws {RangeError} if the name is not legal, or a size or mode is out of range
    * @throws {Deno.errors.AlreadyExists} if the name is taken (`EEXIST`)
    * @throws {Deno.errors.PermissionDenied} if the system refuses (`EACCES`)
-   * @throws {Error} if there is no room (`ENOSPC`), no descriptor (`EMFILE`) or no address space
+   * @throws {Error} if there is no memory left (`ENOSPC`), no descriptor (`EMFILE`) or no address space
    * (`ENOMEM`)
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    *

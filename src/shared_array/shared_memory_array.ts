@@ -417,7 +417,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * @param prefix the caller's part of the name; by default empty
    * @returns the name, without a slash
    * @throws {TypeError} if the prefix is no string
-   * @throws {RangeError} if the prefix holds "/" or NUL, or leaves no room for the rest
+   * @throws {RangeError} if the prefix holds "/" or NUL, or leaves too few bytes for the rest
    *
    * @example A name with a prefix
    * ```ts
