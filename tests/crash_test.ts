@@ -1,5 +1,5 @@
-// Processes that are killed in the middle of everything: what they shared stays right, what they leave
-// can be seen and removed. The moments are random; SHM_SEED replays them as far as a clock can.
+// Processes are killed at random moments. What they shared stays right, and what they leave can be
+// listed and removed. SHM_SEED replays the moments, as far as a clock can.
 
 import { assert, assertEquals } from "@std/assert";
 import {
@@ -35,7 +35,7 @@ async function killedAtWork(code: string, args: string[]): Promise<number> {
   return child.pid;
 }
 
-/** Does something many times, two at a time: as many as there are likely to be cores. */
+/** Does something many times, two at a time, because most machines have two cores at least. */
 async function inPairs(times: number, body: (i: number) => Promise<void>): Promise<void> {
   for (let i = 0; i < times; i += 2) {
     await Promise.all([i, i + 1].filter((each) => each < times).map(body));
@@ -79,7 +79,7 @@ Deno.test(`crash: ${kills} creators killed with SIGKILL leave what list() shows 
       `,
       [counter.name, prefix, String(bytes)],
     );
-    // The survivor: what the dead one wrote is there, and can be written on.
+    // The survivor sees what the dead process wrote, and can write there.
     const rounds = counter.array!.get(0);
     found.rounds += rounds;
     counter.array!.set(0, -1);
@@ -98,7 +98,7 @@ Deno.test(`crash: ${kills} creators killed with SIGKILL leave what list() shows 
     found.whole++;
     using sma = new SharedMemoryArray([bytes], "uint8", name);
     const array = sma.load();
-    // All of it can be reached, whatever of it was written: no page is missing.
+    // Every page is there and can be read, whether it was written or not.
     assert([0, 7].includes(array.get(0)) && [0, 7].includes(array.get(-1)));
     array.fill(9);
   }
@@ -175,7 +175,7 @@ Deno.test(`crash: ${kills} workers killed with SIGKILL in a wrapped call leave e
       `,
       [JSON.stringify([target, progress]), own],
     );
-    // Rows that were done are new in every element, the one in work is partly so, the others are old.
+    // Finished rows are new in every element, the row in work is new in part, the others are old.
     const done = Atomics.load(progress.array!.data, 0);
     const [round, row] = [Math.floor(done / rows), done % rows];
     const elements = target.array!.copy();

@@ -29,7 +29,7 @@ function demoSegments(pid: number): string[] {
     .map(({ name }) => name);
 }
 
-/** Waits until what the demo writes to standard error contains `text`; returns a reader of the rest. */
+/** Waits until the demo has written `text` to standard error; returns a reader of the rest. */
 async function waitFor(child: Deno.ChildProcess, text: string): Promise<() => Promise<string>> {
   const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
   let seen = "";

@@ -1,6 +1,6 @@
 /**
- * Views of ours in libraries that others wrote. All of them work on the shared bytes: what they store,
- * another attachment sees.
+ * Our views in libraries that others wrote. These libraries work on the shared bytes: another attachment
+ * sees what they store.
  */
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";

@@ -33,7 +33,7 @@ const examples: { [file: string]: [prefix: string, output: RegExp] } = {
   ],
 };
 
-/** The arguments of `deno` in the header of an example; what stands in brackets may be left out. */
+/** The arguments of `deno` in the header of an example, without the optional ones in brackets. */
 function runArguments(file: string): string[] {
   const lines = Deno.readTextFileSync(new URL(`examples/${file}`, root)).split("\n");
   assert(lines.slice(0, 3).every((line) => /^\/\/ .{20,}/.test(line)), `${file} has no header`);
@@ -62,7 +62,7 @@ async function run(file: string, ...args: string[]): Promise<Ran> {
   return { success, stdout: out, stderr: err };
 }
 
-/** The segments that have a prefix; macOS cannot tell. */
+/** The segments that have a prefix; none on macOS, which cannot list them. */
 function segmentsOf(prefix: string): string[] {
   if (Deno.build.os !== "linux") return [];
   return SharedMemoryArray.list().filter((s) => s.prefix === prefix).map(({ name }) => name);
@@ -92,7 +92,7 @@ Deno.test("examples: none wants all permissions", () => {
 
 // --- npy.ts ----------------------------------------------------------------------------------
 
-/** Calls `body` with a folder and a register that are gone afterwards. */
+/** Calls `body` with a folder and a register; removes the folder and the segments afterwards. */
 async function withFolder(
   body: (folder: string, register: SharedMemoryRegister) => void | Promise<void>,
 ): Promise<void> {

@@ -27,7 +27,7 @@ Deno.test("@shm/array/ndarray and @shm/array/dtype export exactly these values",
   ]);
 });
 
-/** What a class has on its prototype and of its own; a later addition is to be a decision. */
+/** The members of a class and of its prototype. Whoever adds one must add it here, on purpose. */
 function membersOf(Class: { prototype: object }): { instance: string[]; statics: string[] } {
   const names = (object: object, except: string[]): string[] =>
     Reflect.ownKeys(object).map(String).filter((key) => !except.includes(key)).sort();

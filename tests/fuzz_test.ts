@@ -1,6 +1,6 @@
-// Use after close, and everything else that a program can do to an array in any order: the library
-// must never let it crash, read a stale value or lose a written one. tests/fuzz/child.ts does it at
-// random; here are the seeds. What happened when one protection at a time was taken out:
+// A program can use an array after close, and do everything else to it in any order. The library must
+// never let it crash, read a stale value or lose a written one. tests/fuzz/child.ts does such things at
+// random; the seeds are here. These failures were seen when one protection at a time was removed:
 //
 // - `transfer(0)` in Mapping.close(): the child dies of SIGSEGV at the first read after a close.
 // - zero pages under a moved buffer in close(), munmap() in their place: a moved buffer shows the
@@ -77,7 +77,7 @@ Deno.test("fuzz: 200,000 random steps over fixed seeds, no crash and no wrong va
   report("fixed seeds", summaries);
   for (const summary of summaries) {
     assertEquals(summary.steps, steps);
-    // Every operation occurred: a weight of 0 would make a claim above an empty one.
+    // Every operation must have occurred, or the claim above would say nothing of it.
     assertEquals(Object.keys(summary.operations).length, 33);
     assert(summary.values > steps && summary.errors > steps / 10);
   }

@@ -1,11 +1,11 @@
 /**
- * What several tests need: names of their own, a look at segments from outside the library, and second
- * processes.
+ * Helpers of several tests: unique names, a look at segments from outside the library, second processes,
+ * and a second user.
  *
  * @module
  */
 
-/** Whether this system shows segments as files. Where it does not, tests that look there fail. */
+/** The folder in which Linux shows segments. On other systems, tests that look there fail. */
 const directory = "/dev/shm";
 
 /** A segment name that nothing else uses, and that `buildSmaName` did not make. */
@@ -43,7 +43,7 @@ export async function thoseThatStay(names: readonly string[]): Promise<string[]>
   return there;
 }
 
-/** Calls `body` with unique names; whatever has one of them afterwards is removed. */
+/** Calls `body` with unique names; removes every segment that has one of them afterwards. */
 export function withNames<R>(body: (...names: string[]) => R): R {
   const names = Array.from({ length: body.length }, uniqueName);
   const remove = (): void => {
@@ -73,14 +73,14 @@ export function mappingsOf(name: string): number {
     .filter((line) => line.includes(segmentPath(name))).length;
 }
 
-/** How many file descriptors of this process lead to a segment, whether it still has its name or not. */
+/** The number of file descriptors of this process for a segment, also of one without a name. */
 export function descriptorsOf(name: string): number {
   let count = 0;
   for (const { name: fd } of Deno.readDirSync("/proc/self/fd")) {
     try {
       if (Deno.readLinkSync(`/proc/self/fd/${fd}`).includes(segmentPath(name))) count++;
     } catch {
-      // The descriptor by which the directory is read is gone when it is looked at.
+      // The descriptor that reads the directory is closed before its link is read.
     }
   }
   return count;
@@ -172,7 +172,7 @@ export interface ChildOptions {
   as?: OtherUser;
 }
 
-/** What became of a child process. */
+/** How a child process ended, and what it wrote. */
 export interface ChildResult {
   code: number;
   signal: Deno.Signal | null;
@@ -218,7 +218,7 @@ export async function startChild(
   return child;
 }
 
-/** Runs a second Deno process to its end, whatever that is. */
+/** Runs a second Deno process to its end, which may be a failure. */
 export async function runChild(code: string, options?: ChildOptions): Promise<ChildResult> {
   const child = await startChild(code, options);
   const { code: status, signal, stdout, stderr } = await child.output();
@@ -231,7 +231,7 @@ export async function runChild(code: string, options?: ChildOptions): Promise<Ch
   };
 }
 
-/** Runs a second Deno process, and gives what it printed as JSON; it must end well. */
+/** Runs a second Deno process, which must succeed, and returns what it printed as JSON. */
 export async function evalChild(code: string, options?: ChildOptions): Promise<unknown> {
   const { code: status, signal, stdout, stderr } = await runChild(code, options);
   if (status !== 0) throw new Error(`the child ended with ${signal ?? status}:\n${stderr}`);

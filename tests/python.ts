@@ -50,7 +50,7 @@ function command(args: readonly string[]): Deno.Command {
 }
 
 /**
- * Runs Python to its end, and to the end of what it started: of its resource tracker, too.
+ * Runs Python to its end. It waits for the processes that Python started, too (its resource tracker).
  *
  * @param args a script of `tests/python/`, or `"-c"` and a program; and the arguments
  * @param input what is on its standard input
@@ -74,7 +74,7 @@ async function writeAll(stream: WritableStream<Uint8Array>, text: string): Promi
   await writer.close();
 }
 
-/** A Python process that lives beside the test and does what it is told: `tests/python/peer.py`. */
+/** A Python process that runs beside the test and obeys its requests: `tests/python/peer.py`. */
 export class Peer {
   readonly #process = command([folders[0] + "peer.py"]).spawn();
   readonly #requests = this.#process.stdin.getWriter();
@@ -93,7 +93,7 @@ export class Peer {
     return this.#request({ ask: expression });
   }
 
-  /** Ends the process; it must have had nothing to complain about. */
+  /** Ends the process, which must have written nothing to its error output. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#requests.close();
     await this.#answers.cancel();
