@@ -30,7 +30,7 @@ export interface Loaded {
 export function readNpy(path: string, register: { push(name: string): unknown }): Loaded {
   using file = Deno.openSync(path);
   const { descr, fortranOrder, shape } = parseHeader(readHeader(file));
-  // What is no native dtype (">f4", "<c8", …) is a TypeError here, which says what to do instead.
+  // For other dtypes (">f4", "<c8", …) this throws a TypeError, which says what to do instead.
   const dtype = parseDType(descr as DTypeLike);
   const sma = createAndRegisterSma(
     fortranOrder ? shape.toReversed() : shape,
@@ -139,7 +139,7 @@ function main([from, to]: string[]): void {
   console.log(`${to} has the same ${view.size} elements.`);
 }
 
-/** Without a file to read: makes one first. */
+/** Runs the example without a file: it makes one first. */
 function demonstrate(): void {
   const folder = Deno.makeTempDirSync();
   try {
