@@ -1,6 +1,8 @@
 /**
- * The Python with NumPy that tests compare with: `/usr/bin/python3`, or what the environment
- * variable `SHM_PYTHON` names. With `SHM_REQUIRE_PYTHON` set, tests that lack it fail.
+ * The Pythons with NumPy that tests compare with. Most tests use one: `/usr/bin/python3`, or what the
+ * environment variable `SHM_PYTHON` names. Where versions of NumPy differ, tests use these two and the
+ * `python3` on the path, one of each version of NumPy. With `SHM_REQUIRE_PYTHON` set, tests that lack
+ * the first one fail.
  *
  * @module
  */
@@ -9,10 +11,30 @@ import { testWith } from "./scale.ts";
 
 const path = Deno.env.get("SHM_PYTHON") || "/usr/bin/python3";
 
-/** Where Python is and which version of NumPy it has, or `null` where there is none. */
-export const python: { path: string; numpy: string } | null = probe();
+/** A Python that has NumPy. */
+export interface Python {
+  readonly path: string;
+  /** The version of its NumPy: "2.4.6". */
+  readonly numpy: string;
+}
 
-function probe(): { path: string; numpy: string } | null {
+/** Where Python is and which version of NumPy it has, or `null` where there is none. */
+export const python: Python | null = probe(path);
+
+/** One Python for each version of NumPy, {@linkcode python} first. */
+const pythons: readonly Python[] = ["/usr/bin/python3", "python3"].map(probe).reduce(
+  (found, other) =>
+    other === null || found.some(({ numpy }) => numpy === other.numpy) ? found : [...found, other],
+  python === null ? [] : [python],
+);
+
+/** Whether a NumPy is of this version or newer. */
+export function isSince({ numpy }: Python, major: number, minor: number): boolean {
+  const [ownMajor, ownMinor] = numpy.split(".").map(Number);
+  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
+}
+
+function probe(path: string): Python | null {
   const args = ["-c", "import numpy; print(numpy.__version__)"];
   try {
     const { success, stdout } = new Deno.Command(path, { args, stderr: "null" }).outputSync();
@@ -35,12 +57,24 @@ export function pythonTest(name: string, fn: () => void | Promise<void>): void {
   testWith({ met: python !== null, lack, required: "SHM_REQUIRE_PYTHON" }, name, fn);
 }
 
+/**
+ * Registers a test once for each version of NumPy that is found, as {@linkcode pythonTest} does it for
+ * one.
+ *
+ * @param name the name of the test, to which the version is added
+ * @param fn the test; gets the Python that has this NumPy
+ */
+export function eachNumPyTest(name: string, fn: (python: Python) => void | Promise<void>): void {
+  if (pythons.length === 0) pythonTest(name, () => {});
+  for (const python of pythons) Deno.test(`${name} (NumPy ${python.numpy})`, () => fn(python));
+}
+
 const folders = ["./python/", "../examples/python/"]
   .map((folder) => new URL(folder, import.meta.url).pathname);
 
 /** Starts Python with the tests' and the examples' modules in reach. */
-function command(args: readonly string[]): Deno.Command {
-  return new Deno.Command(path, {
+function command(args: readonly string[], program: string = path): Deno.Command {
+  return new Deno.Command(program, {
     args: ["-B", ...args], // no compiled files beside the sources
     env: { PYTHONPATH: folders.join(":") },
     stdin: "piped",
@@ -54,14 +88,16 @@ function command(args: readonly string[]): Deno.Command {
  *
  * @param args a script of `tests/python/`, or `"-c"` and a program; and the arguments
  * @param input what is on its standard input
+ * @param program which Python it is
  * @returns what it wrote
  */
 export async function runPython(
   args: readonly string[],
   input = "",
+  program: string = path,
 ): Promise<{ stdout: string; stderr: string }> {
   const script = args[0].endsWith(".py") ? [folders[0] + args[0], ...args.slice(1)] : args;
-  const child = command(script).spawn();
+  const child = command(script, program).spawn();
   const [output] = await Promise.all([child.output(), writeAll(child.stdin, input)]);
   const [stdout, stderr] = [output.stdout, output.stderr].map((b) => new TextDecoder().decode(b));
   if (!output.success) throw new Error(`Python failed with code ${output.code}:\n${stderr}`);
