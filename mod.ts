@@ -34,6 +34,8 @@ export type {
   DTypeLike,
   DTypeOf,
   ElementOf,
+  NativeOrder,
+  NdarrayNames,
   NumPyCodes,
   NumPySpellings,
   NumPyTypeString,
