@@ -145,11 +145,7 @@ export function createAndRegisterSma<const T extends DTypeLike, const S extends 
   register: { push(name: string): unknown },
   prefix?: string | null,
 ): SharedMemoryArray<DTypeOf<T>, S> {
-  if (typeof register?.push !== "function") {
-    throw new TypeError(
-      "Cannot register: the register must have push(name), as an array or a SharedMemoryRegister",
-    );
-  }
+  checkRegister(register);
   const name = SharedMemoryArray.buildSmaName(prefix);
   const sma = new SharedMemoryArray(shape, dtype, name);
   sma.create();
@@ -162,6 +158,20 @@ export function createAndRegisterSma<const T extends DTypeLike, const S extends 
     throw error;
   }
   return sma as unknown as SharedMemoryArray<DTypeOf<T>, S>;
+}
+
+/**
+ * Checks that names can be pushed into a register.
+ *
+ * @param register what the caller gave
+ * @throws {TypeError} if it has no method `push`
+ */
+export function checkRegister(register: { push(name: string): unknown }): void {
+  if (typeof register?.push !== "function") {
+    throw new TypeError(
+      "Cannot register: the register must have push(name), as an array or a SharedMemoryRegister",
+    );
+  }
 }
 
 function checkSignals(signals: readonly Deno.Signal[]): void {
