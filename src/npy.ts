@@ -451,7 +451,7 @@ class LiteralReader {
   }
 
   #skip(): void {
-    while (this.#take(/[ \t\f\r\n]+|#[^\n]*|\\\r?\n/y) !== null);
+    while (this.#take(/[ \t\f\r\n]+|#[^\n]*|\\\r?\n(?=[^])/y) !== null);
   }
 
   #value(depth: number): Literal {
@@ -501,12 +501,12 @@ class LiteralReader {
   /** An integer; Python 2 wrote an L behind what it had as a long. */
   #integer(): Content | null {
     const text = this.#take(
-      /[+-]?(?:0[xX](?:_?[\da-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|[1-9](?:_?\d)*|0+(?:_0+)*)[lL]?(?![\w.])/y,
+      /(?:[+-][ \t\f\r\n]*)?(?:0[xX](?:_?[\da-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|[1-9](?:_?\d)*|0+(?:_0+)*)L?(?![\w.])/y,
     );
     if (text === null) return null;
     // Python reads a number of that length only if it is told to, and no file is so large.
     if (text.length > 4300) return this.#fail();
-    const [, sign, digits] = /^([+-]?)(.*?)[lL]?$/.exec(text.replaceAll("_", ""))!;
+    const [, sign, digits] = /^([+-]?)\s*(.*?)L?$/.exec(text.replaceAll("_", ""))!;
     return { kind: "integer", value: sign === "-" ? -BigInt(digits) : BigInt(digits) };
   }
 
