@@ -4,8 +4,23 @@
  */
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { type DType, NDArray, type NDArrayOptions, SharedMemoryArray } from "@shm/array";
-import { Float32, makeData, makeVector } from "apache-arrow";
+import {
+  type DType,
+  type DTypeLike,
+  NDArray,
+  type NDArrayOptions,
+  SharedMemory,
+  SharedMemoryArray,
+} from "@shm/array";
+import { parseDType } from "@shm/array/dtype";
+import {
+  Float32,
+  makeData,
+  makeVector,
+  tableFromArrays,
+  tableFromIPC,
+  tableToIPC,
+} from "apache-arrow";
 import { encode } from "fast-png";
 import ndarray from "ndarray";
 import ops from "ndarray-ops";
@@ -86,6 +101,38 @@ Deno.test("npm apache-arrow builds a vector on a view without a copy", () => {
     assertEquals(vector.get(2), -7);
     assert(vector.isValid(2));
   });
+});
+
+Deno.test("npm apache-arrow reads an IPC file in a segment without a copy", () => {
+  withNames((name) => {
+    const table = tableFromArrays({
+      height: Float32Array.from({ length: 1000 }, (_, i) => i / 2),
+      count: BigInt64Array.from({ length: 1000 }, (_, i) => BigInt(i)),
+    });
+    const file = tableToIPC(table, "file");
+    using created = SharedMemory.create(name, file.length);
+    new Uint8Array(created.buf!).set(file);
+    using opened = SharedMemory.open(name); // as another process does
+    // macOS rounds a segment up to pages, and the file's end is where its reader begins.
+    const read = tableFromIPC(new Uint8Array(opened.buf!, 0, file.length));
+    const columns = ["height", "count"].map((column) => read.getChild(column)!);
+    for (const column of columns) assertStrictEquals(column.data[0].values.buffer, opened.buf);
+    assertEquals(columns.map((column) => column.get(999)), [499.5, 999n]);
+    const { values } = columns[0].data[0];
+    new Float32Array(created.buf!, values.byteOffset, 1000)[999] = -1;
+    assertEquals(columns[0].get(999), -1);
+    created.unlink();
+  });
+});
+
+Deno.test("npm ndarray's names of dtypes are taken with its arrays", () => {
+  for (const data of [new Uint8ClampedArray(6), new BigInt64Array(6), new BigUint64Array(6)]) {
+    const theirs = ndarray(data as never, [2, 3]); // its types know no bigints
+    const view = new NDArray(data, theirs as NDArrayOptions & { dtype: DTypeLike });
+    assertEquals(view.shape, [2, 3]);
+    assertStrictEquals(view.data, data);
+    assertEquals(parseDType(theirs.dtype as DTypeLike), view.dtype);
+  }
 });
 
 Deno.test("npm fast-png encodes the elements of a view without a copy", () => {

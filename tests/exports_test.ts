@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import * as mod from "../mod.ts";
 import * as dtype from "../src/dtype.ts";
 import * as ndarray from "../src/ndarray/ndarray.ts";
+import * as npy from "../src/npy.ts";
 
 Deno.test("mod.ts exports exactly these values", () => {
   assertEquals(Object.keys(mod).sort(), [
@@ -25,6 +26,10 @@ Deno.test("@shm/array/ndarray and @shm/array/dtype export exactly these values",
     "parseDType",
     "typedArrayOf",
   ]);
+});
+
+Deno.test("@shm/array/npy exports exactly these values", () => {
+  assertEquals(Object.keys(npy).sort(), ["readNpy", "writeNpy"]);
 });
 
 /** The members of a class and of its prototype. Whoever adds one must add it here, on purpose. */
