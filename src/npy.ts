@@ -306,7 +306,11 @@ function parseHeader(text: string, failure: string): Header {
   if (header.kind !== "dictionary") return fail(`its header is no dictionary: ${brief(header)}`);
   const keys = [...header.items.keys()].sort();
   if (keys.join() !== KEYS.join()) {
-    fail(`its header has the keys ${shorten(keys.map(quote).join(", ")) || "none"}, not ${KEYS}`);
+    fail(
+      `its header has the keys ${shorten(keys.map(quote).join(", ")) || "none"}, not ${
+        KEYS.join(", ")
+      }`,
+    );
   }
   const [descr, order, shape] = KEYS.map((key) => header.items.get(key)!);
   if (order.kind !== "boolean") {

@@ -716,7 +716,7 @@ const refused: Refused[] = [
     "a header without a shape",
     npyBytes("{'descr': '<f4'}"),
     TypeError,
-    `has the keys "descr", not descr,fortran_order,shape`,
+    `has the keys "descr", not descr, fortran_order, shape`,
   ],
   ["a key too many", npyBytes(f4.replace("{", "{'x': 1, ")), TypeError, `"shape", "x"`],
   ["an empty dictionary", npyBytes("{}"), TypeError, "has the keys none"],
