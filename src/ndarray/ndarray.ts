@@ -371,7 +371,7 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
   isContiguous(): boolean;
 
   /**
-   * Prints the elements as NumPy's `str()` does; of more than 1000 only those at the edges.
+   * Prints the elements as `str()` of NumPy 2.3 and newer does; of more than 1000 only those at the edges.
    *
    * @returns the text, without the dtype
    * @throws {Deno.errors.BadResource} if the memory is gone
