@@ -6,16 +6,7 @@
  */
 
 import { checkInteger, kindOf } from "../check.ts";
-import {
-  type Cells,
-  copyElements,
-  elementsAt,
-  fillElements,
-  isOneRun,
-  isWide,
-  iterateElements,
-  MAX_INT32,
-} from "./bulk.ts";
+import { copyElements, isOneRun } from "./copy.ts";
 import {
   type DType,
   type DTypeLike,
@@ -24,7 +15,9 @@ import {
   type TypedArrayOf,
   typedArrayOf,
 } from "../dtype.ts";
+import { fillElements } from "./fill.ts";
 import { describeArray, formatArray } from "./format.ts";
+import { iterateElements } from "./iterate.ts";
 import {
   broadcastLayout,
   checkLayout,
@@ -36,8 +29,9 @@ import {
   sliceLayout,
   transposeLayout,
 } from "./layout.ts";
+import { type Cells, elementsAt, isWide, MAX_INT32 } from "./loop_plan.ts";
 import { resolveIndex, type SliceItem } from "./slice.ts";
-import { makeViewClass, MAX_RANK, type ViewClass } from "./element_access.ts";
+import { type FastClass, makeFastClass, MAX_RANK } from "./element_access.ts";
 
 /** What all views are: see `NDArray` in `ndarray.ts` for what each member does. */
 export class View {
@@ -236,35 +230,65 @@ function checkDType(data: TypedArrayOf, like: DTypeLike | undefined): DType {
   return dtype;
 }
 
-/** The classes of views by dtype and rank, made at first use. */
-const classes: { [D in DType]?: (ViewClass<View> | undefined)[] } = {};
+/** Makes an object that has the methods of views, and nothing else. */
+const Bare = function () {} as unknown as new () => View;
+Bare.prototype = View.prototype;
 
-function classOf(dtype: DType, rank: number): ViewClass<View> {
-  const ofDtype = classes[dtype] ??= [];
-  return ofDtype[rank] ??= makeViewClass(View, dtype, rank, (rank) => classOf(dtype, rank));
+/** The class of the views of one dtype and rank. */
+interface Kind {
+  readonly Fast: FastClass;
+  /** The lists of the last view that was made. */
+  shape: readonly number[];
+  stride: readonly number[];
 }
+
+/** What is known of each dtype and rank that was met. */
+const kinds: { [D in DType]?: (Kind | undefined)[] } = {};
 
 /**
  * Makes a view of a layout that has been checked.
  *
  * @param data the typed array, which is shared
- * @param layout lies within `data`
+ * @param layout lies within `data`; its lists are frozen, or taken from an earlier view
  * @param dtype what `data` holds
  */
 export function makeView(data: TypedArrayOf, layout: Layout, dtype: DType): View {
-  if (layout.shape.length <= MAX_RANK && isNarrow(data, layout)) {
-    return classOf(dtype, layout.shape.length).fromLayout(data, layout);
+  const rank = layout.shape.length;
+  if (rank <= MAX_RANK && isNarrow(data, layout)) {
+    const ofDType = kinds[dtype] ??= [];
+    const kind = ofDType[rank] ??= {
+      Fast: makeFastClass(Bare, dtype, rank),
+      shape: Object.freeze([]),
+      stride: Object.freeze([]),
+    };
+    // Freezing two lists takes longer than all else, and most views have the lists of the last one.
+    const shape = kind.shape = shared(kind.shape, layout.shape);
+    const stride = kind.stride = shared(kind.stride, layout.stride);
+    return new kind.Fast(data, shape, stride, layout.offset, layout.size) as View;
   }
-  const view: View = Object.create(View.prototype);
+  const view: View = new Bare();
   describe(view, data, layout, dtype);
   return view;
 }
 
+/** The earlier list, if the new one is equal; else the new one, frozen. */
+function shared(earlier: readonly number[], list: readonly number[]): readonly number[] {
+  if (earlier.length === list.length) {
+    let i = 0;
+    while (i < list.length && earlier[i] === list[i]) i++;
+    if (i === list.length) return earlier;
+  }
+  return Object.freeze(list);
+}
+
 /** Whether all positions and lengths are integers of 32 bits. */
 function isNarrow(data: TypedArrayOf, layout: Layout): boolean {
+  if (data.length > MAX_INT32 && isWide(layout)) return false;
   // Of a view that lies in a small array, only an axis along which nothing steps can be long.
-  return (data.length <= MAX_INT32 || !isWide(layout)) &&
-    layout.shape.every((length) => length <= MAX_INT32);
+  for (let axis = 0; axis < layout.shape.length; axis++) {
+    if (layout.shape[axis] > MAX_INT32) return false;
+  }
+  return true;
 }
 
 /** Gives a view its fields. */
