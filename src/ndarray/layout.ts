@@ -161,29 +161,28 @@ export function isContiguous({ shape, stride, size }: Layout): boolean {
  *
  * @see {@link https://numpy.org/doc/stable/user/basics.indexing.html#basic-indexing | NumPy: basic indexing}
  */
-export function sliceLayout(layout: Layout, items: readonly SliceItem[]): Layout {
-  const from = layout.shape;
+export function sliceLayout(layout: Layout, items: ArrayLike<SliceItem>): Layout {
+  const { shape: from, stride: steps } = layout;
   const unnamed = countUnnamed(from.length, items);
   const shape: number[] = [];
   const stride: number[] = [];
   let { offset } = layout;
   let size = 1;
   let axis = 0;
-  const keep = (end: number): void => {
-    for (; axis < end; axis++) {
-      shape.push(from[axis]);
-      stride.push(layout.stride[axis]);
-      size *= from[axis];
-    }
-  };
-  // By index, so that a hole in a sparse array is met as undefined, not skipped.
-  for (let i = 0; i < items.length; i++) {
-    const item = parseItem(items[i]);
+  // By index, so that a hole in a sparse array is met as undefined, not skipped. What follows the last item
+  // is kept as if there were an ellipsis.
+  for (let i = 0; i <= items.length; i++) {
+    const item = i < items.length ? parseItem(items[i]) : ELLIPSIS;
     if (item === ELLIPSIS) {
-      keep(axis + unnamed);
+      const end = i < items.length ? axis + unnamed : from.length;
+      for (; axis < end; axis++) {
+        shape.push(from[axis]);
+        stride.push(steps[axis]);
+        size *= from[axis];
+      }
       continue;
     }
-    const step = layout.stride[axis];
+    const step = steps[axis];
     if (typeof item === "number") {
       offset += resolveIndex(item, from[axis], axis) * step;
     } else {
@@ -197,17 +196,17 @@ export function sliceLayout(layout: Layout, items: readonly SliceItem[]): Layout
     }
     axis++;
   }
-  keep(from.length);
   return new Layout(shape, stride, offset, size);
 }
 
 /** How many axes a selection does not name. */
-function countUnnamed(axes: number, items: readonly SliceItem[]): number {
-  const ellipsis = items.indexOf(ELLIPSIS);
-  if (ellipsis !== -1 && items.indexOf(ELLIPSIS, ellipsis + 1) !== -1) {
+function countUnnamed(axes: number, items: ArrayLike<SliceItem>): number {
+  let ellipses = 0;
+  for (let i = 0; i < items.length; i++) if (items[i] === ELLIPSIS) ellipses++;
+  if (ellipses > 1) {
     throw new RangeError('Cannot slice: "..." may occur only once in a selection');
   }
-  const named = ellipsis === -1 ? items.length : items.length - 1;
+  const named = items.length - ellipses;
   if (named > axes) {
     throw new RangeError(
       `Cannot slice: ${named} indices for an array of ${axes} ${axes === 1 ? "axis" : "axes"}`,

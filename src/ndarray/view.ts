@@ -31,7 +31,7 @@ import {
 } from "./layout.ts";
 import { type Cells, elementsAt, isWide, MAX_INT32 } from "./loop_plan.ts";
 import { resolveIndex, type SliceItem } from "./slice.ts";
-import { type FastClass, makeFastClass, MAX_RANK } from "./element_access.ts";
+import { type FastClass, makeFastClass, MAX_RANK, type SliceFrom } from "./element_access.ts";
 
 /** What all views are: see `NDArray` in `ndarray.ts` for what each member does. */
 export class View {
@@ -234,51 +234,52 @@ function checkDType(data: TypedArrayOf, like: DTypeLike | undefined): DType {
 const Bare = function () {} as unknown as new () => View;
 Bare.prototype = View.prototype;
 
-/** The class of the views of one dtype and rank. */
-interface Kind {
-  readonly Fast: FastClass;
-  /** The lists of the last view that was made. */
-  shape: readonly number[];
-  stride: readonly number[];
-}
+/** The classes of views by dtype and rank, made at first use. */
+const classes: { [D in DType]?: (FastClass | undefined)[] } = {};
 
-/** What is known of each dtype and rank that was met. */
-const kinds: { [D in DType]?: (Kind | undefined)[] } = {};
+const sliceFrom: SliceFrom = (view, shape, stride, items) => {
+  const { data, offset, size, dtype } = view as View;
+  return makeView(data, sliceLayout({ shape, stride, offset, size }, items), dtype);
+};
+
+function classOf(dtype: DType, rank: number): FastClass {
+  const ofDType = classes[dtype] ??= [];
+  return ofDType[rank] ??= makeFastClass(
+    Bare,
+    dtype,
+    rank,
+    sliceFrom,
+    (rank) => classOf(dtype, rank),
+  );
+}
 
 /**
  * Makes a view of a layout that has been checked.
  *
  * @param data the typed array, which is shared
- * @param layout lies within `data`; its lists are frozen, or taken from an earlier view
+ * @param layout lies within `data`
  * @param dtype what `data` holds
  */
 export function makeView(data: TypedArrayOf, layout: Layout, dtype: DType): View {
   const rank = layout.shape.length;
   if (rank <= MAX_RANK && isNarrow(data, layout)) {
-    const ofDType = kinds[dtype] ??= [];
-    const kind = ofDType[rank] ??= {
-      Fast: makeFastClass(Bare, dtype, rank),
-      shape: Object.freeze([]),
-      stride: Object.freeze([]),
-    };
-    // Freezing two lists takes longer than all else, and most views have the lists of the last one.
-    const shape = kind.shape = shared(kind.shape, layout.shape);
-    const stride = kind.stride = shared(kind.stride, layout.stride);
-    return new kind.Fast(data, shape, stride, layout.offset, layout.size) as View;
+    const { shape: n, stride: s, offset } = layout;
+    const Fast = classOf(dtype, rank);
+    // Spread arguments would take longer than all else.
+    switch (rank) {
+      case 0:
+        return new Fast(data, offset) as View;
+      case 1:
+        return new Fast(data, offset, n[0], s[0]) as View;
+      case 2:
+        return new Fast(data, offset, n[0], n[1], s[0], s[1]) as View;
+      default:
+        return new Fast(data, offset, ...n, ...s) as View;
+    }
   }
   const view: View = new Bare();
   describe(view, data, layout, dtype);
   return view;
-}
-
-/** The earlier list, if the new one is equal; else the new one, frozen. */
-function shared(earlier: readonly number[], list: readonly number[]): readonly number[] {
-  if (earlier.length === list.length) {
-    let i = 0;
-    while (i < list.length && earlier[i] === list[i]) i++;
-    if (i === list.length) return earlier;
-  }
-  return Object.freeze(list);
 }
 
 /** Whether all positions and lengths are integers of 32 bits. */
