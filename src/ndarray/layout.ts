@@ -164,20 +164,19 @@ export function isContiguous({ shape, stride, size }: Layout): boolean {
 export function sliceLayout(layout: Layout, items: ArrayLike<SliceItem>): Layout {
   const { shape: from, stride: steps } = layout;
   const unnamed = countUnnamed(from.length, items);
-  const shape: number[] = [];
-  const stride: number[] = [];
+  const shape = from.slice();
+  const stride = steps.slice();
   let { offset } = layout;
   let size = 1;
   let axis = 0;
-  // By index, so that a hole in a sparse array is met as undefined, not skipped. What follows the last item
-  // is kept as if there were an ellipsis.
-  for (let i = 0; i <= items.length; i++) {
-    const item = i < items.length ? parseItem(items[i]) : ELLIPSIS;
+  let kept = 0;
+  // By index, so that a hole in a sparse array is met as undefined, not skipped.
+  for (let i = 0; i < items.length; i++) {
+    const item = parseItem(items[i]);
     if (item === ELLIPSIS) {
-      const end = i < items.length ? axis + unnamed : from.length;
-      for (; axis < end; axis++) {
-        shape.push(from[axis]);
-        stride.push(steps[axis]);
+      for (const end = axis + unnamed; axis < end; axis++) {
+        shape[kept] = from[axis];
+        stride[kept++] = steps[axis];
         size *= from[axis];
       }
       continue;
@@ -190,12 +189,18 @@ export function sliceLayout(layout: Layout, items: ArrayLike<SliceItem>): Layout
       // An empty range may begin one past the end: nothing is ever read there, but the position must
       // not leave the array. As in NumPy, its stride is that of a step of 1.
       if (range.length > 0) offset += range.start * step;
-      shape.push(range.length);
-      stride.push(range.length > 0 ? range.step * step + 0 : step); // + 0: never -0
+      shape[kept] = range.length;
+      stride[kept++] = range.length > 0 ? range.step * step + 0 : step; // + 0: never -0
       size *= range.length;
     }
     axis++;
   }
+  for (; axis < from.length; axis++) {
+    shape[kept] = from[axis];
+    stride[kept++] = steps[axis];
+    size *= from[axis];
+  }
+  if (kept < shape.length) shape.length = stride.length = kept;
   return new Layout(shape, stride, offset, size);
 }
 
