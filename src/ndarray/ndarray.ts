@@ -420,5 +420,24 @@ export interface NDArrayConstructor {
   readonly prototype: NDArray;
 }
 
+/** `true` if two types have the same members, each of which can stand for the other's. */
+type Match<A, B> = [A, keyof A, B, keyof B] extends [B, keyof B, A, keyof A] ? true : false;
+
+/** What `View` makes has exactly the members of `NDArray`, and takes what `NDArrayConstructor` takes. */
+type Proof = [
+  instance: Match<View, NDArray>,
+  statics: Match<keyof typeof View, keyof NDArrayConstructor>,
+  options: Match<
+    Required<ConstructorParameters<typeof View>>,
+    Required<ConstructorParameters<NDArrayConstructor>>
+  >,
+];
+
+/** Compiles only if everything that is to be shown holds; gives its argument back. */
+function proven<T>(value: T, ..._proof: Proof extends true[] ? [] : [Proof]): T {
+  return value;
+}
+
 /** Makes views over typed arrays: see {@linkcode NDArrayConstructor}. */
-export const NDArray: NDArrayConstructor = View as unknown as NDArrayConstructor;
+// The cast gives the class its type parameters, which at run time are `dtype` and `ndim`.
+export const NDArray: NDArrayConstructor = proven(View) as unknown as NDArrayConstructor;
