@@ -59,13 +59,13 @@ export interface General {
 export type FastClass = new (data: TypedArrayOf, offset: number, ...lists: number[]) => General;
 
 /**
- * Slices a view whose shape and strides are given as lists that are not frozen: V8 reads those in a tenth of
- * the time.
+ * Slices a view whose shape and strides are given away as fresh lists: V8 reads from a frozen list in ten
+ * times the time.
  */
 export type SliceFrom = (
   view: General,
-  shape: readonly number[],
-  stride: readonly number[],
+  shape: number[],
+  stride: number[],
   items: ArrayLike<SliceItem>,
 ) => General;
 

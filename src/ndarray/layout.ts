@@ -161,12 +161,22 @@ export function isContiguous({ shape, stride, size }: Layout): boolean {
  *
  * @see {@link https://numpy.org/doc/stable/user/basics.indexing.html#basic-indexing | NumPy: basic indexing}
  */
-export function sliceLayout(layout: Layout, items: ArrayLike<SliceItem>): Layout {
-  const { shape: from, stride: steps } = layout;
-  const unnamed = countUnnamed(from.length, items);
-  const shape = from.slice();
-  const stride = steps.slice();
-  let { offset } = layout;
+export function sliceLayout(
+  { shape, stride, offset }: Layout,
+  items: ArrayLike<SliceItem>,
+): Layout {
+  return sliceLists(shape.slice(), stride.slice(), offset, items);
+}
+
+/** The same for a layout whose lists are given away: they become those of the result. */
+export function sliceLists(
+  shape: number[],
+  stride: number[],
+  offset: number,
+  items: ArrayLike<SliceItem>,
+): Layout {
+  const axes = shape.length;
+  const unnamed = countUnnamed(axes, items);
   let size = 1;
   let axis = 0;
   let kept = 0;
@@ -175,17 +185,18 @@ export function sliceLayout(layout: Layout, items: ArrayLike<SliceItem>): Layout
     const item = parseItem(items[i]);
     if (item === ELLIPSIS) {
       for (const end = axis + unnamed; axis < end; axis++) {
-        shape[kept] = from[axis];
-        stride[kept++] = steps[axis];
-        size *= from[axis];
+        shape[kept] = shape[axis];
+        stride[kept++] = stride[axis];
+        size *= shape[axis];
       }
       continue;
     }
-    const step = steps[axis];
+    const step = stride[axis];
+    const length = shape[axis];
     if (typeof item === "number") {
-      offset += resolveIndex(item, from[axis], axis) * step;
+      offset += resolveIndex(item, length, axis) * step;
     } else {
-      const range = resolveRange(item, from[axis]);
+      const range = resolveRange(item, length);
       // An empty range may begin one past the end: nothing is ever read there, but the position must
       // not leave the array. As in NumPy, its stride is that of a step of 1.
       if (range.length > 0) offset += range.start * step;
@@ -195,12 +206,12 @@ export function sliceLayout(layout: Layout, items: ArrayLike<SliceItem>): Layout
     }
     axis++;
   }
-  for (; axis < from.length; axis++) {
-    shape[kept] = from[axis];
-    stride[kept++] = steps[axis];
-    size *= from[axis];
+  for (; axis < axes; axis++) {
+    shape[kept] = shape[axis];
+    stride[kept++] = stride[axis];
+    size *= shape[axis];
   }
-  if (kept < shape.length) shape.length = stride.length = kept;
+  if (kept < axes) shape.length = stride.length = kept;
   return new Layout(shape, stride, offset, size);
 }
 

@@ -27,6 +27,7 @@ import {
   type Layout,
   reshapeLayout,
   sliceLayout,
+  sliceLists,
   transposeLayout,
 } from "./layout.ts";
 import { type Cells, elementsAt, isWide, MAX_INT32 } from "./loop_plan.ts";
@@ -238,8 +239,8 @@ Bare.prototype = View.prototype;
 const classes: { [D in DType]?: (FastClass | undefined)[] } = {};
 
 const sliceFrom: SliceFrom = (view, shape, stride, items) => {
-  const { data, offset, size, dtype } = view as View;
-  return makeView(data, sliceLayout({ shape, stride, offset, size }, items), dtype);
+  const { data, offset, dtype } = view as View;
+  return makeView(data, sliceLists(shape, stride, offset, items), dtype);
 };
 
 function classOf(dtype: DType, rank: number): FastClass {
