@@ -101,11 +101,12 @@ type Storable = { [position: number]: unknown };
 // and the last line of the position. What cannot be made a number at all (a bigint, a symbol) throws on the
 // way; the try costs nothing that could be measured. The lines are repeated, not shared by a method: with
 // one, loops took 10 to 30 % longer. And `min` and `imul` are parameters, because a longer text is too long
-// for V8 to put in the place of the call.
+// for V8 to put in the place of the call. Freezing a shape and strides takes longer than the rest of a
+// view, so equal lists are shared: a view whose shape is that of the last one of its class gets the same
+// list.
 
 function rank0({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
-  let lastShape: Numbers = freeze([]);
-  let lastStrides: Numbers = lastShape;
+  const none: Numbers = freeze([]);
   return class extends Base {
     declare readonly data: TypedArrayOf;
     declare readonly shape: readonly number[];
@@ -119,45 +120,31 @@ function rank0({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
     constructor(data: TypedArrayOf, offset: number) {
       super();
       this.data = data;
-      this.shape = lastShape;
-      this.stride = lastStrides;
+      this.shape = none;
+      this.stride = none;
       this.offset = offset;
       this.dtype = dtype;
       this.size = 1;
       this.ndim = 0;
-      if (this.size > 0) this.#end = offset;
+      this.#end = offset;
     }
 
     override get(): number | bigint {
-      let value;
-      try {
-        let position;
-        const wrong = -(arguments.length !== 0);
-        position = this.#end | (wrong >> 31);
-        value = this.data[position];
-      } catch { /* The general method says what is wrong. */ }
+      const value = arguments.length === 0 && #end in this ? this.data[this.#end] : undefined;
       if (value === undefined) return super.get(...arguments as Arguments);
       return isBool ? (value ? 1 : 0) : value;
     }
 
     override set(value: unknown): void {
       const data: Storable = this.data;
-      let position = -1;
-      try {
-        const wrong = -(arguments.length !== 1);
-        position = this.#end | (wrong >> 31);
-      } catch { /* The general method says what is wrong. */ }
+      const position = arguments.length === 1 && #end in this ? this.#end : -1;
       if (isBool) value = value ? 1 : 0;
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...arguments as Arguments);
     }
 
     override index(): number {
-      let position = -1;
-      try {
-        const wrong = -(arguments.length !== 0);
-        position = this.#end | (wrong >> 31);
-      } catch { /* The general method says what is wrong. */ }
+      const position = arguments.length === 0 && #end in this ? this.#end : -1;
       if (position >= 0 && position < this.data.length) return position;
       return super.index(...arguments as Arguments);
     }
@@ -205,13 +192,12 @@ function rank1({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
     override get(i: number): number | bigint {
       let value;
       try {
-        let position;
         const wrong = -(arguments.length !== 1);
         const last0 = this.#last0 | (wrong >> 31);
         const negative0 = min(i, 0);
         const left0 = (last0 | (negative0 >> 31)) - i;
         const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        position = (this.#end - imul(left0, this.#stride0)) | (wrong0 >> 31);
+        const position = (this.#end - imul(left0, this.#stride0)) | (wrong0 >> 31);
         value = this.data[position];
       } catch { /* The general method says what is wrong. */ }
       if (value === undefined) return super.get(...arguments as Arguments);
@@ -320,7 +306,6 @@ function rank2({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
     override get(i: number, j: number): number | bigint {
       let value;
       try {
-        let position;
         const wrong = -(arguments.length !== 2);
         const last0 = this.#last0 | (wrong >> 31);
         const negative0 = min(i, 0);
@@ -330,7 +315,7 @@ function rank2({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
         const negative1 = min(j, 0);
         const left1 = (last1 | (negative1 >> 31)) - j;
         const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
-        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1)) |
+        const position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1)) |
           (wrong1 >> 31);
         value = this.data[position];
       } catch { /* The general method says what is wrong. */ }
@@ -466,7 +451,6 @@ function rank3({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
     override get(i: number, j: number, k: number): number | bigint {
       let value;
       try {
-        let position;
         const wrong = -(arguments.length !== 3);
         const last0 = this.#last0 | (wrong >> 31);
         const negative0 = min(i, 0);
@@ -480,7 +464,7 @@ function rank3({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
         const negative2 = min(k, 0);
         const left2 = (last2 | (negative2 >> 31)) - k;
         const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
-        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
+        const position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
           imul(left2, this.#stride2)) | (wrong2 >> 31);
         value = this.data[position];
       } catch { /* The general method says what is wrong. */ }
@@ -641,7 +625,6 @@ function rank4({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
     override get(i: number, j: number, k: number, l: number): number | bigint {
       let value;
       try {
-        let position;
         const wrong = -(arguments.length !== 4);
         const last0 = this.#last0 | (wrong >> 31);
         const negative0 = min(i, 0);
@@ -659,7 +642,7 @@ function rank4({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
         const negative3 = min(l, 0);
         const left3 = (last3 | (negative3 >> 31)) - l;
         const wrong3 = left3 | (negative3 & (last3 + negative3 + 1)) | -(l !== (l | 0));
-        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
+        const position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
           imul(left2, this.#stride2) - imul(left3, this.#stride3)) | (wrong3 >> 31);
         value = this.data[position];
       } catch { /* The general method says what is wrong. */ }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type DType, type TypedArrayOf } from "../dtype.ts";
+import type { DType, TypedArrayOf } from "../dtype.ts";
 import { copyOfFactory } from "./element_access.ts";
 import { extent } from "./layout.ts";
 import { advance, type Cells, elementsAt, MAX_INT32, planLoop } from "./loop_plan.ts";

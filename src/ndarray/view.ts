@@ -274,6 +274,8 @@ export function makeView(data: TypedArrayOf, layout: Layout, dtype: DType): View
         return new Fast(data, offset, n[0], s[0]) as View;
       case 2:
         return new Fast(data, offset, n[0], n[1], s[0], s[1]) as View;
+      case 3:
+        return new Fast(data, offset, n[0], n[1], n[2], s[0], s[1], s[2]) as View;
       default:
         return new Fast(data, offset, ...n, ...s) as View;
     }
