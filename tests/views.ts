@@ -13,7 +13,7 @@ import type { Random } from "./random.ts";
 // deno-lint-ignore no-explicit-any -- views of any dtype
 export type Loose = any;
 
-/** Where views begin in their data: 6 ** 4 elements have room on both sides. */
+/** Where views begin in their data: 6 ** 4 elements fit on both sides of it. */
 export const MIDDLE = 1300;
 
 /** A view of up to four axes: strides of all signs and 0, axes of length 0 and 1. */
