@@ -44,7 +44,7 @@ const MAGIC = "\x93NUMPY";
 /** NumPy puts the first element at a multiple of so many bytes. */
 const ALIGNMENT = 64;
 
-/** NumPy leaves room for a first axis of so many digits, so that a file can grow. */
+/** NumPy leaves space for a first axis of so many digits, so that a file can grow. */
 const GROWTH_DIGITS = 21;
 
 /** NumPy's arrays have no more axes. */
@@ -600,14 +600,14 @@ function swapped(word: number): number {
 /** Writes the elements in C order. */
 function writeElements(file: Deno.FsFile, view: NDArray, scratch?: TypedArrayOf): void {
   if (view.isContiguous()) return writeFully(file, bytesOf(view.subarray()));
-  const room = Math.min(view.size, PIECE_BYTES / bytesPerElement(view.dtype));
-  scratch ??= new (typedArrayOf(view.dtype))(room);
+  const fits = Math.min(view.size, PIECE_BYTES / bytesPerElement(view.dtype));
+  scratch ??= new (typedArrayOf(view.dtype))(fits);
   if (view.size <= scratch.length) {
     const piece = scratch.subarray(0, view.size);
     new NDArray(piece, { shape: view.shape }).assign(view);
     return writeFully(file, bytesOf(piece));
   }
-  // As many rows at a time as there is room for, or else one row in parts.
+  // This writes as many rows at a time as fit, or else one row in parts.
   const axis = view.shape.findIndex((length) => length > 1);
   const length = view.shape[axis];
   const rows = Math.max(1, Math.floor(scratch.length / (view.size / length)));
