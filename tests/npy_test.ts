@@ -851,7 +851,7 @@ Deno.test("readNpy() removes the segment where the file is cut off meanwhile", (
     }
   }));
 
-Deno.test("readNpy() leaves nothing where shared memory has no room", () =>
+Deno.test("readNpy() leaves nothing where shared memory is full", () =>
   withFolder((folder) => {
     using file = Deno.openSync(`${folder}/a.npy`, { write: true, create: true });
     const header = npyBytes(dictionary("'|u1'", `(${2 ** 43},)`));
