@@ -1,4 +1,4 @@
-// Adds each row of a Zarr array to those above it, in a window of shared memory: processes with one
+// Adds each row of a 2-d Zarr array to those above it, in a window of shared memory: processes with one
 // counter read the chunks into it, and write them back. The array may be larger than /dev/shm.
 // Run it: deno run --allow-ffi --allow-run=deno --allow-read --allow-write examples/zarr.ts [IN OUT ROWS]
 
@@ -17,9 +17,9 @@ interface Job {
 
 /** What each process does: copies chunk after chunk between the file and the window. */
 async function copyChunks({ file, write, firstRow, ...arrays }: Job): Promise<void> {
-  using window = shm.SharedMemoryArray.from(arrays.window);
+  using shown = shm.SharedMemoryArray.from(arrays.window);
   using counter = shm.SharedMemoryArray.from(arrays.counter);
-  const [rows, { data: next }] = [window.load(), counter.load()];
+  const [rows, { data: next }] = [shown.load(), counter.load()];
   const array = await open(file);
   const [height, width] = array.chunks;
   const across = Math.ceil(rows.shape[1] / width);
@@ -61,14 +61,14 @@ async function main(from: string, to: string, rowsAtOnce: number): Promise<void>
   const sums = new Float64Array(shape[1]);
   for (let firstRow = 0; firstRow < shape[0]; firstRow += rows) {
     const arraySlice = [shm.slice(0, shape[0] - firstRow)]; // the last window may be shorter
-    using window = shm.SharedMemoryArray.clone(whole, { arraySlice });
-    await inProcesses({ file: from, write: false, firstRow, window, counter });
-    const lines = window.load();
+    using shown = shm.SharedMemoryArray.clone(whole, { arraySlice });
+    await inProcesses({ file: from, write: false, firstRow, window: shown, counter });
+    const lines = shown.load();
     for (let row = 0; row < lines.shape[0]; row++) {
       const line = lines.slice(row).subarray();
       for (let i = 0; i < line.length; i++) line[i] = sums[i] += line[i];
     }
-    await inProcesses({ file: to, write: true, firstRow, window, counter });
+    await inProcesses({ file: to, write: true, firstRow, window: shown, counter });
   }
   console.log(`The sums of ${shape[0]} rows: ${sums.slice(0, 3).join(", ")}, …`);
 }
