@@ -47,6 +47,7 @@ async function shadeTile([top, left]: number[], { heights, shade }: typeof place
     return pool.exec("hillshade", [
       SharedMemoryArray.clone(heights, { arraySlice: [`${y}:${end + 2 * BORDER}`, `:${wide}`] }),
       SharedMemoryArray.clone(shade, { arraySlice: [`${y}:${end}`, `:${columns}`] }),
+      from.attrs.spacing,
     ]);
   });
   await Promise.allSettled(strips); // none writes any more when the memory is used again
