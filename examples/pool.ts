@@ -68,6 +68,8 @@ async function main(): Promise<void> {
   const pool = workerpool.pool(import.meta.filename, {
     workerType: "process",
     maxWorkers: 3,
+    // A task beyond its time limit goes on until its worker is killed: twice this later, in milliseconds.
+    workerTerminateTimeout: 100,
     forkOpts: { execPath: "deno" },
   });
   try {

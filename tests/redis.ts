@@ -1,0 +1,151 @@
+/**
+ * What the tests of `examples/cluster/` stand on: a Redis of their own, and machines: processes with
+ * a `/dev/shm` of their own. Where these cannot be had, tests say so loudly and are ignored; with
+ * `SHM_REQUIRE_REDIS` set they fail.
+ *
+ * @module
+ */
+
+/** How to get a mount namespace: others than root need a user namespace with it. */
+const unshare = ["unshare", "--mount", ...(Deno.uid() === 0 ? [] : ["--user", "--map-root-user"])];
+const nsenter = ["nsenter", ...unshare.slice(1, 3), "--preserve-credentials"]
+  .filter((flag) => Deno.uid() !== 0 || flag !== "--preserve-credentials");
+
+/** What is missing here for a test of the cluster, or `null` where nothing is. */
+const missing: string | null = !works("redis-server", "--version")
+  ? "redis-server is not installed"
+  : works(unshare[0], ...unshare.slice(1), "mount", "-t", "tmpfs", "tmpfs", "/dev/shm")
+  ? null
+  : "a /dev/shm of one's own is not permitted";
+
+function works(program: string, ...args: string[]): boolean {
+  if (Deno.build.os !== "linux") return false;
+  try {
+    return new Deno.Command(program, { args, stdout: "null", stderr: "null" }).outputSync().success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Registers a test that needs Redis and machines. */
+export function clusterTest(name: string, fn: () => Promise<void>): void {
+  if (missing === null) {
+    Deno.test(name, fn);
+  } else if (Deno.env.get("SHM_REQUIRE_REDIS")) {
+    Deno.test(name, () => {
+      throw new Error(`Cannot run this test: ${missing}, and SHM_REQUIRE_REDIS is set`);
+    });
+  } else {
+    console.warn(`SKIPPED: ${missing}: ${name}`);
+    Deno.test({ name, fn, ignore: true });
+  }
+}
+
+/** A Redis server on loopback that keeps its data in a folder, so that it can be stopped and started. */
+export class Redis {
+  readonly port: number;
+  readonly #folder: string;
+  #process: Deno.ChildProcess | null = null;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    this.port = listener.addr.port;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it, and returns when it answers. */
+  async start(): Promise<void> {
+    const options = { port: this.port, bind: "127.0.0.1", dir: this.#folder, appendonly: "yes" };
+    const args = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
+    this.#process = new Deno.Command("redis-server", {
+      args: [...args, "--save", ""],
+      stdout: "null",
+    }).spawn();
+    await until("Redis answers", () => works("redis-cli", "-p", String(this.port), "ping"));
+  }
+
+  async stop(): Promise<void> {
+    this.#process?.kill("SIGTERM");
+    await this.#process?.status;
+    this.#process = null;
+  }
+
+  /** How many jobs of one of BullMQ's queues are in a state. */
+  count(queue: string, state: "wait" | "active" | "completed"): number {
+    const [command, key] = [state === "completed" ? "zcard" : "llen", `bull:${queue}:${state}`];
+    const args = ["-p", String(this.port), command, key];
+    return Number(
+      new TextDecoder().decode(new Deno.Command("redis-cli", { args }).outputSync().stdout),
+    );
+  }
+}
+
+/** A machine, as far as memory is concerned: its processes have a `/dev/shm` of their own. */
+export class Machine {
+  readonly #holder: Deno.ChildProcess;
+
+  private constructor(holder: Deno.ChildProcess) {
+    this.#holder = holder;
+  }
+
+  static async start(): Promise<Machine> {
+    const script = "mount -t tmpfs -o size=64m tmpfs /dev/shm && exec sleep 600";
+    const [program, ...args] = [...unshare, "sh", "-c", script];
+    const holder = new Deno.Command(program, { args }).spawn();
+    const comm = `/proc/${holder.pid}/comm`;
+    await until("the machine is up", () => Deno.readTextFileSync(comm) === "sleep\n");
+    return new Machine(holder);
+  }
+
+  /** Starts a program on it; the process that is returned is the program's own. */
+  run(args: string[], env: Record<string, string>): Deno.ChildProcess {
+    const [program, ...enter] = nsenter;
+    const all = [...enter, "--target", String(this.#holder.pid), "--wd=/", ...args];
+    return new Deno.Command(program, { args: all, env, stdout: "piped", stderr: "piped" }).spawn();
+  }
+
+  /** The names in its `/dev/shm`. */
+  segments(): string[] {
+    const folder = `/proc/${this.#holder.pid}/root/dev/shm`;
+    return Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
+  }
+
+  /** Ends it; what runs on it must have ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#holder.kill("SIGKILL");
+    await this.#holder.status;
+  }
+}
+
+/** The processes that a process has started, as far as they live. */
+export function childrenOf(pid: number): number[] {
+  const path = `/proc/${pid}/task/${pid}/children`;
+  return Deno.readTextFileSync(path).split(" ").filter((pid) => pid !== "").map(Number);
+}
+
+/** Whether a process lives; one that has ended and that nobody has waited for does not. */
+export function lives(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Waits until something holds; fails after 30 seconds. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const end = performance.now() + 30_000;
+  while (!await condition()) {
+    if (performance.now() > end) throw new Error(`It is not so after 30 s that ${what}`);
+    await new Promise((resume) => setTimeout(resume, 20));
+  }
+}
