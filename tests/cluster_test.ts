@@ -58,9 +58,9 @@ class Node {
       NO_COLOR: "1",
     });
     this.pid = this.#process.pid;
-    this.#read = Promise.all([this.#process.stdout, this.#process.stderr].map((stream) =>
-      this.#readAll(stream)
-    ));
+    this.#read = Promise.all(
+      [this.#process.stdout, this.#process.stderr].map((stream) => this.#readAll(stream)),
+    );
   }
 
   async #readAll(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
