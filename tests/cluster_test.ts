@@ -7,7 +7,8 @@ import FileSystemStore from "@zarrita/storage/fs";
 import * as zarr from "zarrita";
 import { hillshade } from "../examples/cluster/hillshade.ts";
 import { SharedFolder } from "../examples/cluster/shared.ts";
-import { childrenOf, clusterTest, lives, Machine, Redis, until } from "./redis.ts";
+import { childrenOf, lives, until } from "./helpers.ts";
+import { clusterTest, Machine, Redis } from "./redis.ts";
 
 const root = new URL("../", import.meta.url);
 

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { until } from "./helpers.ts";
+
 /** How to get a mount namespace: others than root need a user namespace with it. */
 const unshare = ["unshare", "--mount", ...(Deno.uid() === 0 ? [] : ["--user", "--map-root-user"])];
 const nsenter = ["nsenter", ...unshare.slice(1, 3), "--preserve-credentials"]
@@ -119,33 +121,5 @@ export class Machine {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#holder.kill("SIGKILL");
     await this.#holder.status;
-  }
-}
-
-/** The processes that a process has started, as far as they live. */
-export function childrenOf(pid: number): number[] {
-  const path = `/proc/${pid}/task/${pid}/children`;
-  return Deno.readTextFileSync(path).split(" ").filter((pid) => pid !== "").map(Number);
-}
-
-/** Whether a process lives; one that has ended and that nobody has waited for does not. */
-export function lives(pid: number): boolean {
-  try {
-    return !/\) [ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-/** Waits until something holds; fails after 30 seconds. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-): Promise<void> {
-  const end = performance.now() + 30_000;
-  while (!await condition()) {
-    if (performance.now() > end) throw new Error(`It is not so after 30 s that ${what}`);
-    await new Promise((resume) => setTimeout(resume, 20));
   }
 }
