@@ -7,7 +7,7 @@ import FileSystemStore from "@zarrita/storage/fs";
 import * as zarr from "zarrita";
 import { hillshade } from "../examples/cluster/hillshade.ts";
 import { SharedFolder } from "../examples/cluster/shared.ts";
-import { childrenOf, lives, until } from "./helpers.ts";
+import { childrenOf, lives, until, withFolder } from "./helpers.ts";
 import { clusterTest, Machine, Redis } from "./redis.ts";
 
 const root = new URL("../", import.meta.url);
@@ -16,15 +16,6 @@ const root = new URL("../", import.meta.url);
 function deno(file: string, ...args: string[]): [program: string, ...args: string[]] {
   const path = new URL(`examples/${file}`, root).pathname;
   return [Deno.execPath(), "run", "-A", "--no-check", "--quiet", path, ...args];
-}
-
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "cluster-" });
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 /** Reads all of an array at once. */

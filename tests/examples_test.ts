@@ -4,9 +4,9 @@ import { SharedMemoryArray } from "@shm/array";
 import FileSystemStore from "@zarrita/storage/fs";
 import { dirname } from "node:path";
 import * as zarr from "zarrita";
-import { childrenOf, lives, segmentExists, thoseThatStay, until } from "./helpers.ts";
+import { childrenOf, lives, segmentExists, thoseThatStay, until, withFolder } from "./helpers.ts";
 import { pythonTest, runPython } from "./python.ts";
-import { namespaceTest } from "./scale.ts";
+import { inNamespaces, namespaceTest } from "./scale.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -52,6 +52,12 @@ function runArguments(file: string): string[] {
   return command[1].split(" ");
 }
 
+/** The "deno" that an example starts is the one that runs this test. */
+const environment = {
+  NO_COLOR: "1",
+  PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH") ?? ""}`,
+};
+
 interface Ran {
   success: boolean;
   stdout: string;
@@ -64,8 +70,7 @@ async function run(file: string, ...args: string[]): Promise<Ran> {
     cwd: root,
     stdout: "piped",
     stderr: "piped",
-    // The "deno" that the example starts is the one that runs this test.
-    env: { NO_COLOR: "1", PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH") ?? ""}` },
+    env: environment,
   }).output();
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   return { success, stdout: out, stderr: err };
@@ -108,7 +113,7 @@ function startPool(): Deno.ChildProcess {
     cwd: root,
     stdout: "piped",
     stderr: "null",
-    env: { PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH") ?? ""}` },
+    env: environment,
   }).spawn();
 }
 
@@ -150,16 +155,6 @@ Deno.test("pool: a signal to the main process alone leaves nothing", onLinux, as
 
 // --- zarr.ts ---------------------------------------------------------------------------------
 
-/** Calls `body` with a folder that is removed afterwards. */
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 /** Writes an array of the numbers 0, 1, 2, … and gives them, added up from row to row. */
 async function makeZarr(path: string, [height, width]: number[], chunkShape: number[]) {
   const data = Float64Array.from({ length: height * width }, (_, i) => i);
@@ -195,14 +190,15 @@ namespaceTest(
   () =>
     withFolder(async (folder) => {
       const expected = await makeZarr(`${folder}/in`, [1200, 500], [100, 200]); // 4.8 MB
-      const script = 'mount -t tmpfs -o size=1m tmpfs /dev/shm && cd "$1" && shift && exec "$@"';
+      const before = inNamespaces("--mount", "mount -t tmpfs -o size=1m tmpfs /dev/shm");
       const start = (rows: number): Promise<Deno.CommandOutput> =>
-        new Deno.Command("unshare", {
+        new Deno.Command("sh", {
           args: [
-            ...["-m", "sh", "-c", script, "sh", root.pathname, Deno.execPath()],
-            ...[...runArguments("zarr.ts"), `${folder}/in`, `${folder}/out`, `${rows}`],
+            ...["-c", before, "sh", Deno.execPath(), ...runArguments("zarr.ts")],
+            ...[`${folder}/in`, `${folder}/out`, `${rows}`],
           ],
-          env: { NO_COLOR: "1", PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH") ?? ""}` },
+          cwd: root,
+          env: environment,
         }).output();
       const { success, stderr } = await start(200);
       assert(success, new TextDecoder().decode(stderr));

@@ -265,3 +265,13 @@ export async function until(
     await new Promise((resume) => setTimeout(resume, 20));
   }
 }
+
+/** Calls `body` with a folder that is removed afterwards. */
+export async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

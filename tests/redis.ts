@@ -1,27 +1,14 @@
 /**
- * What the tests of `examples/cluster/` stand on: a Redis of their own, and machines: processes with
- * a `/dev/shm` of their own. Where these cannot be had, tests say so loudly and are ignored; with
- * `SHM_REQUIRE_REDIS` set they fail.
+ * What the tests of `examples/cluster/` stand on: a Redis of their own, and machines: processes with a
+ * `/dev/shm` of their own.
  *
  * @module
  */
 
 import { until } from "./helpers.ts";
-
-/** How to get a mount namespace: others than root need a user namespace with it. */
-const unshare = ["unshare", "--mount", ...(Deno.uid() === 0 ? [] : ["--user", "--map-root-user"])];
-const nsenter = ["nsenter", ...unshare.slice(1, 3), "--preserve-credentials"]
-  .filter((flag) => Deno.uid() !== 0 || flag !== "--preserve-credentials");
-
-/** What is missing here for a test of the cluster, or `null` where nothing is. */
-const missing: string | null = !works("redis-server", "--version")
-  ? "redis-server is not installed"
-  : works(unshare[0], ...unshare.slice(1), "mount", "-t", "tmpfs", "tmpfs", "/dev/shm")
-  ? null
-  : "a /dev/shm of one's own is not permitted";
+import { inNamespaces, namespaceTest, testWith } from "./scale.ts";
 
 function works(program: string, ...args: string[]): boolean {
-  if (Deno.build.os !== "linux") return false;
   try {
     return new Deno.Command(program, { args, stdout: "null", stderr: "null" }).outputSync().success;
   } catch (error) {
@@ -30,18 +17,13 @@ function works(program: string, ...args: string[]): boolean {
   }
 }
 
+const installed = works("redis-server", "--version");
+
 /** Registers a test that needs Redis and machines. */
 export function clusterTest(name: string, fn: () => Promise<void>): void {
-  if (missing === null) {
-    Deno.test(name, fn);
-  } else if (Deno.env.get("SHM_REQUIRE_REDIS")) {
-    Deno.test(name, () => {
-      throw new Error(`Cannot run this test: ${missing}, and SHM_REQUIRE_REDIS is set`);
-    });
-  } else {
-    console.warn(`SKIPPED: ${missing}: ${name}`);
-    Deno.test({ name, fn, ignore: true });
-  }
+  if (installed) return namespaceTest(name, fn);
+  const lack = "redis-server is not installed";
+  testWith({ met: installed, lack, required: "SHM_REQUIRE_REDIS" }, name, fn);
 }
 
 /** A Redis server on loopback that keeps its data in a folder, so that it can be stopped and started. */
@@ -96,9 +78,8 @@ export class Machine {
   }
 
   static async start(): Promise<Machine> {
-    const script = "mount -t tmpfs -o size=64m tmpfs /dev/shm && exec sleep 600";
-    const [program, ...args] = [...unshare, "sh", "-c", script];
-    const holder = new Deno.Command(program, { args }).spawn();
+    const before = inNamespaces("--mount", "mount -t tmpfs -o size=64m tmpfs /dev/shm");
+    const holder = new Deno.Command("sh", { args: ["-c", before, "sh", "sleep", "600"] }).spawn();
     const comm = `/proc/${holder.pid}/comm`;
     await until("the machine is up", () => Deno.readTextFileSync(comm) === "sleep\n");
     return new Machine(holder);
@@ -106,9 +87,15 @@ export class Machine {
 
   /** Starts a program on it; the process that is returned is the program's own. */
   run(args: string[], env: Record<string, string>): Deno.ChildProcess {
-    const [program, ...enter] = nsenter;
-    const all = [...enter, "--target", String(this.#holder.pid), "--wd=/", ...args];
-    return new Deno.Command(program, { args: all, env, stdout: "piped", stderr: "piped" }).spawn();
+    const { pid } = this.#holder;
+    const [mine, its] = ["self", pid].map((of) => Deno.readLinkSync(`/proc/${of}/ns/user`));
+    const user = mine === its ? [] : ["--user", "--preserve-credentials"];
+    return new Deno.Command("nsenter", {
+      args: ["--target", `${pid}`, ...user, "--mount", "--wd=/", ...args],
+      env,
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
   }
 
   /** The names in its `/dev/shm`. */
