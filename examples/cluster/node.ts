@@ -53,8 +53,7 @@ async function shadeTile([top, left]: number[], { heights, shade }: typeof place
   await Promise.allSettled(strips); // none writes any more when the memory is used again
   await Promise.all(strips);
   const place = [zarr.slice(top, top + rows), zarr.slice(left, left + columns)];
-  const { data } = shade.array!;
-  await zarr.set(to, place, { data, shape: [rows, columns], stride: [size, 1] });
+  await zarr.set(to, place, { data: shade.array!.data, shape: [rows, columns], stride: [size, 1] });
 }
 
 const worker = new Worker(queueOf(folder), async ({ data, attemptsStarted }) => {

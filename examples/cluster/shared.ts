@@ -8,12 +8,12 @@ import * as zarr from "zarrita";
 /** Files in it are there whole or not at all: each is written beside, and renamed. */
 export class SharedFolder extends FileSystemStore {
   override async set(key: string, bytes: Uint8Array): Promise<void> {
-    const beside = `${this.root}/unfinished-${crypto.randomUUID()}`;
-    await Deno.mkdir(dirname(this.root + key), { recursive: true });
+    const [path, beside] = [this.root + key, `${this.root}/unfinished/${crypto.randomUUID()}`];
+    for (const each of [path, beside]) await Deno.mkdir(dirname(each), { recursive: true });
     await Deno.writeFile(beside, bytes);
     using file = await Deno.open(beside);
     await file.sync(); // a tile that the queue calls done outlives a power cut
-    await Deno.rename(beside, this.root + key);
+    await Deno.rename(beside, path);
   }
 }
 

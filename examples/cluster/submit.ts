@@ -43,4 +43,5 @@ console.log(`${done} tiles by ${nodes} nodes, ${again} of them not at the first 
 await queue.obliterate({ force: true });
 await queue.close();
 redis.disconnect();
+await Deno.remove(`${folder}/unfinished`, { recursive: true }); // of nodes that were killed
 if (failed > 0) Deno.exit(1);
