@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { SharedMemoryArray } from "@shm/array";
 import { decodeBrightness, encodeRgb } from "../examples/png.ts";
-import { thoseThatStay } from "./helpers.ts";
+import { childrenOf, thoseThatStay } from "./helpers.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -42,12 +42,6 @@ async function waitFor(child: Deno.ChildProcess, text: string): Promise<() => Pr
     for (let part = await reader.read(); !part.done; part = await reader.read()) seen += part.value;
     return seen;
   };
-}
-
-/** The processes that `pid` has started. Linux only. */
-async function childrenOf(pid: number): Promise<number[]> {
-  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`);
-  return text.trim().split(/\s+/).map(Number);
 }
 
 Deno.test("demo writes a picture, and the same with many processes as with one", async () => {
@@ -160,7 +154,7 @@ Deno.test({
       const child = demo("--workers", "2", "--out", `${folder}/never.png`).spawn();
       const rest = await waitFor(child, "1 process");
       const names = demoSegments(child.pid);
-      const [worker] = await childrenOf(child.pid);
+      const [worker] = childrenOf(child.pid);
       Deno.kill(worker, "SIGKILL");
       const [status, , stderr] = await Promise.all([child.status, child.stdout.cancel(), rest()]);
       assertEquals(status.code, 1);

@@ -22,8 +22,10 @@ import {
   tableToIPC,
 } from "apache-arrow";
 import { encode } from "fast-png";
+import { fromArrayBuffer, writeArrayBuffer } from "geotiff";
 import ndarray from "ndarray";
 import ops from "ndarray-ops";
+import * as zarr from "zarrita";
 import { withNames } from "./helpers.ts";
 
 /** Calls `body` with the array that one attachment created and that another one loaded. */
@@ -140,5 +142,48 @@ Deno.test("npm fast-png encodes the elements of a view without a copy", () => {
     created.fill(200);
     const png = encode({ width: 6, height: 8, channels: 3, data: created.subarray() });
     assertEquals([...png.subarray(1, 4)], [..."PNG"].map((letter) => letter.charCodeAt(0)));
+  });
+});
+
+Deno.test("npm geotiff reads a window of a file into a part of a shared array", async () => {
+  const [width, height] = [20, 10];
+  const values = Uint16Array.from({ length: width * height }, (_, i) => i);
+  const metadata = {
+    ...{ width, height, BitsPerSample: [16], SampleFormat: [1], SamplesPerPixel: 1 },
+    ...{ PhotometricInterpretation: 1, PlanarConfiguration: 1 },
+  };
+  const file = await fromArrayBuffer(writeArrayBuffer(values, metadata));
+  const image = await file.getImage();
+  const window = [4, 2, 12, 7]; // left, top, right, bottom
+  const read = await image.readRasters({ window, interleave: true });
+  withArrays([height, width], "uint16", (created, loaded) => {
+    const part = created.slice("2:7", "4:12");
+    part.assign(new NDArray(read as Uint16Array, { shape: [5, 8] }));
+    assertEquals(loaded.get(2, 4), 2 * width + 4);
+    assertEquals(loaded.get(6, 11), 6 * width + 11);
+    assertEquals([loaded.get(1, 4), loaded.get(7, 11), loaded.get(2, 12)], [0, 0, 0]);
+  });
+});
+
+Deno.test("npm zarrita writes a view from its first element on, and reads into one", async () => {
+  const array = await zarr.create(new Map<string, Uint8Array>(), {
+    ...{ shape: [4, 6], chunkShape: [3, 4], dtype: "float64" },
+  });
+  await withNames(async (name) => {
+    using sma = new SharedMemoryArray([6, 8], "float64", name);
+    sma.create().assign(
+      Array.from({ length: 6 }, (_, i) => Array.from({ length: 8 }, (_, j) => 10 * i + j)),
+    );
+    const view = sma.array!.slice("1:5", "2:8");
+    await zarr.set(array, null, {
+      data: view.data.subarray(view.offset), // it does not look at `offset`
+      shape: [...view.shape],
+      stride: [...view.stride],
+    });
+    const read = await zarr.get(array, [zarr.slice(1, 3), null]);
+    assertEquals([...read.data], [22, 23, 24, 25, 26, 27, 32, 33, 34, 35, 36, 37]);
+    view.slice("2:").assign(new NDArray(read.data, read));
+    assertEquals(view.slice(2).toArray(), [22, 23, 24, 25, 26, 27]);
+    sma.unlink();
   });
 });

@@ -1,9 +1,12 @@
 // Every example runs by the command in its header, with the permissions named there and no others.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { SharedMemoryArray } from "@shm/array";
+import FileSystemStore from "@zarrita/storage/fs";
 import { dirname } from "node:path";
-import { thoseThatStay } from "./helpers.ts";
+import * as zarr from "zarrita";
+import { childrenOf, lives, segmentExists, thoseThatStay, until, withFolder } from "./helpers.ts";
 import { pythonTest, runPython } from "./python.ts";
+import { inNamespaces, namespaceTest } from "./scale.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -25,6 +28,14 @@ const examples: { [file: string]: [prefix: string, output: RegExp] } = {
     "config",
     /^reader: version 1 is {"logLevel":"info",.*Ōtautahi"\]}\nreader: version 2 is .*\nwriter: pub/,
   ],
+  "pool.ts": [
+    "workerpool",
+    /^16 tiles: (\d+) pixels in the set, \1 in the picture\n.*TimeoutError: .* 500 ms\n.*RangeError: Cannot draw tile 99: there are 16\n.*TerminateError: .*\nOnce more: \1 pixels in the set\n$/,
+  ],
+  "zarr.ts": [
+    "zarr",
+    /^The sums of 1000 rows: 1000, 1000, 1000, …\n$/,
+  ],
   "npy.ts": [
     "npy",
     /in\.npy is in shared memory now, .*:\nNDArray\(\[\[0\.5, [^]*has the same 12 elements/,
@@ -41,6 +52,12 @@ function runArguments(file: string): string[] {
   return command[1].split(" ");
 }
 
+/** The "deno" that an example starts is the one that runs this test. */
+const environment = {
+  NO_COLOR: "1",
+  PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH") ?? ""}`,
+};
+
 interface Ran {
   success: boolean;
   stdout: string;
@@ -49,12 +66,12 @@ interface Ran {
 
 async function run(file: string, ...args: string[]): Promise<Ran> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...runArguments(file), ...args].with(0, "run"),
+    // Where the packages that an example uses are not there yet, their download is no complaint.
+    args: ["run", "--quiet", ...runArguments(file).slice(1), ...args],
     cwd: root,
     stdout: "piped",
     stderr: "piped",
-    // The "deno" that the example starts is the one that runs this test.
-    env: { NO_COLOR: "1", PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH") ?? ""}` },
+    env: environment,
   }).output();
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   return { success, stdout: out, stderr: err };
@@ -87,6 +104,110 @@ Deno.test("examples: none wants all permissions", () => {
     assert(!args.some((arg) => ["-A", "--allow-all", "--allow-run"].includes(arg)), file);
   }
 });
+
+// --- pool.ts ---------------------------------------------------------------------------------
+
+/** Starts pool.ts as a shell does, as a group of processes, with the arguments in its header. */
+function startPool(): Deno.ChildProcess {
+  return new Deno.Command("setsid", {
+    args: [Deno.execPath(), ...runArguments("pool.ts")],
+    cwd: root,
+    stdout: "piped",
+    stderr: "null",
+    env: environment,
+  }).spawn();
+}
+
+/** Interrupts a pool in the middle of its work, and looks at what is left of it. */
+async function assertLeavesNothing(
+  pool: Deno.ChildProcess,
+  interrupt: () => unknown,
+): Promise<void> {
+  const workers = childrenOf(pool.pid);
+  assertEquals(workers.length, 3);
+  const mine = SharedMemoryArray.list().filter(({ pids }) => pids.includes(pool.pid));
+  assertEquals(mine.map(({ prefix }) => prefix), ["workerpool"]);
+  await interrupt();
+  assertEquals((await pool.status).signal, "SIGINT");
+  await until("its workers have ended", () => !workers.some(lives));
+  assert(!segmentExists(mine[0].name));
+}
+
+const onLinux = { ignore: Deno.build.os !== "linux" };
+
+Deno.test("pool: Ctrl-C leaves nothing, not even where a task hangs", onLinux, async () => {
+  const pool = startPool();
+  const lines = pool.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  assertMatch((await lines.read()).value!, /^16 tiles/); // the next task hangs
+  await assertLeavesNothing(
+    pool,
+    // A terminal sends the signal to the whole group.
+    () => new Deno.Command("kill", { args: ["-INT", "--", `-${pool.pid}`] }).output(),
+  );
+  await lines.cancel();
+});
+
+Deno.test("pool: a signal to the main process alone leaves nothing", onLinux, async () => {
+  const pool = startPool();
+  await until("it has workers", () => childrenOf(pool.pid).length === 3);
+  await assertLeavesNothing(pool, () => pool.kill("SIGINT"));
+  await pool.stdout.cancel();
+});
+
+// --- zarr.ts ---------------------------------------------------------------------------------
+
+/** Writes an array of the numbers 0, 1, 2, … and gives them, added up from row to row. */
+async function makeZarr(path: string, [height, width]: number[], chunkShape: number[]) {
+  const data = Float64Array.from({ length: height * width }, (_, i) => i);
+  const options = { shape: [height, width], chunkShape, dtype: "float64" as const };
+  const array = await zarr.create(new FileSystemStore(path), options);
+  await zarr.set(array, null, { data, shape: [height, width], stride: [width, 1] });
+  for (let i = width; i < data.length; i++) data[i] += data[i - width];
+  return data;
+}
+
+async function readZarr(path: string): Promise<Float64Array> {
+  const array = await zarr.open.v3(new FileSystemStore(path), { kind: "array" });
+  return (await zarr.get(array)).data as Float64Array;
+}
+
+Deno.test("zarr: processes write what zarrita reads at once, edges and windows of any size included", () =>
+  withFolder(async (folder) => {
+    const expected = await makeZarr(`${folder}/in`, [203, 117], [32, 50]);
+    for (const rows of [70, 203]) { // windows of 96 and of 224 rows
+      const { success, stderr } = await run("zarr.ts", `${folder}/in`, `${folder}/out`, `${rows}`);
+      assert(success, stderr);
+      assertEquals(await readZarr(`${folder}/out`), expected);
+      await Deno.remove(`${folder}/out`, { recursive: true });
+    }
+    // A file with another layout: one chunk, larger than the array.
+    const small = await makeZarr(`${folder}/small`, [3, 5], [8, 8]);
+    assert((await run("zarr.ts", `${folder}/small`, `${folder}/out`, "8")).success);
+    assertEquals(await readZarr(`${folder}/out`), small);
+  }));
+
+namespaceTest(
+  "zarr: an array larger than /dev/shm goes through it in windows",
+  () =>
+    withFolder(async (folder) => {
+      const expected = await makeZarr(`${folder}/in`, [1200, 500], [100, 200]); // 4.8 MB
+      const before = inNamespaces("--mount", "mount -t tmpfs -o size=1m tmpfs /dev/shm");
+      const start = (rows: number): Promise<Deno.CommandOutput> =>
+        new Deno.Command("sh", {
+          args: [
+            ...["-c", before, "sh", Deno.execPath(), ...runArguments("zarr.ts")],
+            ...[`${folder}/in`, `${folder}/out`, `${rows}`],
+          ],
+          cwd: root,
+          env: environment,
+        }).output();
+      const { success, stderr } = await start(200);
+      assert(success, new TextDecoder().decode(stderr));
+      assertEquals(await readZarr(`${folder}/out`), expected);
+      // The control: in one piece it does not fit.
+      assertStringIncludes(new TextDecoder().decode((await start(1200)).stderr), "(os error 28)");
+    }),
+);
 
 // --- npy.ts ----------------------------------------------------------------------------------
 

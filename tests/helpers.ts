@@ -237,3 +237,41 @@ export async function evalChild(code: string, options?: ChildOptions): Promise<u
   if (status !== 0) throw new Error(`the child ended with ${signal ?? status}:\n${stderr}`);
   return JSON.parse(stdout);
 }
+
+/** The processes that a process has started, as far as they live. Linux only. */
+export function childrenOf(pid: number): number[] {
+  const path = `/proc/${pid}/task/${pid}/children`;
+  return Deno.readTextFileSync(path).split(" ").filter((pid) => pid !== "").map(Number);
+}
+
+/** Whether a process lives; one that has ended and that nobody has waited for does not. Linux only. */
+export function lives(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Waits until something holds; fails after 30 seconds. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const end = performance.now() + 30_000;
+  while (!await condition()) {
+    if (performance.now() > end) throw new Error(`It is not so after 30 s that ${what}`);
+    await new Promise((resume) => setTimeout(resume, 20));
+  }
+}
+
+/** Calls `body` with a folder that is removed afterwards. */
+export async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
