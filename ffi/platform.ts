@@ -44,6 +44,7 @@ export interface Platform {
     readonly O_RDWR: number;
     readonly O_CREAT: number;
     readonly O_EXCL: number;
+    readonly O_NONBLOCK: number;
     readonly PROT_READ: number;
     readonly PROT_WRITE: number;
     readonly MAP_SHARED: number;
@@ -92,6 +93,7 @@ const linux = {
     O_RDWR: 0x2,
     O_CREAT: 0x40,
     O_EXCL: 0x80,
+    O_NONBLOCK: 0x800,
     PROT_READ: 0x1,
     PROT_WRITE: 0x2,
     MAP_SHARED: 0x01,
@@ -132,6 +134,7 @@ const darwin = {
     O_RDWR: 0x2,
     O_CREAT: 0x200,
     O_EXCL: 0x800,
+    O_NONBLOCK: 0x4,
     PROT_READ: 0x1,
     PROT_WRITE: 0x2,
     MAP_SHARED: 0x0001,

@@ -92,19 +92,22 @@ export function sealSize(fd: number, name: string): void {
  * Opens an anonymous segment that a process of this machine has made, and proves that it is the one.
  *
  * @param name its name
- * @param flags the access mode, a flag of {@linkcode Platform.flags}
+ * @param readOnly whether to open it for reading only
  * @returns a file descriptor, which the caller closes
  * @throws {Deno.errors.NotFound} if it is gone, or its creator cannot be seen from here
  * @throws {Deno.errors.PermissionDenied} if it belongs to another user
  */
-export function openAnonymous(name: string, flags: number): number {
+export function openAnonymous(name: string, readOnly: boolean): number {
   const { O_CLOEXEC } = memfdOf("load");
+  const { O_RDONLY, O_RDWR } = platform().flags;
   const handle = handleOf(name);
   try {
     const fd = explained(
-      () => open(`/proc/self/fd/${handle}`, flags | O_CLOEXEC),
+      () => open(`/proc/self/fd/${handle}`, (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC),
       name,
-      "its mode does not allow it; copy-on-write access needs the permission to read only",
+      readOnly
+        ? "its mode does not let this user read it"
+        : 'attaching wants to write, too; load({ access: "copy-on-write" }) needs to read only',
     );
     if (isSealed(fd, name)) return fd;
     close(fd);
@@ -129,14 +132,15 @@ function handleOf(name: string): number {
     handle = explained(
       () => open(`${folder}/fd/${fd}`, O_PATH | O_CLOEXEC),
       name,
-      `process ${pid} belongs to another user, and only its own user can reach what has no name`,
+      `this process may not look at process ${pid}: what has no name can be reached by the user that ` +
+        "made it only",
     );
   } catch (error) {
     if (!hasCode(error, "ENOENT", "ESRCH")) throw error;
     throw notFound(
       name,
       exists(folder)
-        ? `process ${pid} has unlinked it`
+        ? `process ${pid} has no such descriptor: it has unlinked it, or the number is another process's now`
         : `there is no process ${pid} here: it has ended, or it runs where this process cannot see ` +
           "it, in another PID namespace (a container)",
     );

@@ -141,11 +141,9 @@ export class Mapping {
   static open(name: string, options: OpenOptions): Mapping {
     const { access = "read-write", timeout = 0 } = options;
     const isPrivate = access === "copy-on-write";
-    const { O_RDONLY, O_RDWR } = platform().flags;
-    const flags = isPrivate ? O_RDONLY : O_RDWR;
     const fd = isAnonymousName(name)
-      ? openAnonymous(name, flags)
-      : openOnceThere(name, flags, timeout);
+      ? openAnonymous(name, isPrivate)
+      : openOnceThere(name, isPrivate, timeout);
     try {
       const { byteLength, device, inode } = statusOnceSized(fd, name);
       return Mapping.#map(fd, { name, device, inode }, byteLength, isPrivate);
@@ -265,11 +263,15 @@ function removeOwn(fd: number, name: string): void {
 // --- Attaching -------------------------------------------------------------------------------
 
 /** Opens a segment, waiting for its creator as long as that is asked for. */
-function openOnceThere(name: string, flags: number, timeout: number): number {
-  if (timeout === 0) return shmOpen(name, flags, 0, attachAdvice);
+function openOnceThere(name: string, isPrivate: boolean, timeout: number): number {
+  const { O_RDONLY, O_RDWR, O_NONBLOCK } = platform().flags;
+  // Opened to read only, a FIFO in the place of a segment would block.
+  const flags = isPrivate ? O_RDONLY | O_NONBLOCK : O_RDWR;
+  const advice = isPrivate ? absentAdvice : attachAdvice;
+  if (timeout === 0) return shmOpen(name, flags, 0, advice);
   const deadline = performance.now() + timeout;
   const lateAdvice: Advice = (code) =>
-    code === "ENOENT" ? `nobody has created it for ${timeout} ms` : attachAdvice(code);
+    code === "ENOENT" ? `nobody has created it for ${timeout} ms` : advice(code);
   for (let pause = 1;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     try {
       return shmOpen(name, flags, 0, lateAdvice);
@@ -283,12 +285,13 @@ function openOnceThere(name: string, flags: number, timeout: number): number {
 /** Looking every 8 ms for a segment takes less than 1 % of a processor. */
 const LONGEST_PAUSE = 8;
 
+const absentAdvice: Advice = (code) =>
+  code === "ENOENT" ? "load({ timeout }) waits for its creator" : undefined;
+
 const attachAdvice: Advice = (code) =>
-  code === "ENOENT"
-    ? "load({ timeout }) waits for its creator"
-    : code === "EACCES"
+  code === "EACCES" || code === "EROFS"
     ? 'attaching wants to write, too; load({ access: "copy-on-write" }) needs to read only'
-    : undefined;
+    : absentAdvice(code);
 
 /** How long `open` waits for a creator to set the size, in milliseconds. */
 const SIZE_TIMEOUT = 1000;

@@ -6,7 +6,7 @@
  * @module
  */
 
-export { segmentOf } from "./buffer_segment.ts";
+export { segmentOf, sharedBytesOf } from "./buffer_segment.ts";
 export {
   checkPruneOptions,
   findLeftovers,

@@ -37,14 +37,14 @@ import {
   type OpenOptions,
   type PruneOptions,
   type SegmentInfo,
-  segmentOf,
+  sharedBytesOf,
   SharedMemory,
   unlink,
 } from "../segment/mod.ts";
 import { freezeLayout, type MemoryLayout, placeElements, type Placement } from "./memory_layout.ts";
 
 // Views know nothing of segments: here they learn how two attachments of one are told, and its name.
-identifyMemoryBy(segmentOf);
+identifyMemoryBy(sharedBytesOf);
 
 /**
  * What an array is, as plain data: an instance's own properties, and what `structuredClone`,
@@ -753,7 +753,7 @@ function construct<T extends DTypeLike>(
 
 /** Describes what a view shows, if others can reach it. */
 function describeView(view: NDArray): SharedMemoryDescriptor {
-  if (segmentOf(view.data.buffer) === undefined) {
+  if (sharedBytesOf(view.data.buffer) === undefined) {
     throw new TypeError(
       "Cannot make a SharedMemoryArray from this view: its memory is no segment; create() an array, " +
         "and assign() the view to it",
