@@ -195,7 +195,7 @@ function isSealed(fd: number, name: string): boolean {
  *
  * Several may try at once, and in between the number may be given to another file, which must not be
  * closed. So the file is held by a descriptor of its own, and the last seal, which can be put on once,
- * says who closes.
+ * says who closes. Where no descriptor is free, the number itself has to do.
  *
  * @param name its name
  * @returns `false` if it was gone already
@@ -212,20 +212,23 @@ export function unlinkAnonymous(name: string): boolean {
     own = fcntl(number, F_DUPFD_CLOEXEC, 0, name);
   } catch (error) {
     if (hasCode(error, "EBADF")) return false;
-    throw error;
+    if (!hasCode(error, "EMFILE")) throw error;
+    own = number;
   }
+  const isRight = (): boolean => String(fstat(own, name).inode) === inode;
   try {
-    if (String(fstat(own, name).inode) !== inode || !isSealed(own, name)) return false;
+    if (!isRight() || !isSealed(own, name)) return false;
     try {
       fcntl(own, F_ADD_SEALS, F_SEAL_SEAL, name);
     } catch (error) {
       if (hasCode(error, "EPERM")) return false;
       throw error;
     }
+    if (!isRight()) return false;
     close(number);
     return true;
   } finally {
-    close(own);
+    if (own !== number) close(own);
   }
 }
 const MAX_FD = 2 ** 31 - 1;
