@@ -95,8 +95,9 @@ export function placeElements(
     const { size } = inOrder;
     return { firstByte: 0, length: size, byteLength: size * bytes, layout: inOrder };
   }
-  const stride = given.stride ?? inOrder.stride;
-  const first = (given.byteOffset ?? 0) / bytes;
+  // Not what another module hung on Object.prototype.
+  const stride = Object.hasOwn(given, "stride") ? given.stride! : inOrder.stride;
+  const first = (Object.hasOwn(given, "byteOffset") ? given.byteOffset! : 0) / bytes;
   const { lowest, highest } = extent(new Layout(shape, stride, first, inOrder.size));
   if (lowest < 0) {
     throw new RangeError(

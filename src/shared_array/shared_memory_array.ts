@@ -459,7 +459,14 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
       { shape: "any", dtype: "any", name: "any", arraySlice: "any", layout: "any" },
       "clone",
     );
-    return construct({ ...sma, ...own }) as SharedMemoryArray<DTypeOf<U>>;
+    const { shape, dtype, name, arraySlice, layout } = { layout: null, ...sma, ...own };
+    return new SharedMemoryArray(
+      shape,
+      dtype,
+      name,
+      arraySlice,
+      layout,
+    ) as unknown as SharedMemoryArray<DTypeOf<U>>;
   }
 
   /**
@@ -735,20 +742,6 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     this.#array = part === null ? whole : whole.slice(...part);
     return this.#array;
   }
-}
-
-function construct<T extends DTypeLike>(
-  { shape, dtype, name, arraySlice, layout }: SharedMemoryDescriptor<T>,
-): SharedMemoryArray<DTypeOf<T>> {
-  return new SharedMemoryArray(
-    shape,
-    dtype,
-    name,
-    arraySlice,
-    layout,
-  ) as unknown as SharedMemoryArray<
-    DTypeOf<T>
-  >;
 }
 
 /** Describes what a view shows, if others can reach it. */
