@@ -10,8 +10,9 @@ import {
   segmentPath,
   startChild,
   withNames,
+  withOtherUser,
 } from "./helpers.ts";
-import { namespaceTest } from "./scale.ts";
+import { inNamespaces, namespaceTest, otherUserTest } from "./scale.ts";
 
 /** The bytes of a page on most machines; the tests leave room for larger ones. */
 const page = 65536;
@@ -148,23 +149,24 @@ interface Usage {
   page: number;
 }
 
-namespaceTest("another user's segment of mode 0o644 is loaded copy-on-write only", async () => {
+otherUserTest("another user's segment of mode 0o644 is loaded copy-on-write only", async () => {
   await withNames(async (name) => {
     using mine = new SharedMemoryArray(4, "uint8", name);
     mine.create({ mode: 0o644 }).assign([1, 2, 3, 4]);
-    const told = await evalChild(
-      `const sma = new SharedMemoryArray(4, "uint8", Deno.args[0]);
+    const told = await withOtherUser((other) =>
+      evalChild(
+        `const sma = new SharedMemoryArray(4, "uint8", Deno.args[0]);
        const told = [];
        try { sma.load() } catch ({ code, message }) { told.push(code, message) }
        const array = sma.load({ access: "copy-on-write" });
        told.push(array.toArray(), array.fill(9).toArray());
        console.log(JSON.stringify(told));`,
-      {
-        args: [name],
-        permissions: ["--allow-ffi"],
-        before: "export DENO_DIR=/nonexistent; " +
-          'exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"',
-      },
+        {
+          args: [name],
+          permissions: ["--allow-ffi"],
+          as: other,
+        },
+      )
     );
     const message = `Permission denied (os error 13): shm_open '${name}'; attaching wants to ` +
       'write, too; load({ access: "copy-on-write" }) needs to read only';
@@ -174,14 +176,14 @@ namespaceTest("another user's segment of mode 0o644 is loaded copy-on-write only
 });
 
 namespaceTest("a segment in a frozen /dev/shm is loaded copy-on-write only", async () => {
-  const script = `mount -t tmpfs tmpfs /dev/shm && printf abcd > /dev/shm/model &&
-    mount -o remount,ro /dev/shm && exec "$@"`.replaceAll("\n", " ");
+  const frozen = "mount -t tmpfs tmpfs /dev/shm && printf abcd > /dev/shm/model && " +
+    "mount -o remount,ro /dev/shm";
   const told = await evalChild(
     `const sma = new SharedMemoryArray(4, "uint8", "model");
      const told = [];
      try { sma.load() } catch ({ code, message }) { told.push(code, message.includes("copy-on-write")) }
      console.log(JSON.stringify([...told, sma.load({ access: "copy-on-write" }).fill(1).toArray()]));`,
-    { before: `exec unshare -m sh -c '${script}' sh "$@"` },
+    { before: inNamespaces("--mount", frozen) },
   );
   assertEquals(told, ["EROFS", true, [1, 1, 1, 1]]);
 });

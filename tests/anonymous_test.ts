@@ -10,9 +10,9 @@ import {
   SharedMemoryRegister,
   shmarrayWrap,
 } from "@shm/array";
-import { errorOf, evalChild, modUrl, startChild } from "./helpers.ts";
+import { errorOf, evalChild, modUrl, startChild, withOtherUser } from "./helpers.ts";
 import { pythonTest, runPython } from "./python.ts";
-import { namespaceTest } from "./scale.ts";
+import { inNamespaces, namespaceTest, otherUserTest, testWith } from "./scale.ts";
 
 /** What stands at a descriptor of this process; `null` if nothing does. */
 function fileAt(fd: number | string): string | null {
@@ -477,11 +477,7 @@ Deno.test("elsewhere than on Linux an anonymous segment is NotSupported", async 
 
 // --- Rights and limits -----------------------------------------------------------------------
 
-/** Shell commands that make a child another user. */
-const nobody = "export DENO_DIR=/nonexistent; " +
-  'exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"';
-
-namespaceTest("another user's anonymous segment is PermissionDenied", async () => {
+otherUserTest("another user's anonymous segment is PermissionDenied", async () => {
   using sma = SharedMemoryArray.createAnonymous(3, "int8", { mode: 0o666 });
   const code = `
     const sma = new SharedMemoryArray(3, "int8", Deno.args[0]);
@@ -490,11 +486,9 @@ namespaceTest("another user's anonymous segment is PermissionDenied", async () =
         return [constructor.name, code, message];
       } });
     console.log(JSON.stringify(told));`;
-  const [load, copy, unlink] = await evalChild(code, {
-    args: [sma.name],
-    permissions: ["--allow-ffi"],
-    before: nobody,
-  }) as string[][];
+  const [load, copy, unlink] = await withOtherUser((other) =>
+    evalChild(code, { args: [sma.name], permissions: ["--allow-ffi"], as: other })
+  ) as string[][];
   for (const told of [load, copy]) {
     assertEquals(told.slice(0, 2), ["PermissionDenied", "EACCES"]);
     assertStringIncludes(told[2], `may not look at process ${Deno.pid}`);
@@ -503,7 +497,7 @@ namespaceTest("another user's anonymous segment is PermissionDenied", async () =
   assertEquals(sma.unlink(), true);
 });
 
-namespaceTest("the mode of an anonymous segment holds for its own user, too", async () => {
+otherUserTest("the mode of an anonymous segment holds for its own user, too", async () => {
   const code = `
     const sma = SharedMemoryArray.createAnonymous(3, "int8", { mode: 0o400 });
     sma.array.fill(4);
@@ -512,7 +506,9 @@ namespaceTest("the mode of an anonymous segment holds for its own user, too", as
     try { other.load() } catch ({ constructor, code, message }) { told.push(constructor.name, code, message) }
     other.load({ access: "copy-on-write" });
     console.log(JSON.stringify([...told, other.array.toArray(), sma.unlink(), sma.unlink()]));`;
-  const told = await evalChild(code, { permissions: ["--allow-ffi"], before: nobody }) as unknown[];
+  const told = await withOtherUser((other) =>
+    evalChild(code, { permissions: ["--allow-ffi"], as: other })
+  ) as unknown[];
   assertEquals(told.slice(0, 2), ["PermissionDenied", "EACCES"]);
   assertStringIncludes(told[2] as string, 'load({ access: "copy-on-write" }) needs to read only');
   assertEquals(told.slice(3), [[4, 4, 4], true, false]);
@@ -530,7 +526,7 @@ namespaceTest(
     const [kind, errno, message, pid] = await evalChild(code, {
       args: [sma.name],
       permissions: ["--allow-ffi"],
-      before: 'exec unshare --pid --fork --mount-proc "$@"',
+      before: inNamespaces("--pid --fork --mount-proc"),
     }) as [string, string, string, number];
     assertEquals([kind, errno], ["NotFound", "ENOENT"]);
     assert(pid < 100, `this is no namespace of its own: the child is process ${pid}`);
@@ -555,7 +551,7 @@ namespaceTest("64 MB fit into an anonymous array where /dev/shm is full at 8 MB"
     using other = SharedMemoryArray.clone(large);
     told.push(other.load().get(-1), [...Deno.readDirSync("/dev/shm")].length);
     console.log(JSON.stringify(told));`,
-    { before: `exec unshare -m sh -c '${mount} && exec "$@"' sh "$@"` },
+    { before: inNamespaces("--mount", mount) },
   );
   assertEquals(got, ["ENOSPC", 3, 8]);
 });
@@ -609,40 +605,42 @@ except FileNotFoundError as error:
   assertEquals(sma.unlink(), true);
 });
 
-/** The C compiler, as everybody calls it; the test says so where there is none. */
-const hasCompiler = (() => {
+/** The C compiler, as everybody calls it. */
+const compiler = {
+  met: hasCompiler(),
+  lack: "no C compiler (cc) found",
+  required: "SHM_REQUIRE_CC",
+} as const;
+
+function hasCompiler(): boolean {
   try {
     return new Deno.Command("cc", { args: ["--version"], stdout: "null" }).outputSync().success;
-  } catch {
-    return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
-})();
-if (!hasCompiler) console.warn("SKIPPED: no C compiler (cc): C attaches to an anonymous segment");
+}
 
-Deno.test({
-  name: "C attaches to an anonymous segment by its name",
-  ignore: !hasCompiler,
-  async fn() {
-    const program = await Deno.makeTempFile();
-    try {
-      const source = new URL("./c/attach_anonymous.c", import.meta.url).pathname;
-      const { success, stderr } = await new Deno.Command("cc", {
-        args: ["-Wall", "-Werror", "-o", program, source],
-      }).output();
-      assert(success, new TextDecoder().decode(stderr));
-      using sma = SharedMemoryArray.createAnonymous(4, "int32");
-      sma.array!.assign([1, 2, 3, 4]);
-      const run = async (name: string): Promise<[number, string]> => {
-        const { code, stdout } = await new Deno.Command(program, { args: [name] }).output();
-        return [code, new TextDecoder().decode(stdout)];
-      };
-      assertEquals(await run(sma.name), [0, "10\n"]);
-      assertEquals(sma.array!.toArray(), [2, 4, 6, 8]);
-      assertEquals(await run(`${sma.name}0`), [2, ""]);
-      sma.unlink();
-      assertEquals((await run(sma.name))[0], 2);
-    } finally {
-      await Deno.remove(program);
-    }
-  },
+testWith(compiler, "C attaches to an anonymous segment by its name", async () => {
+  const program = await Deno.makeTempFile();
+  try {
+    const source = new URL("./c/attach_anonymous.c", import.meta.url).pathname;
+    const { success, stderr } = await new Deno.Command("cc", {
+      args: ["-Wall", "-Werror", "-o", program, source],
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    using sma = SharedMemoryArray.createAnonymous(4, "int32");
+    sma.array!.assign([1, 2, 3, 4]);
+    const run = async (name: string): Promise<[number, string]> => {
+      const { code, stdout } = await new Deno.Command(program, { args: [name] }).output();
+      return [code, new TextDecoder().decode(stdout)];
+    };
+    assertEquals(await run(sma.name), [0, "10\n"]);
+    assertEquals(sma.array!.toArray(), [2, 4, 6, 8]);
+    assertEquals(await run(`${sma.name}0`), [2, ""]);
+    sma.unlink();
+    assertEquals((await run(sma.name))[0], 2);
+  } finally {
+    await Deno.remove(program);
+  }
 });

@@ -208,12 +208,14 @@ export function unlinkAnonymous(name: string): boolean {
   const number = Number(fd);
   if (number > MAX_FD) return false;
   let own: number;
+  let isBorrowed = false;
   try {
     own = fcntl(number, F_DUPFD_CLOEXEC, 0, name);
   } catch (error) {
     if (hasCode(error, "EBADF")) return false;
     if (!hasCode(error, "EMFILE")) throw error;
     own = number;
+    isBorrowed = true;
   }
   const isRight = (): boolean => String(fstat(own, name).inode) === inode;
   try {
@@ -228,7 +230,8 @@ export function unlinkAnonymous(name: string): boolean {
     close(number);
     return true;
   } finally {
-    if (own !== number) close(own);
+    // Not by the number: another thread may have closed that, and this one have got it for its own.
+    if (!isBorrowed) close(own);
   }
 }
 const MAX_FD = 2 ** 31 - 1;

@@ -35,7 +35,6 @@ import {
   type Places,
   PrivateMemory,
   select,
-  sizeOf,
   stridedPlaces,
   type Value,
   wholePlaces,
