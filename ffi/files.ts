@@ -63,6 +63,23 @@ export function close(fd: number): void {
 }
 
 /**
+ * Does one of several things with an open file: duplicates it, reads or adds its seals.
+ *
+ * @param fd the file
+ * @param command what to do: one of {@linkcode Platform.memfd} that begins with F
+ * @param argument what the command takes; 0 if it takes nothing
+ * @param subject what the file is, for the error
+ * @returns what the command gives
+ * @see {@link https://man7.org/linux/man-pages/man2/fcntl.2.html | fcntl(2)}
+ */
+export function fcntl(fd: number, command: number, argument: number, subject: string): number {
+  const symbols = seldomUsed();
+  const result = attempt(() => symbols.fcntl(fd, command, argument), isMinusOne);
+  if (result === null) throw lastError("fcntl", subject);
+  return result;
+}
+
+/**
  * Sets the permission bits of an open file, as they are given.
  *
  * @param fd the file

@@ -44,6 +44,7 @@ export interface Platform {
     readonly O_RDWR: number;
     readonly O_CREAT: number;
     readonly O_EXCL: number;
+    readonly O_NONBLOCK: number;
     readonly PROT_READ: number;
     readonly PROT_WRITE: number;
     readonly MAP_SHARED: number;
@@ -52,6 +53,25 @@ export interface Platform {
     readonly MAP_ANONYMOUS: number;
     readonly MAP_NORESERVE: number;
   };
+  /** What files in memory without a name need, which only Linux has; `null` elsewhere. */
+  readonly memfd: {
+    /** Flags of `memfd_create`. */
+    readonly MFD_CLOEXEC: number;
+    readonly MFD_ALLOW_SEALING: number;
+    readonly MFD_NOEXEC_SEAL: number;
+    readonly MFD_EXEC: number;
+    /** Flags of `open`. */
+    readonly O_PATH: number;
+    readonly O_CLOEXEC: number;
+    /** Commands of `fcntl`. */
+    readonly F_DUPFD_CLOEXEC: number;
+    readonly F_ADD_SEALS: number;
+    readonly F_GET_SEALS: number;
+    /** Seals, or'ed. */
+    readonly F_SEAL_SEAL: number;
+    readonly F_SEAL_SHRINK: number;
+    readonly F_SEAL_GROW: number;
+  } | null;
   /** The numbers of the signals that can end a process and can be listened to. */
   readonly signals: { readonly [name: string]: number };
 }
@@ -73,6 +93,7 @@ const linux = {
     O_RDWR: 0x2,
     O_CREAT: 0x40,
     O_EXCL: 0x80,
+    O_NONBLOCK: 0x800,
     PROT_READ: 0x1,
     PROT_WRITE: 0x2,
     MAP_SHARED: 0x01,
@@ -80,6 +101,20 @@ const linux = {
     MAP_FIXED: 0x10,
     MAP_ANONYMOUS: 0x20,
     MAP_NORESERVE: 0x4000,
+  },
+  memfd: {
+    MFD_CLOEXEC: 0x1,
+    MFD_ALLOW_SEALING: 0x2,
+    MFD_NOEXEC_SEAL: 0x8,
+    MFD_EXEC: 0x10,
+    O_PATH: 0x200000,
+    O_CLOEXEC: 0x80000,
+    F_DUPFD_CLOEXEC: 1030,
+    F_ADD_SEALS: 1033,
+    F_GET_SEALS: 1034,
+    F_SEAL_SEAL: 0x1,
+    F_SEAL_SHRINK: 0x2,
+    F_SEAL_GROW: 0x4,
   },
   signals: { ...posixSignals, SIGUSR1: 10, SIGUSR2: 12 },
 } as const;
@@ -99,6 +134,7 @@ const darwin = {
     O_RDWR: 0x2,
     O_CREAT: 0x200,
     O_EXCL: 0x800,
+    O_NONBLOCK: 0x4,
     PROT_READ: 0x1,
     PROT_WRITE: 0x2,
     MAP_SHARED: 0x0001,
@@ -107,6 +143,7 @@ const darwin = {
     MAP_ANONYMOUS: 0x1000,
     MAP_NORESERVE: 0x0040,
   },
+  memfd: null,
   signals: { ...posixSignals, SIGUSR1: 30, SIGUSR2: 31 },
 } as const;
 

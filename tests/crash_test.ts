@@ -200,3 +200,71 @@ Deno.test(`crash: ${kills} workers killed with SIGKILL in a wrapped call leave e
     `${kills} workers killed (seed ${seed}), ${torn.length} of them in the middle of a row`,
   );
 });
+
+Deno.test(`crash: ${kills} creators of anonymous segments killed with SIGKILL leave nothing at all`, async () => {
+  const description = { shape: [300_000], dtype: "uint8" } as const;
+  let rounds = 0;
+  await inPairs(kills, async () => {
+    using register = new SharedMemoryRegister();
+    using told = createAndRegisterSma([256], "uint8", register, "crash", { anonymous: true });
+    const pid = await killedAtWork(
+      `
+      const told = SharedMemoryArray.from(JSON.parse(Deno.args[0])).load();
+      const kept = [];
+      console.log("at work");
+      for (let round = 1; true; round = round % 100 + 1) {
+        const sma = SharedMemoryArray.createAnonymous([300_000], "uint8");
+        sma.array.fill(7);
+        told.slice(":-1").fill(0);
+        told.slice(\`:\${sma.name.length}\`).assign(new TextEncoder().encode(sma.name));
+        told.set(-1, round);
+        kept.push(sma);
+        if (kept.length > 3) kept.shift().unlink();
+      }
+      `,
+      [JSON.stringify(told)],
+    );
+    rounds += told.array!.get(-1);
+    const bytes = told.array!.copy();
+    const name = new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)));
+    // It may have been killed before it told the first name, or in the middle of one.
+    if (!/^memfd:\d+:\d+:\d+$/.test(name)) return;
+    assert(name.startsWith(`memfd:${pid}:`));
+    const sma = new SharedMemoryArray(description.shape, description.dtype, name);
+    let error: unknown;
+    try {
+      sma.load();
+    } catch (thrown) {
+      error = thrown;
+    }
+    assert(error instanceof Deno.errors.NotFound, `${name} can still be loaded`);
+    assertEquals(SharedMemoryArray.clearBuffers([name]), []);
+  });
+  assert(rounds > 0);
+  console.log(
+    `${kills} creators of anonymous segments killed (seed ${seed}) in ${rounds} rounds or more`,
+  );
+});
+
+Deno.test(`crash: ${kills} readers of a copy-on-write array killed with SIGKILL change nothing`, async () => {
+  using register = new SharedMemoryRegister();
+  using sma = createAndRegisterSma([64, 1024], "float64", register, null, { anonymous: true });
+  sma.array!.assign(Float64Array.from({ length: 1024 }, (_, i) => i * 1.5));
+  const before = sma.array!.copy();
+  await inPairs(kills, async () => {
+    await killedAtWork(
+      `
+      const description = JSON.parse(Deno.args[0]);
+      console.log("at work");
+      while (true) {
+        using sma = SharedMemoryArray.from(description);
+        const array = sma.load({ access: "copy-on-write" });
+        array.fill(-1);
+        if (array.get(-1, 0) !== -1) throw new Error("not its own");
+      }
+      `,
+      [JSON.stringify(sma.array!.slice("::-1", "1:"))],
+    );
+    assertEquals(sma.array!.copy(), before);
+  });
+});

@@ -55,7 +55,16 @@ Deno.test("SharedMemoryArray has exactly these members", () => {
       "toString",
       "unlink",
     ],
-    statics: ["COUNTER", "buildSmaName", "clearBuffers", "clone", "from", "list", "prune"],
+    statics: [
+      "COUNTER",
+      "buildSmaName",
+      "clearBuffers",
+      "clone",
+      "createAnonymous",
+      "from",
+      "list",
+      "prune",
+    ],
   });
 });
 
@@ -68,6 +77,8 @@ Deno.test("SharedMemory has exactly these members", () => {
       "close",
       "name",
       "size",
+      "toJSON",
+      "toString",
       "unlink",
     ],
     statics: ["create", "open"],
@@ -92,6 +103,7 @@ Deno.test("NDArray has exactly these members", () => {
       "slice",
       "subarray",
       "toArray",
+      "toJSON",
       "toString",
       "transpose",
     ],

@@ -78,7 +78,7 @@ Deno.test("fuzz: 200,000 random steps over fixed seeds, no crash and no wrong va
   for (const summary of summaries) {
     assertEquals(summary.steps, steps);
     // Every operation must have occurred, or the claim above would say nothing of it.
-    assertEquals(Object.keys(summary.operations).length, 33);
+    assertEquals(Object.keys(summary.operations).length, 35);
     assert(summary.values > steps && summary.errors > steps / 10);
   }
 });

@@ -249,7 +249,11 @@ otherUserTest("limits: a second user gets EACCES, and finds nothing changed", as
       lines(program, { args: [secret, open, theirs], permissions: ["--allow-ffi"], as })
     );
     const denied = "PermissionDenied | EACCES | Permission denied (os error 13)";
-    assertEquals(got.load, `${denied}: shm_open '${secret}'`);
+    assertEquals(
+      got.load,
+      `${denied}: shm_open '${secret}'; attaching wants to write, too; ` +
+        'load({ access: "copy-on-write" }) needs to read only',
+    );
     assertMatch(got.create, /^AlreadyExists \| EEXIST/);
     assertEquals(got.unlink, `${denied}: shm_unlink '${secret}'`);
     assertEquals(got.allowed, "5,6,7,8");
@@ -303,7 +307,11 @@ Deno.test("limits: load() of a missing name makes nothing", () => {
     const sma = new SharedMemoryArray([4], "uint8", name);
     const error = errorOf(() => sma.load());
     assertEquals([error.constructor, error.code], [Deno.errors.NotFound, "ENOENT"]);
-    assertEquals(error.message, `No such file or directory (os error 2): shm_open '${name}'`);
+    assertEquals(
+      error.message,
+      `No such file or directory (os error 2): shm_open '${name}'; ` +
+        "load({ timeout }) waits for its creator",
+    );
     assertEquals([sma.unlink(), segmentExists(name)], [false, false]);
   });
 });

@@ -393,7 +393,10 @@ Deno.test("load() of a name that is not there is NotFound", () => {
   const error = errorOf(() => sma.load());
   assertInstanceOf(error, Deno.errors.NotFound);
   assertEquals(error.code, "ENOENT");
-  assertEquals(error.message, `No such file or directory (os error 2): shm_open '${name}'`);
+  assertEquals(
+    error.message,
+    `No such file or directory (os error 2): shm_open '${name}'; load({ timeout }) waits for its creator`,
+  );
   assertEquals([sma.smh, sma.array], [null, null]);
 });
 

@@ -115,7 +115,11 @@ Deno.test("SharedMemory.open() of a name that is not there is NotFound", () => {
   assertInstanceOf(error, Deno.errors.NotFound);
   assertEquals(
     [error.code, error.message],
-    ["ENOENT", `No such file or directory (os error 2): shm_open '${name}'`],
+    [
+      "ENOENT",
+      `No such file or directory (os error 2): shm_open '${name}'; ` +
+      "load({ timeout }) waits for its creator",
+    ],
   );
 });
 

@@ -6,7 +6,7 @@
  * @module
  */
 
-export { checkShape, contiguousLayout, type Layout, sliceLayout } from "./layout.ts";
+export { checkShape, contiguousLayout, extent, Layout, sliceLayout } from "./layout.ts";
 export {
   type AssignSource,
   type IndexTuples,

@@ -371,6 +371,31 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
   isContiguous(): boolean;
 
   /**
+   * Describes the view for `JSON.stringify()`. A view of shared memory gives `shape`, `dtype`, `name`,
+   * `arraySlice` (`null`) and `layout`: the same keys as the JSON of a `SharedMemoryArray`, whose `from()`
+   * makes an instance of them. Its elements stay where they are, and are shared. (A copy-on-write view
+   * describes the shared memory, without what was written privately.) Any other view gives
+   * `toArray()`, a copy of its elements; of `int64` and `uint64` these are bigints, which
+   * `JSON.stringify()` refuses by a `TypeError`, as it does everywhere.
+   *
+   * `postMessage` and `structuredClone` do not ask: they copy the whole of `data`.
+   *
+   * @returns a description, or nested arrays
+   * @throws {Deno.errors.BadResource} if the memory is gone
+   *
+   * @example Elements on the heap travel as numbers
+   * ```ts
+   * import { NDArray } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const view = new NDArray(Uint8Array.of(1, 2, 3, 4), { shape: [2, 2] });
+   * assertEquals(JSON.stringify({ view }), '{"view":[[1,2],[3,4]]}');
+   * ```
+   */
+  // deno-lint-ignore no-explicit-any -- the compiler does not know which memory it is
+  toJSON(): any;
+
+  /**
    * Prints the elements as `str()` of NumPy 2.3 and newer does; of more than 1000 only those at the edges.
    *
    * @returns the text, without the dtype

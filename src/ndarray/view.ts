@@ -176,6 +176,21 @@ export class View {
     });
   }
 
+  toJSON(): unknown {
+    checkAlive(this);
+    const { data, shape, stride, offset, dtype } = this;
+    const memory = memoryOf(data.buffer);
+    if (memory === undefined) return this.toArray();
+    const byteOffset = data.byteOffset + offset * data.BYTES_PER_ELEMENT;
+    return {
+      shape: [...shape],
+      dtype,
+      name: memory.name,
+      arraySlice: null,
+      layout: { byteOffset, stride: [...stride] },
+    };
+  }
+
   toString(): string {
     checkAlive(this);
     return formatArray(printable(this));
@@ -458,16 +473,26 @@ function rebased(source: Cells, target: readonly number[]): Layout {
   return broadcastLayout(contiguousLayout(source.layout.shape), target);
 }
 
-/** Tells which memory a buffer is over, where two buffers may be over one; `undefined` elsewhere. */
-let memoryOf: (buffer: ArrayBufferLike) => unknown = () => undefined;
+/** Memory that several buffers may be over, also in other processes. */
+interface SharedBytes {
+  /** The same for all buffers over it. */
+  readonly identity: unknown;
+  /** The name by which others reach it. */
+  readonly name: string;
+}
+
+/** Tells which memory a buffer is over, where others can be over it, too; `undefined` elsewhere. */
+let memoryOf: (buffer: ArrayBufferLike) => SharedBytes | undefined = () => undefined;
 
 /**
- * Says how two buffers over the same memory are told, so that `assign` sees that views of them overlap.
- * The layer that maps memory knows; this one imports nothing of it.
+ * Says which memory a buffer is over, so that `assign` sees that views of two buffers overlap, and a view
+ * can describe itself. The layer that maps memory knows; this one imports nothing of it.
  *
- * @param identify gives equal values for buffers over the same memory, `undefined` for all others
+ * @param identify gives the memory that a buffer shares with others, `undefined` if it shares none
  */
-export function identifyMemoryBy(identify: (buffer: ArrayBufferLike) => unknown): void {
+export function identifyMemoryBy(
+  identify: (buffer: ArrayBufferLike) => SharedBytes | undefined,
+): void {
   memoryOf = identify;
 }
 
@@ -475,7 +500,7 @@ export function identifyMemoryBy(identify: (buffer: ArrayBufferLike) => unknown)
 function mayOverlap(a: Cells, b: Cells): boolean {
   if (a.data.buffer !== b.data.buffer) {
     const memory = memoryOf(a.data.buffer);
-    if (memory === undefined || memory !== memoryOf(b.data.buffer)) return false;
+    if (memory === undefined || memory.identity !== memoryOf(b.data.buffer)?.identity) return false;
   }
   const [aFirst, aEnd] = byteRange(a);
   const [bFirst, bEnd] = byteRange(b);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Advice } from "../../ffi/errors.ts";
+import { type Advice, hasCode } from "../../ffi/errors.ts";
 import {
   close,
   fchmod,
@@ -18,6 +18,14 @@ import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 import { SIG_IGN, signal } from "../../ffi/signal.ts";
+import {
+  checkAvailable,
+  isAnonymousName,
+  makeAnonymous,
+  openAnonymous,
+  sealSize,
+  unlinkAnonymous,
+} from "./anonymous.ts";
 import { markSegment, type SegmentIdentity } from "./buffer_segment.ts";
 
 /** How a segment is made. */
@@ -30,6 +38,22 @@ export interface CreateOptions {
    * to each page, and where there is none left that write ends the process with a bus error.
    */
   reserve?: boolean;
+}
+
+/** How a segment is attached to. */
+export interface OpenOptions {
+  /**
+   * What is done with the elements. `"read-write"` (the default) shares them with everybody, and needs
+   * the permission to read and to write. `"copy-on-write"` needs the permission to read only: what others
+   * write is seen until this process writes to the same page (4096 bytes on most machines); what it
+   * writes stays private, and is gone after `close()`.
+   */
+  access?: "read-write" | "copy-on-write";
+  /**
+   * How many milliseconds to wait, blocking, for a segment that nobody has created yet; by default 0. An
+   * anonymous segment is there before its name is, and is not waited for.
+   */
+  timeout?: number;
 }
 
 /**
@@ -76,7 +100,7 @@ export class Mapping {
       if (platform().fchmod) fchmod(fd, mode, name);
       setSize(fd, name, byteLength, reserve);
       const { device, inode } = fstat(fd, name);
-      return Mapping.#map(fd, { name, device, inode }, byteLength);
+      return Mapping.#map(fd, { name, device, inode }, byteLength, false);
     } catch (error) {
       removeOwn(fd, name);
       throw error;
@@ -86,22 +110,55 @@ export class Mapping {
   }
 
   /**
-   * Attaches to a segment that is there. Never removes anything.
+   * Makes an anonymous segment, zero-filled, and maps it. Its descriptor stays open: `unlink()` of its
+   * name closes it. If a step fails, nothing is left.
+   *
+   * @param label what `/proc` shows in the place of a name
+   * @param byteLength the size in bytes, at least 1
+   * @param options mode and reservation, checked
+   */
+  static createAnonymous(label: string, byteLength: number, options: CreateOptions): Mapping {
+    const { mode = 0o600, reserve = true } = options;
+    const { fd, name } = makeAnonymous(label, mode);
+    try {
+      if (reserve) checkAvailable(name, byteLength);
+      setSize(fd, name, byteLength, reserve);
+      sealSize(fd, name);
+      const { device, inode } = fstat(fd, name);
+      return Mapping.#map(fd, { name, device, inode }, byteLength, false);
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * Attaches to a segment. Never removes anything.
    *
    * @param name a checked name
+   * @param options access and timeout, checked
    */
-  static open(name: string): Mapping {
-    const fd = shmOpen(name, platform().flags.O_RDWR, 0);
+  static open(name: string, options: OpenOptions): Mapping {
+    const { access = "read-write", timeout = 0 } = options;
+    const isPrivate = access === "copy-on-write";
+    const fd = isAnonymousName(name)
+      ? openAnonymous(name, isPrivate)
+      : openOnceThere(name, isPrivate, timeout);
     try {
       const { byteLength, device, inode } = statusOnceSized(fd, name);
-      return Mapping.#map(fd, { name, device, inode }, byteLength);
+      return Mapping.#map(fd, { name, device, inode }, byteLength, isPrivate);
     } finally {
       close(fd);
     }
   }
 
-  static #map(fd: number, segment: SegmentIdentity, byteLength: number): Mapping {
-    const region = mapShared(fd, segment.name, byteLength);
+  static #map(
+    fd: number,
+    segment: SegmentIdentity,
+    byteLength: number,
+    isPrivate: boolean,
+  ): Mapping {
+    const region = mapPages(fd, segment.name, byteLength, isPrivate);
     try {
       return new Mapping(segment, byteLength, region);
     } catch (error) {
@@ -130,13 +187,13 @@ export class Mapping {
 }
 
 /**
- * Removes a segment's name.
+ * Removes a segment's name; of an anonymous segment, the descriptor by which others reach it.
  *
  * @param name a checked name
  * @returns `false` if it was gone already
  */
 export function unlink(name: string): boolean {
-  return shmUnlink(name);
+  return isAnonymousName(name) ? unlinkAnonymous(name) : shmUnlink(name);
 }
 
 // --- Making a segment ------------------------------------------------------------------------
@@ -205,6 +262,37 @@ function removeOwn(fd: number, name: string): void {
 
 // --- Attaching -------------------------------------------------------------------------------
 
+/** Opens a segment, waiting for its creator as long as that is asked for. */
+function openOnceThere(name: string, isPrivate: boolean, timeout: number): number {
+  const { O_RDONLY, O_RDWR, O_NONBLOCK } = platform().flags;
+  // Opened to read only, a FIFO in the place of a segment would block.
+  const flags = isPrivate ? O_RDONLY | O_NONBLOCK : O_RDWR;
+  const advice = isPrivate ? absentAdvice : attachAdvice;
+  if (timeout === 0) return shmOpen(name, flags, 0, advice);
+  const deadline = performance.now() + timeout;
+  const lateAdvice: Advice = (code) =>
+    code === "ENOENT" ? `nobody has created it for ${timeout} ms` : advice(code);
+  for (let pause = 1;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    try {
+      return shmOpen(name, flags, 0, lateAdvice);
+    } catch (error) {
+      const left = deadline - performance.now();
+      if (left <= 0 || !hasCode(error, "ENOENT")) throw error;
+      sleep(Math.min(pause, left));
+    }
+  }
+}
+/** Looking every 8 ms for a segment takes less than 1 % of a processor. */
+const LONGEST_PAUSE = 8;
+
+const absentAdvice: Advice = (code) =>
+  code === "ENOENT" ? "load({ timeout }) waits for its creator" : undefined;
+
+const attachAdvice: Advice = (code) =>
+  code === "EACCES" || code === "EROFS"
+    ? 'attaching wants to write, too; load({ access: "copy-on-write" }) needs to read only'
+    : absentAdvice(code);
+
 /** How long `open` waits for a creator to set the size, in milliseconds. */
 const SIZE_TIMEOUT = 1000;
 
@@ -226,21 +314,31 @@ function statusOnceSized(fd: number, name: string): OpenFileStatus {
           (status.named ? "its creator has not set one" : "its creator gave up and removed it"),
       );
     }
-    Atomics.wait(sleeper, 0, 0, 1);
+    sleep(1);
   }
+}
+
+/** Blocks this thread for some milliseconds. */
+function sleep(milliseconds: number): void {
+  Atomics.wait(sleeper, 0, 0, milliseconds);
 }
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 // --- Mapping ---------------------------------------------------------------------------------
 
-/** Maps an open segment, readable and writable, shared with every process that maps it. */
-function mapShared(fd: number, name: string, byteLength: number): Region {
+/**
+ * Maps an open segment, readable and writable: shared with every process that maps it, or so that what
+ * this one writes goes to private copies of the pages.
+ */
+function mapPages(fd: number, name: string, byteLength: number, isPrivate: boolean): Region {
   const { flags, mapsBeyondEnd } = platform();
-  const { PROT_READ, PROT_WRITE, MAP_SHARED } = flags;
+  const { PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_NORESERVE } = flags;
+  // The copies are few, mostly: memory for all of them is not asked for before.
+  const sharing = isPrivate ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
   const isHuge = byteLength >= HUGE;
   const hint = isHuge ? hugeHint : 0n;
   const span = byteLength >= LARGE && mapsBeyondEnd ? byteLength + GAP : byteLength;
-  const region = mmap(hint, BigInt(span), PROT_READ | PROT_WRITE, MAP_SHARED, fd, name);
+  const region = mmap(hint, BigInt(span), PROT_READ | PROT_WRITE, sharing, fd, name);
   if (isHuge) {
     const start = addressOf(region);
     hugeHint = start - start % BigInt(HUGE);

@@ -6,7 +6,7 @@
  * @module
  */
 
-export { segmentOf } from "./buffer_segment.ts";
+export { segmentOf, sharedBytesOf } from "./buffer_segment.ts";
 export {
   checkPruneOptions,
   findLeftovers,
@@ -14,6 +14,6 @@ export {
   type PruneOptions,
   type SegmentInfo,
 } from "./list.ts";
-export { type CreateOptions, unlink } from "./mapping.ts";
+export { type CreateOptions, type OpenOptions, unlink } from "./mapping.ts";
 export { buildName, checkName, nameMax } from "./name.ts";
-export { SharedMemory } from "./shared_memory.ts";
+export { createAnonymousMemory, SharedMemory } from "./shared_memory.ts";
