@@ -28,6 +28,12 @@ export interface Platform {
   readonly fchmod: boolean;
   /** Whether a mapping may reach beyond the end of the segment, as long as nobody touches it there. */
   readonly mapsBeyondEnd: boolean;
+  /** Whether a mapping is given a wish where to begin; without, the system searches once. */
+  readonly hints: boolean;
+  /** Whether the system tells how many names lead to a segment. */
+  readonly countsNames: boolean;
+  /** Whether the system gives each segment a number of its own, its inode. */
+  readonly numbersSegments: boolean;
   /** Where segments can be listed; `null` where they cannot. */
   readonly directory: string | null;
   /** Byte offsets in `struct stat`, and whether the count of links has only two bytes. */
@@ -44,6 +50,9 @@ export interface Platform {
     readonly O_RDWR: number;
     readonly O_CREAT: number;
     readonly O_EXCL: number;
+    readonly O_CLOEXEC: number;
+    /** Opens a file without a name; 0 where the system has no such thing. */
+    readonly O_TMPFILE: number;
     readonly PROT_READ: number;
     readonly PROT_WRITE: number;
     readonly MAP_SHARED: number;
@@ -67,12 +76,16 @@ const linux = {
   variadicOnStack: false,
   fchmod: true,
   mapsBeyondEnd: true,
+  hints: true,
+  countsNames: true,
+  numbersSegments: true,
   directory: "/dev/shm",
   flags: {
     O_RDONLY: 0x0,
     O_RDWR: 0x2,
     O_CREAT: 0x40,
     O_EXCL: 0x80,
+    O_CLOEXEC: 0x80000,
     PROT_READ: 0x1,
     PROT_WRITE: 0x2,
     MAP_SHARED: 0x01,
@@ -86,12 +99,17 @@ const linux = {
 
 const darwin = {
   os: "darwin",
-  libraries: ["libSystem.dylib"],
+  libraries: ["/usr/lib/libSystem.B.dylib"],
   errnoLocation: "__error",
   // XNU has no chmod for shared memory: fchmod answers EINVAL (eclipse-iceoryx/iceoryx2#156).
   fchmod: false,
   fxstatVersion: 0,
   mapsBeyondEnd: false,
+  // XNU does not search again after a hint that cannot be met.
+  hints: false,
+  // Its fstat leaves st_nlink and st_ino of a segment 0 (pshm_stat of bsd/kern/posix_shm.c).
+  countsNames: false,
+  numbersSegments: false,
   directory: null,
   stat: { device: 0, inode: 8, mode: 4, links: { at: 6, narrow: true }, size: 96 },
   flags: {
@@ -99,6 +117,8 @@ const darwin = {
     O_RDWR: 0x2,
     O_CREAT: 0x200,
     O_EXCL: 0x800,
+    O_CLOEXEC: 0x1000000,
+    O_TMPFILE: 0,
     PROT_READ: 0x1,
     PROT_WRITE: 0x2,
     MAP_SHARED: 0x0001,
@@ -115,11 +135,13 @@ const platforms: { readonly [system: string]: Platform | undefined } = {
   "linux x86_64": {
     ...linux,
     fxstatVersion: 1,
+    flags: { ...linux.flags, O_TMPFILE: 0x410000 }, // with O_DIRECTORY, which differs
     stat: { device: 0, inode: 8, mode: 24, links: { at: 16, narrow: false }, size: 48 },
   },
   "linux aarch64": {
     ...linux,
     fxstatVersion: 0,
+    flags: { ...linux.flags, O_TMPFILE: 0x404000 },
     stat: { device: 0, inode: 8, mode: 16, links: { at: 20, narrow: false }, size: 48 },
   },
   "darwin x86_64": {
@@ -155,6 +177,16 @@ export function platformOf(os: string, arch: string): Platform {
 }
 
 let current: Platform | undefined;
+
+/**
+ * Has this program take itself for running on another system: by this the tests prove on one system what the
+ * facts of another one lead to.
+ *
+ * @param other the description; the C library that is opened must serve it
+ */
+export function pretend(other: Platform): void {
+  current = other;
+}
 
 /**
  * Describes the system that this program runs on. Nothing is opened, and no permission is needed.

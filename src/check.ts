@@ -163,3 +163,14 @@ function checkKind(value: unknown, wanted: OptionKind, subject: string): void {
     throw new TypeError(`${subject} must be ${articles[kind]} ${wanted}, not ${kindOf(value)}`);
   }
 }
+
+/**
+ * Makes a property descriptor for `Object.defineProperty` that inherits nothing: what another module hung on
+ * `Object.prototype` as `get` or `set` is no part of it.
+ *
+ * @param parts the parts of the descriptor
+ * @returns a fresh object without a prototype
+ */
+export function descriptorOf(parts: PropertyDescriptor): PropertyDescriptor {
+  return { __proto__: null, ...parts } as PropertyDescriptor;
+}

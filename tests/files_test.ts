@@ -12,7 +12,7 @@ import {
   statx,
 } from "../ffi/files.ts";
 import { platform } from "../ffi/platform.ts";
-import { errorOf, evalChild, uniqueName } from "./helpers.ts";
+import { errorOf, uniqueName } from "./helpers.ts";
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = platform().flags;
 
@@ -86,17 +86,6 @@ Deno.test("fchmod() sets the mode as it is given", () => {
       assertEquals(Deno.statSync(path).mode! & 0o7777, mode);
     }
   });
-});
-
-Deno.test("umask() sets the mask and gives the one before", async () => {
-  // In a process of its own: the mask is everybody's.
-  const files = JSON.stringify(new URL("../ffi/files.ts", import.meta.url).href);
-  const masks = await evalChild(
-    `const { umask } = await import(${files});
-    console.log(JSON.stringify([umask(0o27), umask(0o2), Deno.umask()]));`,
-    { before: "umask 077" },
-  );
-  assertEquals(masks, [0o77, 0o27, 0o2]);
 });
 
 Deno.test("ftruncate() sets the size, posixFallocate() reserves", () => {

@@ -254,7 +254,12 @@ namespaceTest("limits: a second user gets EACCES, and finds nothing changed", as
       },
     );
     const denied = "PermissionDenied | EACCES | Permission denied (os error 13)";
-    assertEquals(got.load, `${denied}: shm_open '${secret}'`);
+    assertEquals(
+      got.load,
+      `${denied}: shm_open '${secret}'; to attach, this user needs permission to read and to write ` +
+        "(its creator gives it by { mode: 0o666 }); " +
+        'load({ access: "copy-on-write" }) needs permission to read only',
+    );
     assertMatch(got.create, /^AlreadyExists \| EEXIST/);
     assertEquals(got.unlink, `${denied}: shm_unlink '${secret}'`);
     assertEquals(got.allowed, "5,6,7,8");
@@ -308,7 +313,11 @@ Deno.test("limits: load() of a missing name makes nothing", () => {
     const sma = new SharedMemoryArray([4], "uint8", name);
     const error = errorOf(() => sma.load());
     assertEquals([error.constructor, error.code], [Deno.errors.NotFound, "ENOENT"]);
-    assertEquals(error.message, `No such file or directory (os error 2): shm_open '${name}'`);
+    assertEquals(
+      error.message,
+      `No such file or directory (os error 2): shm_open '${name}'; nobody has created it, or its ` +
+        "name was removed; load({ timeout }) waits for its creator",
+    );
     assertEquals([sma.unlink(), segmentExists(name)], [false, false]);
   });
 });

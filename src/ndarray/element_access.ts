@@ -91,7 +91,7 @@ export function makeViewClass<V>(
       ${rank <= MAX_SLICED_RANK ? sliceMethod(rank) : ""}
     }
     Object.setPrototypeOf(NDArray.prototype, general.prototype);
-    Object.defineProperty(NDArray.prototype, "constructor", { value: general });
+    Object.defineProperty(NDArray.prototype, "constructor", { __proto__: null, value: general });
 
     function make(data, offset, ${[...lengths, ...strides].join(", ")}) {
       ${

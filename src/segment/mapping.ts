@@ -5,20 +5,13 @@
  */
 
 import type { Advice } from "../../ffi/errors.ts";
-import {
-  close,
-  fchmod,
-  fstat,
-  ftruncate,
-  type OpenFileStatus,
-  posixFallocate,
-  umask,
-} from "../../ffi/files.ts";
+import { close, fstat, type OpenFileStatus } from "../../ffi/files.ts";
 import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
-import { SIG_IGN, signal } from "../../ffi/signal.ts";
 import { markSegment, type SegmentIdentity } from "./buffer_segment.ts";
+import { countMappings, mostMappings } from "./list.ts";
+import { directoryAdvice, makeSegment, unlinkOwn, unmake } from "./making.ts";
 
 /** How a segment is made. */
 export interface CreateOptions {
@@ -36,7 +29,19 @@ export interface CreateOptions {
  * Gives up mappings whose buffer was garbage-collected. The memory may live on in another buffer, if
  * `transfer()` or `postMessage()` moved it there, so it must not be unmapped.
  */
-const abandoned = new FinalizationRegistry<Region>(layZeroPages);
+const abandoned = new FinalizationRegistry<Region>((region) => {
+  for (const each of [...notGivenUp.splice(0), region]) {
+    try {
+      layZeroPages(each);
+    } catch {
+      // The system has no memory for zero pages now (overcommit is refused): nobody could catch an error here.
+      notGivenUp.push(each);
+    }
+  }
+});
+
+/** Abandoned mappings that could not be given up; they are tried again with the next one. */
+const notGivenUp: Region[] = [];
 
 /** A segment that is mapped into this process, as an `ArrayBuffer`. */
 export class Mapping {
@@ -44,12 +49,14 @@ export class Mapping {
   readonly name: string;
   /** The size of the segment, in bytes. */
   readonly byteLength: number;
+  readonly #inode: number;
   readonly #region: Region;
   #buffer: ArrayBuffer | null;
 
   private constructor(segment: SegmentIdentity, byteLength: number, region: Region) {
     this.name = segment.name;
     this.byteLength = byteLength;
+    this.#inode = segment.inode;
     this.#region = region;
     // From here on the buffer is the owner: who holds a view of it keeps the mapping.
     this.#buffer = bufferOver(region, byteLength);
@@ -70,19 +77,24 @@ export class Mapping {
    * @param options mode and reservation, checked
    */
   static create(name: string, byteLength: number, options: CreateOptions): Mapping {
+    needStack();
     const { mode = 0o600, reserve = true } = options;
-    const fd = make(name, mode);
+    const fd = makeSegment(name, byteLength, mode, reserve);
     try {
-      if (platform().fchmod) fchmod(fd, mode, name);
-      setSize(fd, name, byteLength, reserve);
       const { device, inode } = fstat(fd, name);
       return Mapping.#map(fd, { name, device, inode }, byteLength);
     } catch (error) {
-      removeOwn(fd, name);
+      unmake(fd, name);
       throw error;
     } finally {
       close(fd);
     }
+  }
+
+  /** Undoes `create()`: gives up the mapping, and removes the name if it still leads to this segment. */
+  undoCreate(): void {
+    this.close();
+    unlinkOwn(this.name, this.#inode);
   }
 
   /**
@@ -91,7 +103,8 @@ export class Mapping {
    * @param name a checked name
    */
   static open(name: string): Mapping {
-    const fd = shmOpen(name, platform().flags.O_RDWR, 0);
+    needStack();
+    const fd = shmOpen(name, platform().flags.O_RDWR, 0, attachAdvice);
     try {
       const { byteLength, device, inode } = statusOnceSized(fd, name);
       return Mapping.#map(fd, { name, device, inode }, byteLength);
@@ -113,20 +126,42 @@ export class Mapping {
   /**
    * Gives up the mapping; the second time does nothing. Every view of the buffer is detached first,
    * so that none can touch memory that is gone. The segment and its name stay.
+   *
+   * If the system refuses, the mapping stays as it is, and can be closed again.
    */
   close(): void {
     const buffer = this.#buffer;
     if (buffer === null) return;
+    if (isDetached(buffer) || !detach(buffer)) {
+      // Somebody moved the memory into another buffer, or marked the buffer as one that cannot be moved. Either
+      // way there are views that must not lose their pages.
+      layZeroPages(this.#region);
+    } else {
+      munmap(this.#region);
+    }
     this.#buffer = null;
     abandoned.unregister(this);
-    if (buffer.detached) {
-      // Somebody moved the memory into another buffer, which must not lose its pages under it.
-      layZeroPages(this.#region);
-      return;
-    }
-    buffer.transfer(0);
-    munmap(this.#region);
   }
+}
+
+// Methods that somebody replaces, on the prototype or on a buffer, are not trusted: these are taken when this
+// file is loaded.
+const { apply, getOwnPropertyDescriptor } = Reflect;
+const { transfer } = ArrayBuffer.prototype;
+const detached = getOwnPropertyDescriptor(ArrayBuffer.prototype, "detached")!.get!;
+
+function isDetached(buffer: ArrayBuffer): boolean {
+  return apply(detached, buffer, []);
+}
+
+/** Empties all views of a buffer, without a copy; tells whether it could. */
+function detach(buffer: ArrayBuffer): boolean {
+  try {
+    apply(transfer, buffer, [0]);
+  } catch {
+    // It was marked as one that cannot be moved: its state tells.
+  }
+  return isDetached(buffer);
 }
 
 /**
@@ -139,71 +174,27 @@ export function unlink(name: string): boolean {
   return shmUnlink(name);
 }
 
-// --- Making a segment ------------------------------------------------------------------------
-
-/** Makes an empty segment, and opens it. */
-function make(name: string, mode: number): number {
-  const { O_RDWR, O_CREAT, O_EXCL } = platform().flags;
-  const open = (): number => shmOpen(name, O_RDWR | O_CREAT | O_EXCL, mode, takenAdvice);
-  return platform().fchmod ? open() : withUmask(0, open);
-}
-
-const takenAdvice: Advice = (code) =>
-  code === "EEXIST" ? "load() or open() attaches to it, unlink() removes it" : undefined;
-
-/** Makes files with exactly the bits that are asked for, where `fchmod` cannot set them afterwards. */
-function withUmask<T>(mask: number, action: () => T): T {
-  const before = umask(mask);
-  try {
-    return action();
-  } finally {
-    umask(before);
-  }
-}
-
 /**
- * Sets the size of a new segment, and reserves memory for all of it or for none of it.
- *
- * With reservation the size appears when the memory is there: a process that attaches in between
- * finds a segment without a size, never one whose pages may be missing. Where the system cannot reserve,
- * the segment is left sparse.
+ * Takes some room of the stack, and gives it back. Near the end of the stack it throws, before anything is made:
+ * later an error could come between any two steps, and the steps that undo them would fail, too.
  */
-function setSize(fd: number, name: string, byteLength: number, reserve: boolean): void {
-  const set = (): void => {
-    const advice = (code: string) => code === "ENOSPC" ? spaceAdvice(byteLength) : undefined;
-    if (reserve && posixFallocate(fd, byteLength, name, advice)) return;
-    ftruncate(fd, byteLength, name);
-  };
-  // The kernel sends SIGXFSZ, which ends a process, to who makes a file larger than `ulimit -f`
-  // allows; ignored, it is an EFBIG. No limit is so low that one page is above it.
-  if (byteLength > PAGE) withoutSignal(SIGXFSZ, set);
-  else set();
-}
-const PAGE = 4096;
-/** The same number on every supported system. */
-const SIGXFSZ = 25;
-
-/** Ignores a signal while something is done. */
-function withoutSignal(number: number, action: () => void): void {
-  const before = signal(number, SIG_IGN);
-  try {
-    action();
-  } finally {
-    signal(number, before);
-  }
-}
-
-function spaceAdvice(byteLength: number): string {
-  return `${byteLength} bytes do not fit into ${platform().directory}: remove leftovers, ` +
-    "or make it larger (a container's with --shm-size)";
-}
-
-/** Undoes a creation that failed half-way, unless somebody removed the name meanwhile. */
-function removeOwn(fd: number, name: string): void {
-  if (fstat(fd, name).named) shmUnlink(name);
+function needStack(depth = 200): number {
+  return depth === 0 ? 0 : needStack(depth - 1) + 1;
 }
 
 // --- Attaching -------------------------------------------------------------------------------
+
+const attachAdvice: Advice = (code) => {
+  if (code === "ENOENT") {
+    return directoryAdvice(code) ??
+      "nobody has created it, or its name was removed; load({ timeout }) waits for its creator";
+  }
+  if (code === "EACCES") {
+    return "to attach, this user needs permission to read and to write (its creator gives it by " +
+      '{ mode: 0o666 }); load({ access: "copy-on-write" }) needs permission to read only';
+  }
+  return undefined;
+};
 
 /** How long `open` waits for a creator to set the size, in milliseconds. */
 const SIZE_TIMEOUT = 1000;
@@ -220,10 +211,12 @@ function statusOnceSized(fd: number, name: string): OpenFileStatus {
     }
     if (status.byteLength > 0) return status;
     deadline ||= performance.now() + SIZE_TIMEOUT;
-    if (!status.named || performance.now() > deadline) {
+    if (status.named === false || performance.now() > deadline) {
       throw new RangeError(
         `Cannot attach to '${name}': its size is 0 bytes; ` +
-          (status.named ? "its creator has not set one" : "its creator gave up and removed it"),
+          (status.named === false
+            ? "its creator gave up and removed it"
+            : "its creator has not set one"),
       );
     }
     Atomics.wait(sleeper, 0, 0, 1);
@@ -235,18 +228,35 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 /** Maps an open segment, readable and writable, shared with every process that maps it. */
 function mapShared(fd: number, name: string, byteLength: number): Region {
-  const { flags, mapsBeyondEnd } = platform();
+  const { flags, hints, mapsBeyondEnd } = platform();
   const { PROT_READ, PROT_WRITE, MAP_SHARED } = flags;
-  const isHuge = byteLength >= HUGE;
+  const isHuge = byteLength >= HUGE && hints;
   const hint = isHuge ? hugeHint : 0n;
   const span = byteLength >= LARGE && mapsBeyondEnd ? byteLength + GAP : byteLength;
-  const region = mmap(hint, BigInt(span), PROT_READ | PROT_WRITE, MAP_SHARED, fd, name);
+  const region = mmap(
+    hint,
+    BigInt(span),
+    PROT_READ | PROT_WRITE,
+    MAP_SHARED,
+    fd,
+    name,
+    addressAdvice,
+  );
   if (isHuge) {
     const start = addressOf(region);
     hugeHint = start - start % BigInt(HUGE);
   }
   return region;
 }
+
+const addressAdvice: Advice = (code) => {
+  if (code !== "ENOMEM") return undefined;
+  const [count, most] = [countMappings(), mostMappings()];
+  // V8 and others take some, too.
+  if (count === null || most === null || count < most * 0.95) return undefined;
+  return `this process has ${count} mappings, and vm.max_map_count allows ${most}: close arrays that are ` +
+    "not needed, or let sysctl raise it";
+};
 
 /** The size from which on a mapping has page tables of its own: a GiB. */
 const HUGE = 2 ** 30;

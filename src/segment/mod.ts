@@ -12,8 +12,9 @@ export {
   findLeftovers,
   listSegments,
   type PruneOptions,
+  readProcFile,
   type SegmentInfo,
 } from "./list.ts";
 export { type CreateOptions, unlink } from "./mapping.ts";
 export { buildName, checkName, nameMax } from "./name.ts";
-export { SharedMemory } from "./shared_memory.ts";
+export { SharedMemory, undoCreate } from "./shared_memory.ts";

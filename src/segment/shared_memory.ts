@@ -9,6 +9,9 @@ import { showAs } from "../inspect.ts";
 import { type CreateOptions, Mapping, unlink } from "./mapping.ts";
 import { checkName, nameMax } from "./name.ts";
 
+/** Gives up what `create()` made, the name included, unless it leads to another segment by now. */
+export let undoCreate: (memory: SharedMemory) => void;
+
 /** Proves that the constructor is called by this file. */
 const KEY = Symbol();
 
@@ -178,6 +181,7 @@ export class SharedMemory {
   }
 
   static {
+    undoCreate = (memory) => memory.#mapping.undoCreate();
     showAs(this.prototype, (memory) => {
       if (!(#mapping in memory)) return {}; // the prototype itself can be looked at, too
       const { name, size, buf } = memory;

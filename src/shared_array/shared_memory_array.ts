@@ -12,7 +12,7 @@ import {
   parseDType,
   typedArrayOf,
 } from "../dtype.ts";
-import { kindOf, listText, readOptions } from "../check.ts";
+import { descriptorOf, kindOf, listText, readOptions } from "../check.ts";
 import { showAs } from "../inspect.ts";
 import {
   checkShape,
@@ -39,6 +39,7 @@ import {
   type SegmentInfo,
   segmentOf,
   SharedMemory,
+  undoCreate,
   unlink,
 } from "../segment/mod.ts";
 
@@ -168,7 +169,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     this.#layout = layout;
     this.#byteLength = byteLength;
     const describe = (key: string, value: unknown): void => {
-      Object.defineProperty(this, key, { value, enumerable: true });
+      Object.defineProperty(this, key, descriptorOf({ value, enumerable: true }));
     };
     describe("shape", Object.freeze([...layout.shape]));
     describe("dtype", canonical);
@@ -223,7 +224,13 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    */
   create(options?: CreateOptions): NDArray<DTypeOf<T>, RankOf<S>> {
     this.#checkDetached("create");
-    return this.#attach(SharedMemory.create(this.name, this.#byteLength, options), null);
+    const smh = SharedMemory.create(this.name, this.#byteLength, options);
+    try {
+      return this.#attach(smh, null);
+    } catch (error) {
+      undoCreate(smh);
+      throw error;
+    }
   }
 
   /**
@@ -263,7 +270,12 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
           `${listText(this.shape)} of ${this.dtype} needs ${this.#byteLength}`,
       );
     }
-    return this.#attach(smh, this.arraySlice);
+    try {
+      return this.#attach(smh, this.arraySlice);
+    } catch (error) {
+      smh.close();
+      throw error;
+    }
   }
 
   /**
@@ -574,9 +586,10 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     const { dtype } = this;
     const data = new (typedArrayOf(dtype))(smh.buf!, 0, this.#layout.size);
     const whole = makeView(data, this.#layout, dtype) as unknown as NDArray<DTypeOf<T>>;
+    const array = part === null ? whole : whole.slice(...part);
     this.#smh = smh;
-    this.#array = part === null ? whole : whole.slice(...part);
-    return this.#array;
+    this.#array = array;
+    return array;
   }
 }
 
