@@ -213,6 +213,30 @@ export function checkDeno(version: string): void {
 }
 
 /**
+ * How long a segment's name may be with a certain C library, whose own limit may be below the system's.
+ *
+ * @param os the operating system, as `Deno.build.os` names it
+ * @param glibc the version of glibc, such as "2.36"; `null` of another library
+ * @returns the number of UTF-8 bytes, the leading slash of `shm_open` not counted
+ */
+export function nameMaxWith(os: string, glibc: string | null): number {
+  const [major, minor] = (glibc ?? "").split(".").map(Number);
+  // Before 2.34 it counted the slash and a NUL (sysdeps/posix/shm-directory.h).
+  const isOld = glibc !== null && (major < 2 || (major === 2 && minor < 34));
+  return isOld ? OLD_GLIBC : nameMaxOf(os);
+}
+const OLD_GLIBC = 253;
+
+/**
+ * How long a name may be that fits wherever this program may run on a system.
+ *
+ * @param os the operating system, as `Deno.build.os` names it
+ */
+export function nameMaxAnywhere(os: string): number {
+  return os === "linux" ? OLD_GLIBC : nameMaxOf(os);
+}
+
+/**
  * How long a segment's name may be. It is asked before anything is opened, also on systems that are
  * not supported: there a name can be described, and the first use of it says what is missing.
  *

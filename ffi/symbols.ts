@@ -154,6 +154,12 @@ export function declareSeldomUsed() {
       parameters: [],
       result: "u32", // uid_t
     },
+    // const char *gnu_get_libc_version(void)
+    gnu_get_libc_version: {
+      parameters: [],
+      result: "pointer", // const char *
+      optional: true,
+    },
     // int kill(pid_t pid, int sig)
     kill: {
       parameters: [

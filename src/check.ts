@@ -50,6 +50,23 @@ export function listText(list: readonly unknown[]): string {
   return `[${shorten(list.slice(0, MOST_QUOTED).join(", "))}]`;
 }
 
+/** How many failures a message tells of. */
+const MOST_TOLD = 3;
+
+/**
+ * Tells of several failures in one message.
+ *
+ * @param failures what was thrown
+ * @returns the first messages, and how many more there are
+ */
+export function failuresText(failures: readonly unknown[]): string {
+  const told = failures.slice(0, MOST_TOLD).map((failure) =>
+    failure instanceof Error ? failure.message : shorten(String(failure))
+  );
+  const more = failures.length - told.length;
+  return told.join("; ") + (more > 0 ? `; and ${more} more` : "");
+}
+
 /**
  * Checks that a value is a safe integer.
  *

@@ -8,7 +8,7 @@ import { hasCode } from "../../ffi/errors.ts";
 import { close, type FileStatus, geteuid, open, read, readdir, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { readOptions } from "../check.ts";
-import { nameMax, prefixOf } from "./name.ts";
+import { madeNameMax, nameMax, prefixOf } from "./name.ts";
 
 /** What is known of a segment. */
 export interface SegmentInfo {
@@ -57,7 +57,7 @@ export function listSegments(): SegmentInfo[] {
     name,
     byteLength,
     createdAt: new Date(createdAt),
-    prefix: prefixOf(name, nameMax()),
+    prefix: prefixOf(name, madeNameMax()) ?? prefixOf(name, nameMax()),
     pids: pids.get(identity) ?? [],
   })).sort((a, b) => a.name < b.name ? -1 : 1);
 }

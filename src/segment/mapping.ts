@@ -11,6 +11,7 @@ import { platform } from "../../ffi/platform.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 import { markSegment, type SegmentIdentity } from "./buffer_segment.ts";
 import { countMappings, mostMappings } from "./list.ts";
+import { checkUsableName } from "./name.ts";
 import { directoryAdvice, makeSegment, unlinkOwn, unmake } from "./making.ts";
 
 /** How a segment is made. */
@@ -167,10 +168,11 @@ function detach(buffer: ArrayBuffer): boolean {
 /**
  * Removes a segment's name.
  *
- * @param name a checked name
+ * @param name the name
  * @returns `false` if it was gone already
  */
 export function unlink(name: string): boolean {
+  checkUsableName(name);
   return shmUnlink(name);
 }
 

@@ -16,5 +16,5 @@ export {
   type SegmentInfo,
 } from "./list.ts";
 export { type CreateOptions, unlink } from "./mapping.ts";
-export { buildName, checkName, nameMax } from "./name.ts";
+export { buildName, checkName, checkUsableName, madeNameMax, nameMax } from "./name.ts";
 export { SharedMemory, undoCreate } from "./shared_memory.ts";

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { kindOf, readOptions } from "../check.ts";
+import { kindOf, readOptions, shorten } from "../check.ts";
 import { showAs } from "../inspect.ts";
 import { type CreateOptions, Mapping, unlink } from "./mapping.ts";
-import { checkName, nameMax } from "./name.ts";
+import { checkUsableName } from "./name.ts";
 
 /** Gives up what `create()` made, the name included, unless it leads to another segment by now. */
 export let undoCreate: (memory: SharedMemory) => void;
@@ -83,7 +83,7 @@ export class SharedMemory {
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
   static create(name: string, byteLength: number, options?: CreateOptions): SharedMemory {
-    checkName(name, nameMax());
+    checkUsableName(name);
     checkByteLength(byteLength);
     const checked = checkCreateOptions(options);
     return new SharedMemory(KEY, Mapping.create(name, byteLength, checked));
@@ -112,7 +112,7 @@ export class SharedMemory {
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
   static open(name: string): SharedMemory {
-    checkName(name, nameMax());
+    checkUsableName(name);
     return new SharedMemory(KEY, Mapping.open(name));
   }
 
@@ -210,8 +210,8 @@ function checkCreateOptions(options: CreateOptions | undefined): CreateOptions {
     "create",
   );
   if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o777)) {
-    const given = Number.isInteger(mode) && mode > 0 ? `0o${mode.toString(8)}` : mode;
-    throw new RangeError(`Cannot create: mode must be from 0 to 0o777, not ${given}`);
+    const given = Number.isInteger(mode) && mode > 0 ? `0o${mode.toString(8)}` : String(mode);
+    throw new RangeError(`Cannot create: mode must be from 0 to 0o777, not ${shorten(given)}`);
   }
   return { mode, reserve };
 }

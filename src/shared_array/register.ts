@@ -5,7 +5,7 @@
  */
 
 import type { DTypeLike, DTypeOf } from "../dtype.ts";
-import { descriptorOf, readOptions } from "../check.ts";
+import { descriptorOf, failuresText, readOptions, shorten } from "../check.ts";
 import type { Shape } from "../ndarray/mod.ts";
 import { cleanAtExit, endingSignals } from "./exit_cleanup.ts";
 import { SharedMemoryArray } from "./shared_memory_array.ts";
@@ -140,7 +140,7 @@ export class SharedMemoryRegister extends Array<string> {
     if (failures.length > 0) {
       throw new AggregateError(
         failures,
-        `Cannot clear the register: ${failures.map((e) => (e as Error).message).join("; ")}`,
+        `Cannot clear the register: ${failuresText(failures)}`,
       );
     }
     this.length = 0;
@@ -203,7 +203,7 @@ function checkSignals(signals: readonly Deno.Signal[]): void {
   for (const signal of signals) {
     if (!known.includes(signal)) {
       throw new RangeError(
-        `Cannot make a register: ${String(signal)} cannot be listened to; there is ` +
+        `Cannot make a register: ${shorten(String(signal))} cannot be listened to; there is ` +
           known.join(", "),
       );
     }

@@ -12,7 +12,7 @@ import {
   parseDType,
   typedArrayOf,
 } from "../dtype.ts";
-import { descriptorOf, kindOf, listText, readOptions } from "../check.ts";
+import { descriptorOf, failuresText, kindOf, listText, readOptions } from "../check.ts";
 import { showAs } from "../inspect.ts";
 import {
   checkShape,
@@ -31,9 +31,11 @@ import {
   buildName,
   checkName,
   checkPruneOptions,
+  checkUsableName,
   type CreateOptions,
   findLeftovers,
   listSegments,
+  madeNameMax,
   nameMax,
   type PruneOptions,
   type SegmentInfo,
@@ -123,7 +125,8 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * a 0-d array of one element
    * @param dtype the element type: a name (`"float32"`), a NumPy type string (`"<f4"`), or a typed
    * array's constructor (`Float32Array`)
-   * @param name the segment's name: not empty, without "/" and NUL, at most 255 bytes (macOS: 30)
+   * @param name the segment's name: not empty, without "/" and NUL, at most 255 bytes (macOS: 30; with
+   * glibc before 2.34: 253, which `create()` and `load()` check)
    * @param arraySlice what `load()` takes of the array, as in `view.slice(...arraySlice)`
    * @throws {TypeError} if an argument is of the wrong kind, or the dtype is none of the supported ones
    * @throws {RangeError} if a length, the number of bytes, the name or the slice is wrong
@@ -446,7 +449,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
       date: new Date(),
       uuid: crypto.randomUUID(),
     };
-    const name = buildName(parts, nameMax());
+    const name = buildName(parts, madeNameMax());
     SharedMemoryArray.COUNTER = parts.counter;
     return name;
   }
@@ -480,7 +483,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
       throw new TypeError("Cannot clear buffers: the names must be a list of strings");
     }
     const wanted = new Set(names);
-    for (const name of wanted) checkName(name, nameMax());
+    for (const name of wanted) checkUsableName(name);
     const removed: string[] = [];
     const failures: unknown[] = [];
     for (const name of wanted) {
@@ -493,9 +496,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     if (failures.length > 0) {
       throw new AggregateError(
         failures,
-        `Cannot clear ${failures.length} of ${wanted.size} buffers: ${
-          failures.map((failure) => (failure as Error).message).join("; ")
-        }`,
+        `Cannot clear ${failures.length} of ${wanted.size} buffers: ${failuresText(failures)}`,
       );
     }
     return removed;
@@ -565,7 +566,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
 
   /** One line that says what this array is. */
   toString(): string {
-    return `SharedMemoryArray '${this.name}' [${this.shape.join(", ")}] ${this.dtype}`;
+    return `SharedMemoryArray '${this.name}' ${listText(this.shape)} ${this.dtype}`;
   }
 
   static {
