@@ -19,7 +19,7 @@ import {
 } from "./library.ts";
 
 /**
- * Opens a file.
+ * Opens a file. It is closed in a program that this one starts.
  *
  * @param path the file's path
  * @param flags flags of {@linkcode Platform.flags}, or'ed
@@ -30,7 +30,8 @@ import {
  */
 export function open(path: string, flags: number, mode = 0, advice?: Advice): number {
   const symbols = seldomUsed();
-  const fd = attempt(() => symbols.open(cString(path), flags, mode), isMinusOne);
+  const { O_CLOEXEC } = libc().platform.flags;
+  const fd = attempt(() => symbols.open(cString(path), flags | O_CLOEXEC, mode), isMinusOne);
   if (fd === null) throw lastError("open", path, advice);
   return fd;
 }

@@ -5,16 +5,19 @@ import {
   fstat,
   ftruncate,
   geteuid,
+  linkat,
+  memfdCreate,
   open,
   posixFallocate,
   read,
   readdir,
+  readlink,
   statx,
 } from "../ffi/files.ts";
 import { platform } from "../ffi/platform.ts";
 import { errorOf, uniqueName } from "./helpers.ts";
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = platform().flags;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_CLOEXEC, O_TMPFILE } = platform().flags;
 
 /** Calls `body` with the path of a file of 5 bytes. */
 function withFile(body: (path: string) => void): void {
@@ -62,6 +65,47 @@ Deno.test("open() makes a file with its mode", () => {
   } finally {
     Deno.removeSync(path);
   }
+});
+
+Deno.test("open() and memfdCreate() give descriptors that programs started later do not get", () => {
+  const path = Deno.makeTempFileSync();
+  for (const fd of [open(path, O_RDONLY), open("/tmp", O_RDONLY), memfdCreate("x")]) {
+    const [, flags] = /^flags:\s+([0-7]+)$/m.exec(
+      Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`),
+    )!;
+    assertEquals(parseInt(flags, 8) & O_CLOEXEC, O_CLOEXEC);
+    close(fd);
+  }
+  Deno.removeSync(path);
+});
+
+Deno.test("readlink() tells where a link leads, memfdCreate() what it was called", () => {
+  const fd = memfdCreate("some name");
+  assertEquals(readlink(`/proc/self/fd/${fd}`), "/memfd:some name (deleted)");
+  close(fd);
+  assertEquals(readlink(`/proc/self/fd/${fd}`), null);
+  assertThrows(
+    () => readlink("/tmp"),
+    TypeError,
+    "Invalid argument (os error 22): readlink '/tmp'",
+  );
+});
+
+Deno.test("linkat() names an open file, and leaves one that has the name", () => {
+  const folder = Deno.makeTempDirSync({ dir: "/dev/shm" });
+  const [fd, other] = [0, 1].map(() => open(folder, O_RDWR | O_TMPFILE, 0o600));
+  assertEquals(fstat(fd, "x").named, false);
+  linkat(fd, `${folder}/a`, "x");
+  assertEquals([fstat(fd, "x").named, Deno.statSync(`${folder}/a`).ino], [
+    true,
+    fstat(fd, "x").inode,
+  ]);
+  const error = errorOf(() => linkat(other, `${folder}/a`, "x", (code) => `see ${code}`));
+  assertEquals(error.message, "File exists (os error 17): linkat 'x'; see EEXIST");
+  assertEquals(Deno.statSync(`${folder}/a`).ino, fstat(fd, "x").inode);
+  close(fd);
+  close(other);
+  Deno.removeSync(folder, { recursive: true });
 });
 
 Deno.test("calls on a closed descriptor are EBADF with the subject", () => {

@@ -175,8 +175,7 @@ function readFile(path: string): Uint8Array {
 
 /** Hands over the bytes of a file, piece by piece; each is valid until the next. */
 function forEachChunk(path: string, take: (bytes: Uint8Array) => void): void {
-  const { O_RDONLY, O_CLOEXEC } = platform().flags;
-  const fd = open(path, O_RDONLY | O_CLOEXEC);
+  const fd = open(path, platform().flags.O_RDONLY);
   try {
     const bytes = new Uint8Array(1 << 14);
     while (true) {

@@ -97,12 +97,12 @@ function makeNamed(name: string, mode: number): number {
 /** Opens a segment that has no name; `null` where the system cannot, or could not name it afterwards. */
 function openNameless(name: string): number | null {
   const { directory, os } = platform();
-  const { O_RDWR, O_TMPFILE, O_CLOEXEC } = platform().flags;
+  const { O_RDWR, O_TMPFILE } = platform().flags;
   if (directory === null || O_TMPFILE === 0 || statx("/proc/self/fd") === null) return null;
   // A name that is taken is told now: a reservation may take seconds, and find no room.
   if (statx(pathOf(name)) !== null) throw systemError(os, EEXIST, "shm_open", name, creationAdvice);
   try {
-    return open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0o600);
+    return open(directory, O_RDWR | O_TMPFILE, 0o600);
   } catch (error) {
     // Kernels and file systems that know no such files say so in one of these ways.
     if (hasCode(error, "EOPNOTSUPP", "EISDIR", "ENOENT", "EINVAL")) return null;
