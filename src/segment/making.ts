@@ -20,7 +20,7 @@ import { getrlimit, RLIMIT_FSIZE } from "../../ffi/resource.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 
 /**
- * The size from which on a segment gets its name last. That takes some 30 µs more, which at 1 MiB are a tenth
+ * The size from which on a segment gets its name last. That takes some 50 µs more, which at 1 MiB are a tenth
  * of what the reservation takes (create in `bench/attach_bench.ts`).
  */
 const NAMED_LAST = 2 ** 20;

@@ -180,7 +180,7 @@ export function unlink(name: string): boolean {
  * Takes some room of the stack, and gives it back. Near the end of the stack it throws, before anything is made:
  * later an error could come between any two steps, and the steps that undo them would fail, too.
  */
-function needStack(depth = 200): number {
+function needStack(depth = 1000): number {
   return depth === 0 ? 0 : needStack(depth - 1) + 1;
 }
 
