@@ -34,6 +34,8 @@ export type {
   DTypeLike,
   DTypeOf,
   ElementOf,
+  NativeOrder,
+  NdarrayNames,
   NumPyCodes,
   NumPySpellings,
   NumPyTypeString,
@@ -60,6 +62,7 @@ export {
 } from "./src/ndarray/mod.ts";
 export {
   type CreateOptions,
+  type OpenOptions,
   type PruneOptions,
   type SegmentInfo,
   SharedMemory,
@@ -69,9 +72,11 @@ export {
   SharedMemoryArray,
   type SharedMemoryDescriptor,
 } from "./src/shared_array/shared_memory_array.ts";
+export type { MemoryLayout } from "./src/shared_array/memory_layout.ts";
 export {
   createAndRegisterSma,
   type RegisterOptions,
+  type RegisterSmaOptions,
   SharedMemoryRegister,
 } from "./src/shared_array/register.ts";
 export {

@@ -51,10 +51,10 @@ const MOST_PIXELS = 1e6;
 /** A row to shade takes about as long as this many to resample. */
 const SHADE_WEIGHT = 80;
 
-/** Segments are named with this, so that one can see whose they are. */
+/** The prefix of the names of segments, so that a user can see which program made them. */
 const PREFIX = "demo";
 
-/** What the command line says is wrong: told in one line, with exit code 2. */
+/** The command line is wrong: the program says so in one line, and ends with code 2. */
 class UsageError extends Error {}
 
 interface Size {
@@ -114,7 +114,7 @@ async function main(args: string[]): Promise<number> {
   return result.compared !== null && left.length === 0 ? 0 : 1;
 }
 
-/** @returns `null` where help is asked for. */
+/** @returns the options, or `null` where the user asks for help */
 function readOptions(args: string[]): Options | null {
   const { values, positionals } = parse(args);
   if (values.help) return null;
@@ -165,7 +165,7 @@ function reliefName(picture: string): string {
   return `${basename(picture).replace(/\.png$/i, "")}_relief.png`;
 }
 
-/** Better now than after the work is done. */
+/** Checks the path of the output before the work begins. */
 async function checkFolder(out: string): Promise<void> {
   const folder = await Deno.stat(dirname(out)).catch(() => null);
   if (!folder?.isDirectory) throw new UsageError(`there is no folder "${dirname(out)}" for --out`);
@@ -201,7 +201,7 @@ function fit({ width, height }: Size): Size {
   };
 }
 
-/** Does the whole job twice, by one process and by many, and writes the picture. */
+/** Does the whole job twice, with one process and with many, and writes the picture. */
 async function compute(grid: Grid, size: Size, { workers, out }: Options): Promise<Result> {
   const { width, height } = size;
   // Removes all segments at the end of the block, and when a signal ends this process before.
@@ -261,7 +261,7 @@ async function run(scene: Scene, arrays: Arrays, workers: number): Promise<Run> 
   const rows = bands(scene, workers);
   const start = performance.now();
   await pool.askAll(rows.map((band) => resampleJob(band, arrays)));
-  // Shadows fall across bands, so that all heights must be there first. Nobody sends them round.
+  // Shadows fall across bands, so all heights must be computed first. They are shared, and not sent.
   await pool.askAll(rows.map((band) => shadeJob(band, arrays)));
   return { seconds: (performance.now() - start) / 1000, bytesCopied: pool.bytes };
 }
@@ -280,8 +280,8 @@ function shadeJob({ firstRow, arraySlice }: Band, arrays: Arrays): ShadeJob {
 }
 
 /**
- * All rows in bands that get smaller: large ones first, as each costs a message and an attachment,
- * small ones last, so that all workers end at about the same time.
+ * Divides all rows into bands that become smaller. Large bands come first, because each band costs a
+ * message and an attachment; small ones come last, so that all workers end at about the same time.
  */
 function bands({ width, height }: Scene, workers: number): Band[] {
   const most = MOST_PIXELS / width;

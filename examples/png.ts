@@ -1,5 +1,5 @@
 /**
- * PNG in and out for the demo: the npm package `fast-png`, and what it leaves to its users.
+ * Reads and writes PNG files for the demo: the npm package `fast-png`, and the conversions that it lacks.
  *
  * @module
  */
@@ -37,14 +37,14 @@ export function decodeBrightness(bytes: Uint8Array): BrightnessMap {
     const bright = channels < 3
       ? samples[at]
       : 0.2126 * samples[at] + 0.7152 * samples[at + 1] + 0.0722 * samples[at + 2];
-    // What cannot be seen is low ground: 2 and 4 channels end with alpha.
+    // Transparent pixels become low ground. With 2 and 4 channels, the last one is alpha.
     const alpha = channels % 2 === 0 ? samples[at + channels - 1] / white : 1;
     values[i] = bright / white * alpha;
   }
   return { width, height, values, steps: white };
 }
 
-/** One number per sample; several to a byte is how PNG keeps small ones. */
+/** Gives one number per sample; PNG keeps several small samples in one byte. */
 function unpack(png: DecodedPng): ArrayLike<number> {
   if (png.palette) return convertIndexedToRgb(png);
   if (png.depth >= 8) return png.data;

@@ -35,7 +35,7 @@ async function main(): Promise<void> {
     process.status.then(({ success }) => success || reject(new Error("the process failed")));
   });
 
-  // The two need not answer: what they do can be seen here.
+  // The two need not answer: this program sees what they store.
   while (Atomics.load(array.data, FINISHED) < 2) {
     await Promise.race([failed, new Promise((resume) => setTimeout(resume, 5))]);
   }
@@ -51,7 +51,7 @@ function count(descriptor: SharedMemoryDescriptor<"int32">, mine: number): void 
   const { data } = counts.load();
   for (let i = 0; i < TIMES; i++) {
     Atomics.add(data, TOTAL, 1); // both do this to the same element
-    data[mine]++; // only one does this: no need to be atomic
+    data[mine]++; // only this one changes it, so it need not be atomic
   }
   Atomics.add(data, FINISHED, 1);
 }

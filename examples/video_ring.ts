@@ -1,5 +1,5 @@
 // A camera process writes frames into a ring of slots; a viewer process takes the newest one.
-// Nobody waits: a sequence counter per slot tells the viewer whether the frame it took is whole.
+// Neither waits: a sequence counter per slot tells the viewer whether the frame it took is whole.
 // Run it: deno run --allow-ffi --allow-run=deno examples/video_ring.ts
 
 import {
@@ -71,7 +71,7 @@ async function view(ring: Ring): Promise<void> {
         if (picture.some((pixel) => pixel !== picture[0])) mixed++;
       }
     }
-    await pause(7); // a slow viewer: it skips frames, and the camera does not care
+    await pause(7); // a slow viewer skips frames; the camera does not wait for it
   }
   console.log(`viewer: saw ${seen} frames, skipped the others, took ${torn} for unfinished,`);
   console.log(`viewer: and found ${mixed} that were mixed of two.`);

@@ -1,5 +1,5 @@
-// A pool of worker processes over the rows of one shared picture: who is free takes the next row.
-// Nothing is sent back: the rows are drawn in place, and a shared counter tells which one is next.
+// A pool of worker processes draws the rows of one shared picture: a free worker takes the next row.
+// The workers send nothing back: they draw the rows in place, and a shared counter tells the next row.
 // Run it: deno run --allow-ffi --allow-run=deno examples/worker_pool.ts
 
 import {
@@ -12,13 +12,13 @@ import {
 const WORKERS = 3;
 const SHADES = " .:-=+*%@#";
 
-/** What a worker is told, once, as JSON: descriptions of arrays, a few bytes each. */
+/** The message that a worker gets, once, as JSON: descriptions of arrays, a few bytes each. */
 interface Job {
   id: number;
   picture: SharedMemoryDescriptor<"uint8">;
-  /** Which row is next. */
+  /** The number of the next row. */
   next: SharedMemoryDescriptor<"int32">;
-  /** Who drew which row. */
+  /** For each row, the worker that drew it. */
   drawnBy: SharedMemoryDescriptor<"uint8">;
 }
 

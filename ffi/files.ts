@@ -64,6 +64,23 @@ export function close(fd: number): void {
 }
 
 /**
+ * Does one of several things with an open file: duplicates it, reads or adds its seals.
+ *
+ * @param fd the file
+ * @param command what to do: one of {@linkcode Platform.memfd} that begins with F
+ * @param argument what the command takes; 0 if it takes nothing
+ * @param subject what the file is, for the error
+ * @returns what the command gives
+ * @see {@link https://man7.org/linux/man-pages/man2/fcntl.2.html | fcntl(2)}
+ */
+export function fcntl(fd: number, command: number, argument: number, subject: string): number {
+  const symbols = seldomUsed();
+  const result = attempt(() => symbols.fcntl(fd, command, argument), isMinusOne);
+  if (result === null) throw lastError("fcntl", subject);
+  return result;
+}
+
+/**
  * Sets the permission bits of an open file, as they are given.
  *
  * @param fd the file
@@ -314,27 +331,6 @@ export function readlink(path: string): string | null {
   }
   return new TextDecoder().decode(target.subarray(0, length));
 }
-
-/**
- * Makes a file in memory that has no name anywhere; it is closed in a program that this one starts.
- *
- * @param name what `/proc/self/fd` shows of it; many may have the same
- * @returns a file descriptor, which the caller closes
- * @see {@link https://man7.org/linux/man-pages/man2/memfd_create.2.html | memfd_create(2)}
- */
-export function memfdCreate(name: string): number {
-  const symbols = seldomUsed();
-  if (symbols.memfd_create === null) {
-    throw new Deno.errors.NotSupported(
-      "Cannot make a file in memory: this C library has no memfd_create",
-    );
-  }
-  const call = symbols.memfd_create;
-  const fd = attempt(() => call(cString(name), MFD_CLOEXEC), isMinusOne);
-  if (fd === null) throw lastError("memfd_create", name);
-  return fd;
-}
-const MFD_CLOEXEC = 1;
 
 /**
  * Gives the user as whom this process makes and opens files.

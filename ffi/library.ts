@@ -69,10 +69,11 @@ function openLibrary(): Library {
       failure = error;
     }
   }
-  throw new Deno.errors.NotSupported(
+  const error = new Deno.errors.NotSupported(
     `Cannot share memory: none of ${ours.libraries.join(", ")} has what is needed`,
-    { cause: failure },
   );
+  error.cause = failure; // Deno 2.2's classes of errors ignore it as an option
+  throw error;
 }
 
 /** What the last call that failed said. */

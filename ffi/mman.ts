@@ -5,7 +5,7 @@
  */
 
 import type { Advice } from "./errors.ts";
-import { attempt, isMinusOne, lastError, libc } from "./library.ts";
+import { attempt, cString, isMinusOne, lastError, libc, seldomUsed } from "./library.ts";
 
 /** A range of this process's addresses, as it was mapped: what `munmap()` takes. */
 export interface Region {
@@ -66,6 +66,28 @@ export function mmap(
   );
   if (pointer === null) throw lastError("mmap", subject, advice);
   return { pointer, span };
+}
+
+/**
+ * Makes an empty file in memory that no name leads to.
+ *
+ * @param label what `/proc` shows in the place of a name; at most 249 bytes
+ * @param flags flags of {@linkcode Platform.memfd} that begin with MFD
+ * @returns a file descriptor, which the caller closes
+ * @throws {Deno.errors.NotSupported} if the C library has no such call
+ * @see {@link https://man7.org/linux/man-pages/man2/memfd_create.2.html | memfd_create(2)}
+ */
+export function memfdCreate(label: string, flags: number): number {
+  const symbols = seldomUsed();
+  if (symbols.memfd_create === null) {
+    throw new Deno.errors.NotSupported(
+      "Cannot make memory without a name: this C library has no memfd_create",
+    );
+  }
+  const call = symbols.memfd_create;
+  const fd = attempt(() => call(cString(label), flags), isMinusOne);
+  if (fd === null) throw lastError("memfd_create", label);
+  return fd;
 }
 
 /**

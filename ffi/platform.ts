@@ -53,6 +53,7 @@ export interface Platform {
     readonly O_CLOEXEC: number;
     /** Opens a file without a name; 0 where the system has no such thing. */
     readonly O_TMPFILE: number;
+    readonly O_NONBLOCK: number;
     readonly PROT_READ: number;
     readonly PROT_WRITE: number;
     readonly MAP_SHARED: number;
@@ -61,6 +62,25 @@ export interface Platform {
     readonly MAP_ANONYMOUS: number;
     readonly MAP_NORESERVE: number;
   };
+  /** What files in memory without a name need, which only Linux has; `null` elsewhere. */
+  readonly memfd: {
+    /** Flags of `memfd_create`. */
+    readonly MFD_CLOEXEC: number;
+    readonly MFD_ALLOW_SEALING: number;
+    readonly MFD_NOEXEC_SEAL: number;
+    readonly MFD_EXEC: number;
+    /** Flags of `open`. */
+    readonly O_PATH: number;
+    readonly O_CLOEXEC: number;
+    /** Commands of `fcntl`. */
+    readonly F_DUPFD_CLOEXEC: number;
+    readonly F_ADD_SEALS: number;
+    readonly F_GET_SEALS: number;
+    /** Seals, or'ed. */
+    readonly F_SEAL_SEAL: number;
+    readonly F_SEAL_SHRINK: number;
+    readonly F_SEAL_GROW: number;
+  } | null;
   /** The numbers of the signals that can end a process and can be listened to. */
   readonly signals: { readonly [name: string]: number };
 }
@@ -86,6 +106,7 @@ const linux = {
     O_CREAT: 0x40,
     O_EXCL: 0x80,
     O_CLOEXEC: 0x80000,
+    O_NONBLOCK: 0x800,
     PROT_READ: 0x1,
     PROT_WRITE: 0x2,
     MAP_SHARED: 0x01,
@@ -93,6 +114,20 @@ const linux = {
     MAP_FIXED: 0x10,
     MAP_ANONYMOUS: 0x20,
     MAP_NORESERVE: 0x4000,
+  },
+  memfd: {
+    MFD_CLOEXEC: 0x1,
+    MFD_ALLOW_SEALING: 0x2,
+    MFD_NOEXEC_SEAL: 0x8,
+    MFD_EXEC: 0x10,
+    O_PATH: 0x200000,
+    O_CLOEXEC: 0x80000,
+    F_DUPFD_CLOEXEC: 1030,
+    F_ADD_SEALS: 1033,
+    F_GET_SEALS: 1034,
+    F_SEAL_SEAL: 0x1,
+    F_SEAL_SHRINK: 0x2,
+    F_SEAL_GROW: 0x4,
   },
   signals: { ...posixSignals, SIGUSR1: 10, SIGUSR2: 12 },
 } as const;
@@ -119,6 +154,7 @@ const darwin = {
     O_EXCL: 0x800,
     O_CLOEXEC: 0x1000000,
     O_TMPFILE: 0,
+    O_NONBLOCK: 0x4,
     PROT_READ: 0x1,
     PROT_WRITE: 0x2,
     MAP_SHARED: 0x0001,
@@ -127,6 +163,7 @@ const darwin = {
     MAP_ANONYMOUS: 0x1000,
     MAP_NORESERVE: 0x0040,
   },
+  memfd: null,
   signals: { ...posixSignals, SIGUSR1: 30, SIGUSR2: 31 },
 } as const;
 

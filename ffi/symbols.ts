@@ -193,15 +193,6 @@ export function declareSeldomUsed() {
       ],
       result: "isize", // ssize_t
     },
-    // int memfd_create(const char *name, unsigned int flags)
-    memfd_create: {
-      parameters: [
-        "buffer", // const char *name
-        "u32", // unsigned int flags
-      ],
-      result: "i32", // int
-      optional: true,
-    },
     // int open(const char *pathname, int flags, mode_t mode)
     open: {
       parameters: [
@@ -219,6 +210,24 @@ export function declareSeldomUsed() {
         "usize", // size_t count
       ],
       result: "isize", // ssize_t
+    },
+    // int memfd_create(const char *name, unsigned int flags)
+    memfd_create: {
+      parameters: [
+        "buffer", // const char *name
+        "u32", // unsigned int flags
+      ],
+      result: "i32", // int
+      optional: true,
+    },
+    // int fcntl(int fd, int cmd, ...), where Linux takes the third argument as any function does
+    fcntl: {
+      parameters: [
+        "i32", // int fd
+        "i32", // int cmd
+        "i32", // int arg
+      ],
+      result: "i32", // int
     },
     // DIR *opendir(const char *name)
     opendir: {

@@ -26,6 +26,9 @@ ls [--json]
 prune [--older-than DURATION] [--prefix PREFIX] [--dry-run] [--json]
     Removes leftovers: segments that buildSmaName named, that no process maps, and that are at least
     as old as DURATION (default 1h). PREFIX takes only those of one prefix; --dry-run only tells.
+    Their names go to the output; without --json, what was kept, and why, to the error output.
+    A process that hides its memory map (of another user, in another container) is taken for one
+    that maps nothing: then choose a DURATION longer than its segments live.
 
 rm NAME...
     Removes segments by name.
@@ -96,21 +99,25 @@ const commands: { readonly [name: string]: Command } = {
     return 0;
   },
 
-  prune(args, out) {
-    const { json, olderThan, prefix, dryRun } = parse(args, {
+  prune(args, out, complain) {
+    const { json, olderThan = "1h", prefix, dryRun } = parse(args, {
       "--older-than": "value",
       "--prefix": "value",
       "--dry-run": "flag",
       "--json": "flag",
     });
-    const options: PruneOptions = {
-      olderThan: olderThan === undefined ? undefined : milliseconds(olderThan),
-      prefix,
-      dryRun: dryRun !== undefined,
-    };
+    const limit = milliseconds(olderThan);
+    const options: PruneOptions = { olderThan: limit, prefix, dryRun: dryRun !== undefined };
     const names = SharedMemoryArray.prune(options);
-    if (json !== undefined) out(JSON.stringify(names, null, 2));
-    else for (const name of names) out(name);
+    if (json !== undefined) {
+      out(JSON.stringify(names, null, 2));
+      return 0;
+    }
+    for (const name of names) out(name);
+    const rest = SharedMemoryArray.list().filter(({ name }) => !names.includes(name));
+    const kept = whatIsKept(rest, limit, prefix);
+    if (kept !== "") complain(`Kept: ${kept}`);
+    else if (names.length === 0) complain("There is nothing to remove.");
     return 0;
   },
 
@@ -203,6 +210,34 @@ function milliseconds(text: string): number {
 }
 
 // --- Output ----------------------------------------------------------------------------------
+
+/** Tells why `prune` left segments where they are; empty if it left none. */
+function whatIsKept(
+  segments: readonly SegmentInfo[],
+  limit: number,
+  prefix: string | undefined,
+): string {
+  const now = Date.now();
+  let [used, young, foreign] = [0, 0, 0];
+  for (const segment of segments) {
+    if (prefix !== undefined && segment.prefix !== prefix) continue;
+    if (segment.prefix === null) foreign++;
+    else if (segment.pids.length > 0) used++;
+    else if (now - segment.createdAt.getTime() < limit) young++;
+  }
+  return [
+    young > 0 ? `${young} younger than ${duration(limit)}` : "",
+    used > 0 ? `${used} that processes map` : "",
+    foreign > 0 ? `${foreign} with names of their own, which prune never removes, and rm does` : "",
+  ].filter((part) => part !== "").join("; ");
+}
+
+/** A duration as a command line takes it, in the largest unit that gives a whole number. */
+function duration(milliseconds: number): string {
+  const [unit, length] = Object.entries(units).toReversed()
+    .find(([, length]) => milliseconds % length === 0) ?? ["ms", 1];
+  return `${milliseconds / length}${unit || "ms"}`;
+}
 
 /** The lines of the table, with a header. */
 function table(segments: readonly SegmentInfo[], now: number): string[] {

@@ -82,6 +82,8 @@ const numpyNames = {
 export interface NumPyCodes {
   /** Booleans of one byte. */
   b1: "bool";
+  /** Booleans of one byte, by the letter that NumPy has for them. */
+  "?": "bool";
   /** Signed integers of 8 bits. */
   i1: "int8";
   /** Unsigned integers of 8 bits. */
@@ -106,13 +108,31 @@ export interface NumPyCodes {
   f8: "float64";
 }
 
+/** The signs of byte order that are native for a code: one byte has no order, so that any sign is. */
+export type NativeOrder<Code extends keyof NumPyCodes> =
+  | ""
+  | "<"
+  | "="
+  | "|"
+  | (Code extends "b1" | "?" | "i1" | "u1" ? ">" : never);
+
 /** Every native spelling of a NumPy type string, and the dtype that it names. */
 export type NumPySpellings = {
-  [Code in keyof NumPyCodes as `${"" | "<" | "=" | "|"}${Code}`]: NumPyCodes[Code];
+  [Code in keyof NumPyCodes as `${NativeOrder<Code>}${Code}`]: NumPyCodes[Code];
 };
 
-/** A NumPy type string in a native spelling: `"f4"`, `"<f4"`, `"=f4"`, `"|u1"`. */
+/** A NumPy type string in a native spelling: `"f4"`, `"<f4"`, `"=f4"`, `"|u1"`, `"?"`. */
 export type NumPyTypeString = keyof NumPySpellings;
+
+/** The names of dtypes that npm `ndarray` has otherwise, and the dtype that each is. */
+export interface NdarrayNames {
+  /** Unsigned integers of 8 bits that clamp. */
+  uint8_clamped: "uint8c";
+  /** Signed integers of 64 bits. */
+  bigint64: "int64";
+  /** Unsigned integers of 64 bits. */
+  biguint64: "uint64";
+}
 
 /** The names by which typed arrays call themselves, and the dtype that each is. */
 export interface ArrayTags {
@@ -158,13 +178,14 @@ export type TypedArrayConstructor =
   | Float64ArrayConstructor;
 
 /**
- * Everything that names a dtype: the canonical name, the NumPy type string in any native spelling,
- * or the constructor of the typed array.
+ * Everything that names a dtype: the canonical name, npm `ndarray`'s name, the NumPy type string in any
+ * native spelling, or the constructor of the typed array.
  */
-export type DTypeLike = DType | NumPyTypeString | TypedArrayConstructor;
+export type DTypeLike = DType | keyof NdarrayNames | NumPyTypeString | TypedArrayConstructor;
 
 /** The canonical dtype that a {@linkcode DTypeLike} names, computed by the compiler. */
 export type DTypeOf<T extends DTypeLike> = T extends DType ? T
+  : T extends keyof NdarrayNames ? NdarrayNames[T]
   : T extends NumPyTypeString ? NumPySpellings[T]
   : T extends TypedArrayConstructor ? TagOf<InstanceType<T>>
   : never;
@@ -200,8 +221,11 @@ for (const dtype of dtypes) {
   bySpelling.set(dtype, dtype);
   // The type string of uint8c and the typed array of bool are those of uint8, and mean uint8.
   if (dtype !== "uint8c") {
-    for (const order of ["", "<", "=", "|"]) {
-      bySpelling.set(order + numpyNames[dtype].slice(1), dtype);
+    const code = numpyNames[dtype].slice(1);
+    const orders = ["", "<", "=", "|", ...(code.endsWith("1") ? [">"] : [])];
+    for (const order of orders) {
+      bySpelling.set(order + code, dtype);
+      if (dtype === "bool") bySpelling.set(order + "?", dtype);
     }
   }
   const constructor = constructors[dtype];
@@ -211,11 +235,19 @@ for (const dtype of dtypes) {
   }
 }
 
+const ndarrayNames: NdarrayNames = {
+  uint8_clamped: "uint8c",
+  bigint64: "int64",
+  biguint64: "uint64",
+};
+for (const [name, dtype] of Object.entries(ndarrayNames)) bySpelling.set(name, dtype);
+
 /**
  * Gives the canonical name of a dtype in any accepted spelling.
  *
- * @param like the name (`"float32"`), the NumPy type string in a native spelling (`"<f4"`, `"=f4"`,
- * `"f4"`, `"|u1"`), or the typed array's constructor (`Float32Array`)
+ * @param like the name (`"float32"`), npm `ndarray`'s name (`"uint8_clamped"`), the NumPy type string in
+ * a native spelling (`"<f4"`, `"=f4"`, `"f4"`, `"|u1"`, `"?"`), or the typed array's constructor
+ * (`Float32Array`)
  * @returns the canonical name
  * @throws {TypeError} if it is none of these; for big-endian, complex, structured, string and object
  * dtypes the message says what to use instead

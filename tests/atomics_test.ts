@@ -31,8 +31,8 @@ function wrapped(dtype: DType, number: number): bigint {
 }
 
 /**
- * What each process does: it meets the others before each dtype, so that all of them are at it together.
- * The counters are in a sliced view between others: an operation must not touch its neighbours.
+ * The program of each process. It waits for the others before each dtype, so that all of them count at
+ * the same time. The counters are in a sliced view, because an operation must not touch its neighbours.
  */
 const code = `
   const [processes, times, meeting, ...arrays] = JSON.parse(Deno.args[0]);
@@ -50,7 +50,7 @@ const code = `
     for (let i = 0; i < times; i++) {
       Atomics.add(data, added, three);
       Atomics.sub(data, taken, one);
-      // A counter by compareExchange: who comes too late tries again.
+      // A counter by compareExchange: a process that comes too late tries again.
       let seen = Atomics.load(data, exchanged);
       while (true) {
         const found = Atomics.compareExchange(data, exchanged, seen, seen + one);
@@ -93,7 +93,7 @@ for (const processes of [2, 4]) {
     });
     meeting.close();
     console.log(`${processes} processes: ${total.toLocaleString("en")} operations, none lost`);
-    // Together with the other number of processes: at least 4 million.
+    // With two and with four processes together these are at least 4 million.
     assert(total >= processes * times * 3 * dtypes.length);
   });
 }

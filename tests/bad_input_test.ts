@@ -483,7 +483,88 @@ const rows: { [symbol: string]: Row[] } = {
       () => SharedMemoryArray(4, "int8", "a"),
     ]],
   ],
+  "new SharedMemoryArray(): layout": [
+    [TypeError, "Cannot use this layout: the options must be an object, not a number", [
+      () => new SharedMemoryArray([4], "int8", "a", null, 4),
+    ]],
+    [TypeError, "Cannot use this layout: the options must be an object, not an array", [
+      () => new SharedMemoryArray([4], "int8", "a", null, [4]),
+    ]],
+    [TypeError, 'there is no option "offset"; there is byteOffset, stride', [
+      () => new SharedMemoryArray([4], "int8", "a", null, { offset: 4 }),
+    ]],
+    [TypeError, 'there is no option "strides"; there is byteOffset, stride', [
+      () => SharedMemoryArray.clone(sma, { layout: { strides: [1] } }),
+    ]],
+    [TypeError, "Cannot use this layout: byteOffset must be an integer, not a string", [
+      () => new SharedMemoryArray([4], "int8", "a", null, { byteOffset: "4" }),
+    ]],
+    [RangeError, "Cannot use this layout: byteOffset must be a safe integer, not NaN", [
+      () => new SharedMemoryArray([4], "int8", "a", null, { byteOffset: NaN }),
+    ]],
+    [RangeError, "Cannot use this layout: byteOffset -1 is negative", [
+      () => new SharedMemoryArray([4], "int8", "a", null, { byteOffset: -1 }),
+    ]],
+    [RangeError, "byteOffset 12 is no multiple of the 8 bytes of a float64", [
+      () => new SharedMemoryArray([4], "float64", "a", null, { byteOffset: 12 }),
+      () =>
+        SharedMemoryArray.from({ shape: 4, dtype: "f8", name: "a", layout: { byteOffset: 12 } }),
+    ]],
+    [TypeError, "Cannot use this stride: it must be an array of integers, not a number", [
+      () => new SharedMemoryArray([4], "int8", "a", null, { stride: 1 }),
+    ]],
+    [TypeError, "Cannot use this stride: an entry must be an integer, not undefined", [
+      () => new SharedMemoryArray([1, 1, 1], "int8", "a", null, { stride: hole }),
+    ]],
+    [RangeError, "Cannot use this stride: an entry must be a safe integer, not 0.5", [
+      () => new SharedMemoryArray([4], "int8", "a", null, { stride: [0.5] }),
+    ]],
+    [RangeError, "stride [1, 2] has 2 entries, and the shape has 1", [
+      () => new SharedMemoryArray([4], "int8", "a", null, { stride: [1, 2] }),
+      () => SharedMemoryArray.clone(sma, { layout: { stride: [1, 2] } }),
+    ]],
+    [RangeError, "begins 3 bytes before the segment", [
+      () => new SharedMemoryArray([4], "int8", "a", null, { stride: [-1] }),
+    ]],
+    [RangeError, "more than 2^53 - 1 bytes", [
+      () => new SharedMemoryArray([4], "int8", "a", null, { byteOffset: 2 ** 53 - 2 }),
+      () => new SharedMemoryArray([4], "int8", "a", null, { stride: [2 ** 52] }),
+    ]],
+    [Error, "hostile getter", [
+      () => new SharedMemoryArray([4], "int8", "a", null, hostile(["stride"])),
+    ]],
+    [Error, "hostile trap", [
+      () => new SharedMemoryArray([4], "int8", "a", null, withoutKeys()),
+    ]],
+  ],
+  "SharedMemoryArray.createAnonymous()": [
+    [TypeError, "Cannot use this shape: it must be an array of integers", [
+      () => SharedMemoryArray.createAnonymous(undefined, "int8"),
+    ]],
+    [RangeError, "Cannot share shape [0]: it has no elements, and a segment cannot be empty", [
+      () => SharedMemoryArray.createAnonymous(0, "int8"),
+    ]],
+    [TypeError, 'Cannot use this dtype: "int" is unknown', [
+      () => SharedMemoryArray.createAnonymous(4, "int"),
+    ]],
+    [TypeError, "Cannot create: the options must be an object, not a number", [
+      () => SharedMemoryArray.createAnonymous(4, "int8", 0o600),
+    ]],
+    [TypeError, 'there is no option "name"; there is mode, reserve', [
+      () => SharedMemoryArray.createAnonymous(4, "int8", { name: "a" }),
+    ]],
+    [RangeError, "Cannot create: mode must be from 0 to 0o777", [
+      () => SharedMemoryArray.createAnonymous(4, "int8", { mode: 0o1000 }),
+    ]],
+    [TypeError, "Cannot create: reserve must be a boolean, not a number", [
+      () => SharedMemoryArray.createAnonymous(4, "int8", { reserve: 0 }),
+    ]],
+  ],
   "SharedMemoryArray.create()": [
+    [RangeError, 'Cannot create "memfd:1:2:3": names of this form lead to anonymous segments', [
+      () => new SharedMemoryArray([4], "int8", "memfd:1:2:3").create(),
+      () => SharedMemory.create("memfd:1:2:3", 4),
+    ]],
     [TypeError, "Cannot create: the options must be an object, not null", [
       () => sma.create(null),
     ]],
@@ -540,6 +621,30 @@ const rows: { [symbol: string]: Row[] } = {
     ]],
   ],
   "SharedMemoryArray.load()": [
+    [TypeError, "Cannot load: the options must be an object, not a string", [
+      () => sma.load("copy-on-write"),
+    ]],
+    [TypeError, 'Cannot load: there is no option "mode"; there is access, timeout', [
+      () => sma.load({ mode: 0o600 }),
+    ]],
+    [TypeError, "Cannot load: access must be a string", [
+      () => sma.load({ access: 4 }),
+    ]],
+    [RangeError, 'access must be "read-write" or "copy-on-write", not "read-only"', [
+      () => sma.load({ access: "read-only" }),
+      () => SharedMemory.open("a", { access: "read-only" }),
+    ]],
+    [TypeError, "Cannot load: timeout must be a number of milliseconds, not a bigint", [
+      () => sma.load({ timeout: 4n }),
+      () => SharedMemory.open("a", { timeout: 4n }),
+    ]],
+    [RangeError, "Cannot load: timeout must be 0 or more milliseconds, not", [
+      () => sma.load({ timeout: -1 }),
+      () => sma.load({ timeout: NaN }),
+    ]],
+    [Error, "hostile getter", [
+      () => sma.load(hostile(["access"])),
+    ]],
     [TypeError, FOREIGN, [
       () => SharedMemoryArray.prototype.load.call(Object.create(sma)),
     ]],
@@ -644,6 +749,27 @@ const rows: { [symbol: string]: Row[] } = {
     ]],
   ],
   "SharedMemoryArray.from()": [
+    [TypeError, "array_slice is none of its keys; what load() takes is called arraySlice", [
+      () => SharedMemoryArray.from({ shape: 4, dtype: "int8", name: "a", array_slice: [0] }),
+    ]],
+    [TypeError, "strides is none of its keys; give layout: { stride }", [
+      () => SharedMemoryArray.from({ shape: 4, dtype: "int8", name: "a", strides: [1] }),
+    ]],
+    [TypeError, "order is none of its keys; give layout: { stride }", [
+      () => SharedMemoryArray.from({ shape: 4, dtype: "int8", name: "a", order: "C" }),
+    ]],
+    [TypeError, "byteOffset is none of its keys; it belongs into layout: { byteOffset }", [
+      () => SharedMemoryArray.from({ shape: 4, dtype: "int8", name: "a", byteOffset: 0 }),
+    ]],
+    [TypeError, "stride is none of its keys; it belongs into layout: { stride }", [
+      () => SharedMemoryArray.from({ shape: 4, dtype: "int8", name: "a", stride: [1] }),
+    ]],
+    [TypeError, "Cannot make a SharedMemoryArray from this view: its memory is no segment", [
+      () => SharedMemoryArray.from(view),
+    ]],
+    [TypeError, "postMessage and structuredClone copy a view: send view.toJSON()", [
+      () => SharedMemoryArray.from({ ...view }),
+    ]],
     [Error, "hostile getter", [
       () => SharedMemoryArray.from(hostile(["shape", "dtype", "name"])),
     ]],
@@ -937,6 +1063,22 @@ const rows: { [symbol: string]: Row[] } = {
     ]],
   ],
   "createAndRegisterSma()": [
+    [TypeError, "Cannot create: the options must be an object, not a boolean", [
+      () => createAndRegisterSma(4, "int8", [], "", true),
+    ]],
+    [TypeError, 'there is no option "signals"; there is anonymous, mode, reserve', [
+      () => createAndRegisterSma(4, "int8", [], "", { signals: [] }),
+    ]],
+    [TypeError, "Cannot create: anonymous must be a boolean, not a number", [
+      () => createAndRegisterSma(4, "int8", [], "", { anonymous: 1 }),
+    ]],
+    [RangeError, "Cannot create: mode must be from 0 to 0o777", [
+      () => createAndRegisterSma(4, "int8", [], "", { mode: 0o1000 }),
+      () => createAndRegisterSma(4, "int8", [], "", { mode: 0o1000, anonymous: true }),
+    ]],
+    [RangeError, 'it holds a "/"', [
+      () => createAndRegisterSma(4, "int8", [], "a/b", { anonymous: true }),
+    ]],
     [Error, "hostile getter", [
       () => createAndRegisterSma(4, "int8", hostile(["push"])),
     ]],
@@ -964,6 +1106,14 @@ const rows: { [symbol: string]: Row[] } = {
     ]],
   ],
   "shmarrayWrap()": [
+    [TypeError, 'Cannot use this dtype: "int" is unknown', [
+      () => shmarrayWrap(() => {})({ shape: 4, dtype: "int", name: "a" }),
+      () => shmarrayWrap(() => {})([{ shape: 4, dtype: "int", name: "a" }]),
+      () => shmarrayWrap(() => {})({ array: { shape: 4, dtype: "int", name: "a" } }),
+    ]],
+    [TypeError, "strides is none of its keys", [
+      () => shmarrayWrap(() => {})({ shape: 4, dtype: "int8", name: "a", strides: [1] }),
+    ]],
     [TypeError, "Cannot wrap undefined: shmarrayWrap takes a function or decorates a method", [
       () => shmarrayWrap(),
     ]],
@@ -1691,7 +1841,17 @@ Deno.test({
   fn() {
     // Taken out (options read as plain properties): a view of 4 elements comes out with shape [2], or
     // the call is refused for an option that nobody gave.
-    const hung = { shape: [2], stride: [9], offset: 1, dtype: "bool", arraySlice: [0], start: 3 };
+    const hung = {
+      shape: [2],
+      stride: [9],
+      offset: 1,
+      dtype: "bool",
+      arraySlice: [0],
+      start: 3,
+      layout: { byteOffset: 4 },
+      byteOffset: 4,
+      strides: [9],
+    };
     for (const [key, value] of Object.entries(hung)) {
       const [made, cloned, from, range, array] = polluted({ [key]: value }, () => [
         { ...new SharedMemoryArray([4], "int8", "a") },
@@ -1713,10 +1873,22 @@ Deno.test({
   permissions,
   fn() {
     // NotCapable: they are accepted, that is, the wrong values were not seen.
-    const hung = { mode: "x", reserve: "x", olderThan: -1, prefix: 7, dryRun: "x", signals: "x" };
+    const hung = {
+      mode: "x",
+      reserve: "x",
+      access: "x",
+      timeout: "x",
+      anonymous: "x",
+      olderThan: -1,
+      prefix: 7,
+      dryRun: "x",
+      signals: "x",
+    };
     polluted(hung, () => {
       assertInstanceOf(errorOf(() => sma.create({})), Deno.errors.NotCapable);
       assertInstanceOf(errorOf(() => SharedMemory.create("a", 4)), Deno.errors.NotCapable);
+      assertInstanceOf(errorOf(() => sma.load({})), Deno.errors.NotCapable);
+      assertInstanceOf(errorOf(() => createAndRegisterSma(4, "int8", [])), Deno.errors.NotCapable);
       assertInstanceOf(errorOf(() => SharedMemoryArray.prune({})), Deno.errors.NotCapable);
       assertEquals(new SharedMemoryRegister({}).length, 0);
     });

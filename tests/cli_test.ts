@@ -3,8 +3,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { type SegmentInfo, SharedMemory, SharedMemoryArray } from "@shm/array";
 import { run } from "../src/cli.ts";
-import { segmentExists, withNames } from "./helpers.ts";
+import { runChild, segmentExists, withNames } from "./helpers.ts";
 import { find, leftover, withPrefix } from "./leftovers.ts";
+import { inNamespaces, namespaceTest } from "./scale.ts";
 
 /** Runs a command in this process. */
 function shell(...args: string[]): { code: number; out: string[]; err: string[] } {
@@ -70,7 +71,7 @@ Deno.test("cli: prune tells with --dry-run, and removes without", async () => {
   await withPrefix(async (prefix) => {
     const names = [leftover(prefix), leftover(prefix)].sort();
     const young = shell("prune", "--prefix", prefix);
-    assertEquals(young, { code: 0, out: [], err: [] });
+    assertEquals(young, { code: 0, out: [], err: ["Kept: 2 younger than 1h"] });
     const dry = shell("prune", "--older-than=0", `--prefix=${prefix}`, "--dry-run");
     assertEquals(dry, { code: 0, out: names, err: [] });
     assertEquals(names.filter(segmentExists), names);
@@ -85,6 +86,52 @@ Deno.test("cli: prune tells with --dry-run, and removes without", async () => {
     assertEquals([code, JSON.parse(out)], [0, names]);
     assertEquals(names.filter(segmentExists), []);
   });
+});
+
+Deno.test("cli: prune says what it keeps of a prefix, and why", async () => {
+  await withPrefix((prefix) => {
+    assertEquals(shell("prune", "--prefix", prefix), {
+      code: 0,
+      out: [],
+      err: ["There is nothing to remove."],
+    });
+    const names = [leftover(prefix), leftover(prefix)].sort();
+    using used = new SharedMemoryArray(4, "int8", SharedMemoryArray.buildSmaName(prefix));
+    used.create();
+    const expected = { code: 0, out: [], err: ["Kept: 2 younger than 90m; 1 that processes map"] };
+    assertEquals(shell("prune", "--prefix", prefix, "--older-than", "1.5h"), expected);
+    const removed = shell("prune", "--prefix", prefix, "--older-than", "0");
+    assertEquals(removed, {
+      code: 0,
+      out: names,
+      err: ["Kept: 1 that processes map"],
+    });
+    // JSON is for programs: nothing else is said.
+    assertEquals(shell("prune", "--prefix", prefix, "--json"), { code: 0, out: ["[]"], err: [] });
+  });
+});
+
+namespaceTest("cli: prune says how many have names of their own, which it keeps", async () => {
+  const { stdout, stderr } = await runChild(
+    `
+    import { run } from ${JSON.stringify(new URL("../src/cli.ts", import.meta.url))};
+    for (const name of ["mine", "yours"]) SharedMemory.create(name, 4096).close();
+    SharedMemory.create(SharedMemoryArray.buildSmaName(), 4096).close();
+    run(["prune"]);
+    run(["prune", "--older-than", "0", "--dry-run"], () => {});
+    run(["prune", "--older-than", "0"], () => {});
+    run(["rm", "mine", "yours"], () => {});
+    run(["prune"]);
+    `,
+    { before: inNamespaces("--mount", "mount -t tmpfs none /dev/shm") },
+  );
+  const own = "2 with names of their own, which prune never removes, and rm does";
+  assertEquals([stdout, stderr.trimEnd().split("\n")], ["", [
+    `Kept: 1 younger than 1h; ${own}`,
+    `Kept: ${own}`,
+    `Kept: ${own}`,
+    "There is nothing to remove.",
+  ]]);
 });
 
 Deno.test("cli: prune reads durations in every unit", async () => {

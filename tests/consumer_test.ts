@@ -1,12 +1,12 @@
-// What a user of the published package meets: the files that would be published come from a registry
-// on this machine, into a fresh project with an empty cache.
+// What a user of the published package sees. A registry on this machine serves the files that would be
+// published, and a fresh project with an empty cache installs them.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { collectPackage, type Package, serveRegistry } from "./consumer/registry.ts";
 import { argumentsOf, pastedFiles, readReadme, root, runWriterAndReader } from "./readme.ts";
 
 let collected: Promise<Package> | undefined;
 
-/** What would be published; the dry run takes seconds, so it is done once. */
+/** The files that would be published. The dry run takes seconds, so it is done once. */
 function published(): Promise<Package> {
   return collected ??= collectPackage(root);
 }
@@ -16,13 +16,13 @@ interface Consumer {
   readonly folder: string;
   readonly env: { [name: string]: string };
   readonly requests: readonly string[];
-  /** What the registry serves; a change is one behind its back. */
+  /** The files that the registry serves. A test that changes them does so without the manifest. */
   readonly files: Map<string, Uint8Array<ArrayBuffer>>;
   /** Writes a file of the project. */
   write(name: string, text: string): void;
-  /** Runs `deno` in the project; it must end well. Gives what it printed, to both outputs. */
+  /** Runs `deno` in the project, which must succeed. Returns what it printed to both outputs. */
   deno(...args: string[]): Promise<string>;
-  /** Runs `deno` in the project, however it ends. */
+  /** Runs `deno` in the project, which may fail. */
   tryDeno(...args: string[]): Promise<{ code: number; printed: string }>;
 }
 
@@ -131,7 +131,7 @@ Deno.test("every entry point type-checks under --check=all and isolatedDeclarati
     const lines = Object.keys(exports).map((entry, i) =>
       `export * as entry${i} from "@shm/array${entry.slice(1)}";`
     );
-    // What a library on top of this one would publish.
+    // A library that uses this one would publish such code.
     lines.push(
       'import { type NDArray, SharedMemoryArray } from "@shm/array";',
       'export function heights(name: string): NDArray<"float32"> {',
@@ -192,7 +192,7 @@ Deno.test("the package and a program become one file by deno bundle, for two pro
       }
       assertEquals(exit, 0, printed);
     }
-    // The files alone, somewhere else, with an empty cache and without the network.
+    // The bundled files run alone, in another folder, with an empty cache and without the network.
     const elsewhere = await Deno.makeTempDir({ dir: `${consumer.folder}/..` });
     for (const name of ["writer.ts", "reader.ts"]) {
       await Deno.rename(`${consumer.folder}/one-${name}.js`, `${elsewhere}/one-${name}.js`);

@@ -1,5 +1,5 @@
-// Processes that are killed in the middle of everything: what they shared stays right, what they leave
-// can be seen and removed. The moments are random; SHM_SEED replays them as far as a clock can.
+// Processes are killed at random moments. What they shared stays right, and what they leave can be
+// listed and removed. SHM_SEED replays the moments, as far as a clock can.
 
 import { assert, assertEquals } from "@std/assert";
 import {
@@ -35,7 +35,7 @@ async function killedAtWork(code: string, args: string[]): Promise<number> {
   return child.pid;
 }
 
-/** Does something many times, two at a time: as many as there are likely to be cores. */
+/** Does something many times, two at a time, because most machines have two cores at least. */
 async function inPairs(times: number, body: (i: number) => Promise<void>): Promise<void> {
   for (let i = 0; i < times; i += 2) {
     await Promise.all([i, i + 1].filter((each) => each < times).map(body));
@@ -79,7 +79,7 @@ Deno.test(`crash: ${kills} creators killed with SIGKILL leave what list() shows 
       `,
       [counter.name, prefix, String(bytes)],
     );
-    // The survivor: what the dead one wrote is there, and can be written on.
+    // The survivor sees what the dead process wrote, and can write there.
     const rounds = counter.array!.get(0);
     found.rounds += rounds;
     counter.array!.set(0, -1);
@@ -98,7 +98,7 @@ Deno.test(`crash: ${kills} creators killed with SIGKILL leave what list() shows 
     found.whole++;
     using sma = new SharedMemoryArray([bytes], "uint8", name);
     const array = sma.load();
-    // All of it can be reached, whatever of it was written: no page is missing.
+    // Every page is there and can be read, whether it was written or not.
     assert([0, 7].includes(array.get(0)) && [0, 7].includes(array.get(-1)));
     array.fill(9);
   }
@@ -175,7 +175,7 @@ Deno.test(`crash: ${kills} workers killed with SIGKILL in a wrapped call leave e
       `,
       [JSON.stringify([target, progress]), own],
     );
-    // Rows that were done are new in every element, the one in work is partly so, the others are old.
+    // Finished rows are new in every element, the row in work is new in part, the others are old.
     const done = Atomics.load(progress.array!.data, 0);
     const [round, row] = [Math.floor(done / rows), done % rows];
     const elements = target.array!.copy();
@@ -199,4 +199,72 @@ Deno.test(`crash: ${kills} workers killed with SIGKILL in a wrapped call leave e
   console.log(
     `${kills} workers killed (seed ${seed}), ${torn.length} of them in the middle of a row`,
   );
+});
+
+Deno.test(`crash: ${kills} creators of anonymous segments killed with SIGKILL leave nothing at all`, async () => {
+  const description = { shape: [300_000], dtype: "uint8" } as const;
+  let rounds = 0;
+  await inPairs(kills, async () => {
+    using register = new SharedMemoryRegister();
+    using told = createAndRegisterSma([256], "uint8", register, "crash", { anonymous: true });
+    const pid = await killedAtWork(
+      `
+      const told = SharedMemoryArray.from(JSON.parse(Deno.args[0])).load();
+      const kept = [];
+      console.log("at work");
+      for (let round = 1; true; round = round % 100 + 1) {
+        const sma = SharedMemoryArray.createAnonymous([300_000], "uint8");
+        sma.array.fill(7);
+        told.slice(":-1").fill(0);
+        told.slice(\`:\${sma.name.length}\`).assign(new TextEncoder().encode(sma.name));
+        told.set(-1, round);
+        kept.push(sma);
+        if (kept.length > 3) kept.shift().unlink();
+      }
+      `,
+      [JSON.stringify(told)],
+    );
+    rounds += told.array!.get(-1);
+    const bytes = told.array!.copy();
+    const name = new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)));
+    // It may have been killed before it told the first name, or in the middle of one.
+    if (!/^memfd:\d+:\d+:\d+$/.test(name)) return;
+    assert(name.startsWith(`memfd:${pid}:`));
+    const sma = new SharedMemoryArray(description.shape, description.dtype, name);
+    let error: unknown;
+    try {
+      sma.load();
+    } catch (thrown) {
+      error = thrown;
+    }
+    assert(error instanceof Deno.errors.NotFound, `${name} can still be loaded`);
+    assertEquals(SharedMemoryArray.clearBuffers([name]), []);
+  });
+  assert(rounds > 0);
+  console.log(
+    `${kills} creators of anonymous segments killed (seed ${seed}) in ${rounds} rounds or more`,
+  );
+});
+
+Deno.test(`crash: ${kills} readers of a copy-on-write array killed with SIGKILL change nothing`, async () => {
+  using register = new SharedMemoryRegister();
+  using sma = createAndRegisterSma([64, 1024], "float64", register, null, { anonymous: true });
+  sma.array!.assign(Float64Array.from({ length: 1024 }, (_, i) => i * 1.5));
+  const before = sma.array!.copy();
+  await inPairs(kills, async () => {
+    await killedAtWork(
+      `
+      const description = JSON.parse(Deno.args[0]);
+      console.log("at work");
+      while (true) {
+        using sma = SharedMemoryArray.from(description);
+        const array = sma.load({ access: "copy-on-write" });
+        array.fill(-1);
+        if (array.get(-1, 0) !== -1) throw new Error("not its own");
+      }
+      `,
+      [JSON.stringify(sma.array!.slice("::-1", "1:"))],
+    );
+    assertEquals(sma.array!.copy(), before);
+  });
 });

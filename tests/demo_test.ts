@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { SharedMemoryArray } from "@shm/array";
 import { decodeBrightness, encodeRgb } from "../examples/png.ts";
+import { childrenOf, thoseThatStay } from "./helpers.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -28,7 +29,7 @@ function demoSegments(pid: number): string[] {
     .map(({ name }) => name);
 }
 
-/** Waits until what the demo writes to standard error contains `text`; returns a reader of the rest. */
+/** Waits until the demo has written `text` to standard error; returns a reader of the rest. */
 async function waitFor(child: Deno.ChildProcess, text: string): Promise<() => Promise<string>> {
   const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
   let seen = "";
@@ -41,12 +42,6 @@ async function waitFor(child: Deno.ChildProcess, text: string): Promise<() => Pr
     for (let part = await reader.read(); !part.done; part = await reader.read()) seen += part.value;
     return seen;
   };
-}
-
-/** The processes that `pid` has started. Linux only. */
-async function childrenOf(pid: number): Promise<number[]> {
-  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`);
-  return text.trim().split(/\s+/).map(Number);
 }
 
 Deno.test("demo writes a picture, and the same with many processes as with one", async () => {
@@ -141,8 +136,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       const [status] = await Promise.all([child.status, child.stdout.cancel(), rest()]);
       assertEquals(status.signal, signal);
       assert(names.length >= 4, "there were segments before");
-      const there = SharedMemoryArray.list().map(({ name }) => name);
-      assertEquals(names.filter((name) => there.includes(name)), []);
+      assertEquals(await thoseThatStay(names), []);
       assertEquals([...Deno.readDirSync(folder)].length, 0);
     } finally {
       await Deno.remove(folder, { recursive: true });
@@ -160,14 +154,13 @@ Deno.test({
       const child = demo("--workers", "2", "--out", `${folder}/never.png`).spawn();
       const rest = await waitFor(child, "1 process");
       const names = demoSegments(child.pid);
-      const [worker] = await childrenOf(child.pid);
+      const [worker] = childrenOf(child.pid);
       Deno.kill(worker, "SIGKILL");
       const [status, , stderr] = await Promise.all([child.status, child.stdout.cancel(), rest()]);
       assertEquals(status.code, 1);
       assertMatch(stderr, new RegExp(`worker 1 \\(process ${worker}\\) was ended by SIGKILL`));
       assert(names.length >= 4, "there were segments before");
-      const there = SharedMemoryArray.list().map(({ name }) => name);
-      assertEquals(names.filter((name) => there.includes(name)), []);
+      assertEquals(await thoseThatStay(names), []);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

@@ -57,12 +57,35 @@ for (const [dtype, array, numpy, bytes] of table) {
   });
 }
 
+Deno.test("parseDType() takes '>' before what is one byte, which has no order", () => {
+  const spellings = { ">b1": "bool", ">?": "bool", ">i1": "int8", ">u1": "uint8" } as const;
+  for (const [spelling, dtype] of Object.entries(spellings)) {
+    assertEquals(parseDType(spelling as keyof typeof spellings) as string, dtype);
+  }
+});
+
+Deno.test("parseDType() takes NumPy's '?' for bool", () => {
+  for (const spelling of ["?", "<?", "=?", "|?"] as const) {
+    const dtype: "bool" = parseDType(spelling);
+    assertEquals(dtype, "bool");
+  }
+});
+
+Deno.test("parseDType() takes the names that npm ndarray has", () => {
+  const a: "uint8c" = parseDType("uint8_clamped");
+  const b: "int64" = parseDType("bigint64");
+  const c: "uint64" = parseDType("biguint64");
+  assertEquals([a, b, c], ["uint8c", "int64", "uint64"]);
+});
+
 Deno.test("parseDType() has the canonical name in its type", () => {
   const a: "float32" = parseDType("<f4");
   const b: "int64" = parseDType(BigInt64Array);
   const c: "uint8c" = parseDType("uint8c");
   const d: "bool" = parseDType("|b1");
   assertEquals([a, b, c, d], ["float32", "int64", "uint8c", "bool"]);
+  const e: "uint8" = parseDType(">u1");
+  assertEquals(e, "uint8");
   // @ts-expect-error: this is no dtype
   assertThrows(() => parseDType(">f4"), TypeError);
 });
@@ -94,6 +117,8 @@ const refused: [given: unknown, says: RegExp][] = [
   ["<float32", /unknown/],
   ["f4\n", /unknown/],
   ["toString", /unknown/],
+  ["??", /unknown/],
+  ["<bigint64", /unknown/],
   ["__proto__", /unknown/],
   [Array, /the constructor Array makes no supported typed array/],
   [SharedArrayBuffer, /the constructor SharedArrayBuffer/],

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { SharedMemoryArray } from "@shm/array";
 import { decode } from "fast-png";
+import { thoseThatStay } from "./helpers.ts";
 import { pythonTest } from "./python.ts";
 
 const program = new URL("../examples/numpy/main.ts", import.meta.url).pathname;
@@ -35,12 +36,12 @@ pythonTest("examples/numpy has Python filter the image that Deno shares and show
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-  assertEquals(segments(), []);
+  assertEquals(await thoseThatStay(segments()), []);
 });
 
 Deno.test("examples/numpy says what is missing where there is no NumPy, and leaves nothing", async () => {
   const { code, stderr } = await run(["never-written.png"], { SHM_PYTHON: "/bin/false" });
   assertEquals(code, 1);
   assert(new TextDecoder().decode(stderr).includes("does it have NumPy?"));
-  assertEquals(segments(), []);
+  assertEquals(await thoseThatStay(segments()), []);
 });

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import * as mod from "../mod.ts";
 import * as dtype from "../src/dtype.ts";
 import * as ndarray from "../src/ndarray/ndarray.ts";
+import * as npy from "../src/npy.ts";
 
 Deno.test("mod.ts exports exactly these values", () => {
   assertEquals(Object.keys(mod).sort(), [
@@ -27,7 +28,11 @@ Deno.test("@shm/array/ndarray and @shm/array/dtype export exactly these values",
   ]);
 });
 
-/** What a class has on its prototype and of its own; a later addition is to be a decision. */
+Deno.test("@shm/array/npy exports exactly these values", () => {
+  assertEquals(Object.keys(npy).sort(), ["readNpy", "writeNpy"]);
+});
+
+/** The members of a class and of its prototype. Whoever adds one must add it here, on purpose. */
 function membersOf(Class: { prototype: object }): { instance: string[]; statics: string[] } {
   const names = (object: object, except: string[]): string[] =>
     Reflect.ownKeys(object).map(String).filter((key) => !except.includes(key)).sort();
@@ -50,7 +55,16 @@ Deno.test("SharedMemoryArray has exactly these members", () => {
       "toString",
       "unlink",
     ],
-    statics: ["COUNTER", "buildSmaName", "clearBuffers", "clone", "from", "list", "prune"],
+    statics: [
+      "COUNTER",
+      "buildSmaName",
+      "clearBuffers",
+      "clone",
+      "createAnonymous",
+      "from",
+      "list",
+      "prune",
+    ],
   });
 });
 
@@ -63,6 +77,8 @@ Deno.test("SharedMemory has exactly these members", () => {
       "close",
       "name",
       "size",
+      "toJSON",
+      "toString",
       "unlink",
     ],
     statics: ["create", "open"],
@@ -87,6 +103,7 @@ Deno.test("NDArray has exactly these members", () => {
       "slice",
       "subarray",
       "toArray",
+      "toJSON",
       "toString",
       "transpose",
     ],

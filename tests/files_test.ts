@@ -6,7 +6,6 @@ import {
   ftruncate,
   geteuid,
   linkat,
-  memfdCreate,
   open,
   posixFallocate,
   read,
@@ -14,6 +13,7 @@ import {
   readlink,
   statx,
 } from "../ffi/files.ts";
+import { memfdCreate } from "../ffi/mman.ts";
 import { platform } from "../ffi/platform.ts";
 import { errorOf, uniqueName } from "./helpers.ts";
 
@@ -69,7 +69,7 @@ Deno.test("open() makes a file with its mode", () => {
 
 Deno.test("open() and memfdCreate() give descriptors that programs started later do not get", () => {
   const path = Deno.makeTempFileSync();
-  for (const fd of [open(path, O_RDONLY), open("/tmp", O_RDONLY), memfdCreate("x")]) {
+  for (const fd of [open(path, O_RDONLY), open("/tmp", O_RDONLY), memfdCreate("x", 1)]) {
     const [, flags] = /^flags:\s+([0-7]+)$/m.exec(
       Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`),
     )!;
@@ -80,7 +80,7 @@ Deno.test("open() and memfdCreate() give descriptors that programs started later
 });
 
 Deno.test("readlink() tells where a link leads, memfdCreate() what it was called", () => {
-  const fd = memfdCreate("some name");
+  const fd = memfdCreate("some name", 1);
   assertEquals(readlink(`/proc/self/fd/${fd}`), "/memfd:some name (deleted)");
   close(fd);
   assertEquals(readlink(`/proc/self/fd/${fd}`), null);

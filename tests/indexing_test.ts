@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type DType, NDArray, SharedMemory, slice, type SliceItem } from "@shm/array";
 import { bytesPerElement, typedArrayOf } from "@shm/array/dtype";
-import { pythonTest, runPython } from "./python.ts";
+import { eachNumPyTest, type Python, runPython } from "./python.ts";
 import { Random, seedOf } from "./random.ts";
 
 const VIEWS = 4500;
@@ -387,8 +387,8 @@ function randomStoreCase(random: Random): StoreCase {
 
 // --- The comparison --------------------------------------------------------------------------
 
-async function byNumPy(cases: readonly Case[]): Promise<Outcome[]> {
-  const { stdout } = await runPython(["indexing.py"], JSON.stringify(cases));
+async function byNumPy(python: Python, cases: readonly Case[]): Promise<Outcome[]> {
+  const { stdout } = await runPython(["indexing.py"], JSON.stringify(cases), python.path);
   const outcomes: Outcome[] = JSON.parse(stdout);
   return outcomes.map((outcome) => "refused" in outcome ? REFUSED : outcome);
 }
@@ -422,7 +422,8 @@ function compare(
   );
 }
 
-pythonTest(`NDArray is indexed as NumPy's ndarray, in ${VIEWS + STORES} random cases`, async () => {
+const what = `NDArray is indexed as NumPy's ndarray, in ${VIEWS + STORES} random cases`;
+eachNumPyTest(what, async (python) => {
   const seed = seedOf(20250323);
   const random = new Random(seed);
   const views = Array.from({ length: VIEWS }, () => randomViewCase(random));
@@ -443,7 +444,7 @@ pythonTest(`NDArray is indexed as NumPy's ndarray, in ${VIEWS + STORES} random c
       ...stores.map((test) => outcomeOf(test, (t) => store(t, first.buf!, second.buf!))),
     ];
     const cases = [...views, ...stores];
-    compare(seed, cases, ours, await byNumPy(cases));
+    compare(seed, cases, ours, await byNumPy(python, cases));
   } finally {
     first.unlink();
   }

@@ -11,7 +11,7 @@ import {
 import { type DTypeLike, SharedMemory, SharedMemoryArray } from "../mod.ts";
 import { runChild, segmentExists, segmentPath, startChild, withNames } from "./helpers.ts";
 import { find, leftover, withPrefix } from "./leftovers.ts";
-import { namespaceTest } from "./scale.ts";
+import { inNamespaces, namespaceTest, otherUserTest } from "./scale.ts";
 
 type ErrorClass = new (message: string) => Error;
 
@@ -164,7 +164,7 @@ Deno.test("list() and prune() say that macOS cannot list", async () => {
   assertEquals(stdout, expected.repeat(2));
 });
 
-namespaceTest("list() and prune() leave out segments of other users", async () => {
+otherUserTest("list() and prune() leave out segments of other users", async () => {
   await withPrefix((prefix) => {
     const name = leftover(prefix);
     Deno.chownSync(segmentPath(name), 65534, 65534);
@@ -340,7 +340,7 @@ namespaceTest("prune() removes nothing where it cannot see who maps what", async
       }
       console.log(sma.unlink());
       `,
-      { before: `exec unshare -m sh -c 'mount -t tmpfs none /proc && exec "$@"' sh "$@"` },
+      { before: inNamespaces("--mount", "mount -t tmpfs none /proc") },
     );
     const [pruned, unlinked] = stdout.trim().split("\n");
     assertEquals(unlinked, "true", `prune() removed a mapped segment, and gave ${pruned}`);
@@ -362,7 +362,7 @@ namespaceTest(
     console.log(String(SharedMemoryArray.prune()) === String(names.sort()));
     console.log(SharedMemoryArray.list().map(({ name }) => name === kept.name || name).sort());
     `,
-      { before: `exec unshare -m sh -c 'mount -t tmpfs none /dev/shm && exec "$@"' sh "$@"` },
+      { before: inNamespaces("--mount", "mount -t tmpfs none /dev/shm") },
     );
     assertEquals([stdout, stderr], ['0\ntrue\n[ "foreign", true ]\n', ""]);
   },

@@ -45,11 +45,11 @@ Deno.test("buildName() is shorter where the platform's limit is", () => {
       assertNotEquals(name, other);
     }
   }
-  // 30 bytes leave room for 11 of prefix, counter and hyphens included 14.
+  // 30 bytes are enough for 11 bytes of prefix, and for 14 with counter and hyphens.
   assertEquals(buildName({ ...parts, prefix: "x".repeat(11) }, 30).length, 30);
 });
 
-Deno.test("buildName() refuses a prefix that leaves too little room, or is not legal", () => {
+Deno.test("buildName() refuses a prefix that leaves too few bytes, or is not legal", () => {
   const long = assertThrows(() => buildName({ ...parts, prefix: "x".repeat(12) }, 30), RangeError);
   assertEquals(
     long.message,

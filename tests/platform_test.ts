@@ -39,6 +39,9 @@ for (const [os, arch] of systems) {
       [O_RDWR, O_CREAT, O_EXCL, MAP_SHARED, MAP_FIXED, MAP_ANONYMOUS],
       isLinux ? [2, 0o100, 0o200, 1, 0x10, 0x20] : [2, 0x200, 0x800, 1, 0x10, 0x1000],
     );
+    assertEquals(platform.flags.O_NONBLOCK, isLinux ? 0o4000 : 4);
+    // Only Linux has memory without a name.
+    assertEquals(platform.memfd?.O_PATH, isLinux ? 0o10000000 : undefined);
     const { device, inode, mode, links, size } = platform.stat;
     const widths = isLinux ? [8, 8, 4, arch === "x86_64" ? 8 : 4, 8] : [4, 8, 2, 2, 8];
     const fields = [device, inode, mode, links.at, size].map((at, i) => [at, at + widths[i]]);

@@ -1,22 +1,48 @@
 /**
- * The Python with NumPy that tests compare with: `/usr/bin/python3`, or what the environment
- * variable `SHM_PYTHON` names. With `SHM_REQUIRE_PYTHON` set, tests that lack it fail.
+ * The Pythons with NumPy that tests compare with. Most tests use one: `/usr/bin/python3`, or what the
+ * environment variable `SHM_PYTHON` names. Where versions of NumPy differ, tests use these two and the
+ * `python3` on the path, one of each version of NumPy. With `SHM_REQUIRE_PYTHON` set, tests that lack
+ * the first one fail.
  *
  * @module
  */
 
+import { testWith } from "./scale.ts";
+
 const path = Deno.env.get("SHM_PYTHON") || "/usr/bin/python3";
 
-/** Where Python is and which version of NumPy it has, or `null` where there is none. */
-export const python: { path: string; numpy: string } | null = probe();
+/** A Python that has NumPy. */
+export interface Python {
+  readonly path: string;
+  /** The version of its NumPy: "2.4.6". */
+  readonly numpy: string;
+}
 
-function probe(): { path: string; numpy: string } | null {
+/** Where Python is and which version of NumPy it has, or `null` where there is none. */
+export const python: Python | null = probe(path);
+
+/** One Python for each version of NumPy, {@linkcode python} first. */
+const pythons: readonly Python[] = ["/usr/bin/python3", "python3"].map(probe).reduce(
+  (found, other) =>
+    other === null || found.some(({ numpy }) => numpy === other.numpy) ? found : [...found, other],
+  python === null ? [] : [python],
+);
+
+/** Whether a NumPy is of this version or newer. */
+export function isSince({ numpy }: Python, major: number, minor: number): boolean {
+  const [ownMajor, ownMinor] = numpy.split(".").map(Number);
+  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
+}
+
+function probe(path: string): Python | null {
   const args = ["-c", "import numpy; print(numpy.__version__)"];
   try {
     const { success, stdout } = new Deno.Command(path, { args, stderr: "null" }).outputSync();
     return success ? { path, numpy: new TextDecoder().decode(stdout).trim() } : null;
   } catch (error) {
+    // A user without rights may have another user's folder on the path.
     if (error instanceof Deno.errors.NotFound) return null;
+    if (error instanceof Deno.errors.PermissionDenied) return null;
     throw error;
   }
 }
@@ -29,24 +55,31 @@ function probe(): { path: string; numpy: string } | null {
  * @param fn the test; {@linkcode python} is not `null` in it
  */
 export function pythonTest(name: string, fn: () => void | Promise<void>): void {
-  if (python !== null) {
-    Deno.test(name, fn);
-  } else if (Deno.env.get("SHM_REQUIRE_PYTHON")) {
-    Deno.test(name, () => {
-      throw new Error(`Cannot run this test: ${path} has no NumPy, and SHM_REQUIRE_PYTHON is set`);
-    });
-  } else {
-    console.warn(`SKIPPED: NumPy not found (${path}): ${name}`);
-    Deno.test({ name, fn, ignore: true });
+  const lack = `NumPy not found (${path})`;
+  testWith({ met: python !== null, lack, required: "SHM_REQUIRE_PYTHON" }, name, fn);
+}
+
+/**
+ * Registers a test once for each version of NumPy that is found, as {@linkcode pythonTest} does it for
+ * one.
+ *
+ * @param name the name of the test, to which the version is added
+ * @param fn the test; gets the Python that has this NumPy
+ */
+export function eachNumPyTest(name: string, fn: (python: Python) => void | Promise<void>): void {
+  if (pythons.length === 0) pythonTest(name, () => {});
+  else if (!pythons.some((python) => isSince(python, 2, 3))) {
+    console.warn(`SKIPPED with NumPy 2.3 and newer, which is not found: ${name}`);
   }
+  for (const python of pythons) Deno.test(`${name} (NumPy ${python.numpy})`, () => fn(python));
 }
 
 const folders = ["./python/", "../examples/python/"]
   .map((folder) => new URL(folder, import.meta.url).pathname);
 
 /** Starts Python with the tests' and the examples' modules in reach. */
-function command(args: readonly string[]): Deno.Command {
-  return new Deno.Command(path, {
+function command(args: readonly string[], program: string = path): Deno.Command {
+  return new Deno.Command(program, {
     args: ["-B", ...args], // no compiled files beside the sources
     env: { PYTHONPATH: folders.join(":") },
     stdin: "piped",
@@ -56,18 +89,20 @@ function command(args: readonly string[]): Deno.Command {
 }
 
 /**
- * Runs Python to its end, and to the end of what it started: of its resource tracker, too.
+ * Runs Python to its end. It waits for the processes that Python started, too (its resource tracker).
  *
  * @param args a script of `tests/python/`, or `"-c"` and a program; and the arguments
  * @param input what is on its standard input
+ * @param program which Python it is
  * @returns what it wrote
  */
 export async function runPython(
   args: readonly string[],
   input = "",
+  program: string = path,
 ): Promise<{ stdout: string; stderr: string }> {
   const script = args[0].endsWith(".py") ? [folders[0] + args[0], ...args.slice(1)] : args;
-  const child = command(script).spawn();
+  const child = command(script, program).spawn();
   const [output] = await Promise.all([child.output(), writeAll(child.stdin, input)]);
   const [stdout, stderr] = [output.stdout, output.stderr].map((b) => new TextDecoder().decode(b));
   if (!output.success) throw new Error(`Python failed with code ${output.code}:\n${stderr}`);
@@ -80,7 +115,7 @@ async function writeAll(stream: WritableStream<Uint8Array>, text: string): Promi
   await writer.close();
 }
 
-/** A Python process that lives beside the test and does what it is told: `tests/python/peer.py`. */
+/** A Python process that runs beside the test and obeys its requests: `tests/python/peer.py`. */
 export class Peer {
   readonly #process = command([folders[0] + "peer.py"]).spawn();
   readonly #requests = this.#process.stdin.getWriter();
@@ -99,7 +134,7 @@ export class Peer {
     return this.#request({ ask: expression });
   }
 
-  /** Ends the process; it must have had nothing to complain about. */
+  /** Ends the process, which must have written nothing to its error output. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#requests.close();
     await this.#answers.cancel();

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { uniqueName } from "./helpers.ts";
+
 /** The root of the repository. */
 export const root = new URL("../", import.meta.url);
 
@@ -12,10 +14,16 @@ export function readReadme(): string {
   return Deno.readTextFileSync(new URL("README.md", root));
 }
 
-/** The code blocks that begin with `// NAME.ts`: files that a reader pastes. */
+/**
+ * The code blocks that begin with `// NAME.ts`: files that a reader pastes. Their segment gets a name of
+ * its own, because another suite may run the same files at the same time.
+ */
 export function pastedFiles(markdown: string): Map<string, string> {
   const blocks = markdown.matchAll(/^```ts ignore\n\/\/ (\S+\.ts)\n(.*?)^```$/gms);
-  return new Map([...blocks].map(([, name, code]) => [name, code]));
+  const segment = uniqueName();
+  return new Map(
+    [...blocks].map(([, name, code]) => [name, code.replaceAll("first-steps", segment)]),
+  );
 }
 
 /** The arguments of the `deno` command in a line of the README that begins and ends so. */

@@ -85,6 +85,59 @@ Deno.test(`soak: ${rounds} rounds of create, load, wrap, close and unlink leave 
   }
 });
 
+Deno.test(`soak: ${rounds / 10} rounds of anonymous segments, views and copies leave nothing`, async () => {
+  // Taken out (closing the handle, or the second descriptor of unlink()): EMFILE. Taken out (close() of
+  // what a wrapper loaded for a descriptor): the mappings grow, and V8 ends with SIGTRAP.
+  const samples = await evalChild(
+    `
+    const rounds = ${rounds / 10};
+    const descriptors = () => Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => name);
+    const holdings = () => {
+      gc();
+      return {
+        files: descriptors().length,
+        mappings: Deno.readTextFileSync("/proc/self/maps").split("/memfd:").length - 1,
+        segments: 0,
+        resident: Math.round(Deno.memoryUsage().rss / 2 ** 20),
+      };
+    };
+    const sum = shmarrayWrap(([array, other]) => array.get(-1) + other.get(0));
+    const samples = [];
+    for (let round = 0; round <= rounds; round++) {
+      if (round >= rounds / 5 && round % (rounds / 10) === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        samples.push(holdings());
+      }
+      using mine = SharedMemoryArray.createAnonymous([64, 8], "float64");
+      mine.array.set(63, 7, round);
+      using copy = SharedMemoryArray.clone(mine);
+      copy.load({ access: "copy-on-write" }).set(0, 0, 5);
+      using part = SharedMemoryArray.from(mine.array.slice("::-1", "::-1"));
+      if (part.load().get(0, 0) + copy.array.get(0, 0) !== round + 5) throw new Error("wrong value");
+      const job = JSON.parse(JSON.stringify([part.array.slice(0, "::-1"), copy.array.slice(0)]));
+      if (sum(job) !== round) throw new Error("wrong sum");
+      if (!mine.unlink() || part.unlink()) throw new Error("not unlinked once");
+      let gone = false;
+      try { SharedMemoryArray.clone(mine).load() } catch ({ code }) { gone = code === "ENOENT" }
+      if (!gone) throw new Error("still there");
+    }
+    console.log(JSON.stringify(samples));
+    `,
+    { v8Flags: ["--expose-gc", "--max-semi-space-size=2"] },
+  ) as Holdings[];
+  const of = (key: keyof Holdings): string => samples.map((sample) => sample[key]).join(" ");
+  console.log(
+    `${rounds / 10} rounds, sampled ${samples.length} times after warm-up: files ${of("files")}; ` +
+      `mappings ${of("mappings")}; resident MiB ${of("resident")}`,
+  );
+  const [first] = samples;
+  for (const { files, mappings, resident } of samples) {
+    assertEquals(mappings, 0);
+    assert(files <= first.files + 4, `descriptors grow: ${of("files")}`);
+    assert(resident <= first.resident + 12, `resident memory grows: ${of("resident")}`);
+  }
+});
+
 Deno.test("soak: 1,000 segments are held at once, each with its own values", () => {
   using register = new SharedMemoryRegister();
   const prefix = uniqueName();

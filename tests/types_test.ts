@@ -8,8 +8,9 @@ import {
   type DType,
   type DTypeOf,
   type ElementOf,
+  type MemoryLayout,
   NDArray,
-  type SharedMemory,
+  SharedMemory,
   SharedMemoryArray,
   type SharedMemoryDescriptor,
   SharedMemoryRegister,
@@ -306,17 +307,63 @@ Deno.test("types: shmarrayWrap() takes descriptions where the function takes vie
   );
   equal<
     Parameters<typeof sum>,
-    [view: NDArray<"int64"> | SharedMemoryArray<"int64">, factor: number]
+    [
+      view: NDArray<"int64"> | SharedMemoryArray<"int64"> | SharedMemoryDescriptor<"int64">,
+      factor: number,
+    ]
   >();
   equal<ReturnType<typeof sum>, bigint>();
   unrun(() => {
     sum(new SharedMemoryArray(1, "int64", "types"), 2);
+    sum({ shape: 1, dtype: "int64", name: "types", layout: { byteOffset: 8 } }, 2);
+    // @ts-expect-error: a descriptor of another dtype
+    sum({ shape: 1, dtype: "int32", name: "types" }, 2);
     // @ts-expect-error: an array of another dtype
     sum(new SharedMemoryArray(1, "int32", "types"), 2);
     // @ts-expect-error: the second argument is a number
     sum(new SharedMemoryArray(1, "int64", "types"), "2");
     // @ts-expect-error: nor is it an array
     sum(new SharedMemoryArray(1, "int64", "types"), new SharedMemoryArray(1, "int64", "types"));
+  });
+});
+
+Deno.test("types: shmarrayWrap() looks one level into arrays", () => {
+  const sum = shmarrayWrap((views: NDArray<"int8">[], _pair: [NDArray<"bool">, number]) =>
+    views.length
+  );
+  unrun(() => {
+    const sma = new SharedMemoryArray(1, "int8", "types");
+    const pair = [new SharedMemoryArray(1, "bool", "types"), 1] as const;
+    sum([sma, { shape: 1, dtype: "int8", name: "types" }, sma.create()], [pair[0], 1]);
+    // @ts-expect-error: an array of another dtype
+    sum([pair[0]], [pair[0], 1]);
+    // @ts-expect-error: an array in the place of the number
+    sum([sma], [pair[0], pair[0]]);
+  });
+});
+
+Deno.test("types: a layout, options of load(), and what from() takes", () => {
+  unrun(() => {
+    const layout: MemoryLayout = { byteOffset: 8, stride: [4, 1] };
+    const sma = new SharedMemoryArray([2, 3], "uint8", "types", null, layout);
+    is<MemoryLayout | undefined>()(sma.layout);
+    sma.load({ access: "copy-on-write", timeout: 1000 });
+    // @ts-expect-error: there is no such access
+    sma.load({ access: "read-only" });
+    // @ts-expect-error: NumPy's name for another thing
+    new SharedMemoryArray([2, 3], "uint8", "types", null, { strides: [4, 1] });
+    // @ts-expect-error: a layout is frozen
+    layout.byteOffset = 4;
+    of<"uint8">()(SharedMemoryArray.clone(sma, { layout: null }));
+    of<"uint8">()(SharedMemoryArray.from({ shape: 1, dtype: "u1", name: "types", layout }));
+    of<"uint8">()(SharedMemoryArray.from(sma.create().slice(0)));
+    of<"float32">()(SharedMemoryArray.createAnonymous([2, 3], Float32Array, { mode: 0o640 }));
+    // The rank is known, as it is after create().
+    // @ts-expect-error: an index too many
+    SharedMemoryArray.createAnonymous([2, 3], "int8").create().get(0, 0, 0);
+    createAndRegisterSma(1, "int8", [] as string[], "types", { anonymous: true, reserve: false });
+    // @ts-expect-error: a name is a string
+    SharedMemory.open("types", { access: 1 });
   });
 });
 
@@ -327,7 +374,11 @@ Deno.test("types: shmarrayWrap() looks one level into objects, and keeps promise
   }
   equal<
     WrappedParameter<Options>,
-    Options | { source: NDArray<"float32"> | SharedMemoryArray<"float32">; factor: number }
+    | Options
+    | {
+      source: NDArray<"float32"> | SharedMemoryArray<"float32"> | SharedMemoryDescriptor<"float32">;
+      factor: number;
+    }
   >();
   equal<WrappedParameter<number[]>, number[]>();
   equal<WrappedParameter<() => void>, () => void>();

@@ -83,14 +83,20 @@ Deno.test("shmarrayWrap() passes an object that holds no array as it is", () => 
   assertStrictEquals(wrapped(given)[0], given);
 });
 
-Deno.test("shmarrayWrap() looks one level deep only, and not into class instances or arrays", () => {
+Deno.test("shmarrayWrap() looks one level deep only, and not into class instances", () => {
   withNames((name) => {
     const sma = share(name, [1]);
     class Holder {
       sma = sma;
     }
     const holder = new Holder();
-    const given: unknown[] = [{ deep: { sma } }, holder, [sma], new Map([["sma", sma]]), () => sma];
+    const given: unknown[] = [
+      { deep: { sma } },
+      holder,
+      [[sma]],
+      new Map([["sma", sma]]),
+      () => sma,
+    ];
     const wrapped = shmarrayWrap((...args: unknown[]) => args);
     const passed = wrapped(...given);
     given.forEach((value, i) => assertStrictEquals(passed[i], value));

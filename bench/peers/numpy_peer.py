@@ -5,6 +5,8 @@ Reads commands from standard input, answers each with nanoseconds per unit of wo
     part fill|assign|copy N           N times, on every second row and column of 1024 x 1024 float64
     slice row|window|reversed N       N views
     large BYTES                       create and fill once; closing it is not counted
+    npyload PATH, npymap PATH         a .npy file into new shared memory, closing not counted
+    npysave PATH, npyreversed PATH    what was loaded last, and the same with the last axis reversed
 """
 
 import platform
@@ -61,6 +63,46 @@ def time_large(byte_length):
     return time
 
 
+class Files:
+    """.npy files into shared memory, and out of it."""
+
+    def __init__(self):
+        self.shm = None
+        self.array = None
+
+    def close(self):
+        if self.shm is not None:
+            self.array = None
+            self.shm.close()
+            self.shm.unlink()
+            self.shm = None
+
+    def load(self, path, mode):
+        self.close()
+        start = perf_counter_ns()
+        source = np.load(path, mmap_mode=mode)
+        self.shm = SharedMemory(create=True, size=source.nbytes)
+        self.array = np.ndarray(source.shape, source.dtype.newbyteorder("="), self.shm.buf)
+        self.array[...] = source
+        time = perf_counter_ns() - start
+        assert self.array[-1, -1] == self.array.size - 1
+        return time
+
+    def save(self, path, view):
+        start = perf_counter_ns()
+        np.save(path, view)
+        return perf_counter_ns() - start
+
+    def time(self, command, path):
+        if command == "npyload":
+            return self.load(path, None)
+        if command == "npymap":
+            return self.load(path, "r")
+        if command == "npysave":
+            return self.save(path, self.array)
+        return self.save(path, self.array[..., ::-1])
+
+
 class Parts:
     """Strided views over shared memory, as bulk_bench.ts has them."""
 
@@ -113,6 +155,7 @@ def main():
     try:
         np.ndarray((512,), np.float64, target.buf)[0] = 1.5
         parts = Parts()
+        files = Files()
         print(f"CPython {platform.python_version()}, NumPy {np.__version__}", flush=True)
         for line in sys.stdin:
             command, *arguments = line.split()
@@ -127,9 +170,12 @@ def main():
             elif command == "slice":
                 n = int(arguments[1])
                 time = SLICES[arguments[0]].timeit(n) * 1e9 / n
+            elif command.startswith("npy"):
+                time = files.time(command, arguments[0])
             else:
                 time = time_large(int(arguments[0]))
             print(time, flush=True)
+        files.close()
     finally:
         target.close()
         target.unlink()

@@ -29,6 +29,7 @@ export const sections: { readonly [name: string]: Section } = {
   strided,
   slices,
   large,
+  npy,
   handover,
   start,
   memory,
@@ -255,6 +256,50 @@ async function large(): Promise<SectionResult> {
     { rounds: 9, warmup: 1 },
   );
   return { rows };
+}
+
+async function npy(): Promise<SectionResult> {
+  const { Files } = await import("../npy_bench.ts");
+  using files = new Files();
+  await using numpy = await startNumPy();
+  const item = "32 MB .npy file";
+  const ask = (command: string): Contestant => () => numpy.ask(command);
+  const goal = { goal: "≤ 1.2 ×", limit: 1.2 };
+  const rounds = { rounds: 31, warmup: 3 };
+  const { source, bigEndian, theirTarget } = files;
+  await numpy.ask(`npyload ${source}`); // fills what npysave writes
+  return {
+    rows: [
+      ...await compare(
+        { item, what: "read into shared memory", unit: "ns" },
+        () => files.read(source),
+        [
+          { name: "numpy.load, copied", ...goal, contestant: ask(`npyload ${source}`) },
+          { name: "numpy.load (mmap), copied", ...goal, contestant: ask(`npymap ${source}`) },
+        ],
+        rounds,
+      ),
+      ...await compare(
+        { item, what: "read, big-endian", unit: "ns" },
+        () => files.read(bigEndian),
+        [
+          { name: "numpy.load, copied", ...goal, contestant: ask(`npyload ${bigEndian}`) },
+        ],
+        rounds,
+      ),
+      ...await compare({ item, what: "write", unit: "ns" }, () => files.write(), [
+        { name: "numpy.save", ...goal, contestant: ask(`npysave ${theirTarget}`) },
+      ], rounds),
+      ...await compare(
+        { item, what: "write a[..., ::-1]", unit: "ns" },
+        () => files.write("...", "::-1"),
+        [
+          { name: "numpy.save", ...goal, contestant: ask(`npyreversed ${theirTarget}`) },
+        ],
+        rounds,
+      ),
+    ],
+  };
 }
 
 async function handover(): Promise<SectionResult> {

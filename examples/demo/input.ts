@@ -7,7 +7,7 @@
 import type { BrightnessMap } from "../png.ts";
 import type { Grid } from "./terrain.ts";
 
-/** Metres from one height to the next: that of the volcano, and as good as any for a picture. */
+/** Metres from one height to the next: the distance in the volcano's data, used for pictures, too. */
 const SPACING = 10;
 
 /** The highest ground that a white pixel makes, as part of the width of the picture's ground. */
@@ -37,8 +37,8 @@ export async function readVolcano(): Promise<Grid> {
 /**
  * A picture's brightness as heights.
  *
- * @param most The result has at most this many columns and rows: more than the output's would only
- * flicker there, so that a larger picture is averaged in square blocks.
+ * @param most The result has at most this many columns and rows. A larger picture is averaged in square
+ * blocks: details that are finer than the output's pixels would only look like noise there.
  */
 export function gridFromBrightness(
   map: BrightnessMap,

@@ -1,5 +1,5 @@
 /**
- * Worker processes that are asked in lines of JSON, and the hand-out of work to them.
+ * Worker processes that take questions as lines of JSON, and a pool that divides work among them.
  *
  * @module
  */
@@ -46,7 +46,7 @@ class WorkerProcess {
     this.#bytes += line.length;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
-      // A worker that is dead is told of by the end of its output, with the reason.
+      // If the worker is dead, the end of its output rejects the promise, with the reason.
       this.#writer.write(line).catch(() => {});
     });
   }
@@ -100,9 +100,9 @@ export class WorkerPool {
   }
 
   /**
-   * Hands out questions to whoever is free, until all are answered.
+   * Gives each question to a worker that is free, until all are answered.
    *
-   * Everyone has a second one waiting, so that nobody idles while an answer is under way.
+   * Each worker has a second question waiting, so that it does not idle while its answer travels.
    */
   async askAll(questions: unknown[]): Promise<void> {
     const queue = questions[Symbol.iterator]();

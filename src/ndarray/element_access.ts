@@ -1,12 +1,13 @@
 /**
- * The classes of views, one for each dtype and rank, made as text: what is done per element or per view
- * runs here at the speed of code that was written for that dtype and rank, with every check.
+ * The classes of views, one for each dtype and rank: what is done per element runs here at the speed of
+ * code that was written for that dtype and rank, with every check.
  *
- * What shapes this room are facts about V8 (`bench/access_bench.ts`, `bench/dtypes_bench.ts` and
- * `bench/slice_bench.ts` show them):
+ * What shapes this file are facts about V8 (`bench/access_bench.ts` and `bench/dtypes_bench.ts` show
+ * them):
  *
  * - Feedback is kept per place in the source text, and from the fifth kind of typed array on it is
- *   lost: element access then takes ten times as long. So each class has text of its own.
+ *   lost: element access then takes ten times as long. So each dtype gets a copy of the text
+ *   ({@linkcode copyOfFactory}).
  * - A branch to a throw or a call keeps V8 from lifting out of a loop what does not change in it. So
  *   the position is computed without a branch, and whatever is wrong sets it to -1; the typed array's
  *   own bounds check answers `undefined` to that, as it does for an array whose memory is gone, and that
@@ -15,212 +16,759 @@
  *   how far an index is from the end of its axis serves as check and as factor. And `Math.min(i, 0)`,
  *   not a comparison, asks whether an index is negative: V8 knows that a loop's counter is not, and
  *   leaves it out.
- * - Freezing a shape and strides takes four times as long as the rest of a slice. So equal lists are
- *   shared: a view whose shape is that of the last one of its class gets the same frozen list.
  *
  * @module
  */
 
+import { descriptorOf } from "../check.ts";
 import type { DType, TypedArrayOf } from "../dtype.ts";
-import type { Layout } from "./layout.ts";
-import { type Range, takeRange } from "./slice.ts";
+import type { SliceItem } from "./slice.ts";
 
-/** Views of more axes, and views whose positions or lengths go beyond 2^31, get no class of their own. */
-export const MAX_RANK = 8;
-
-/** `slice()` of more axes is left to the general one: its text doubles with each axis. */
-const MAX_SLICED_RANK = 4;
-
-/** Makes a view from plain numbers: its data, its offset, then all lengths, then all strides. */
-export type MakeView<V> = (data: TypedArrayOf, offset: number, ...lists: number[]) => V;
-
-/** A class of views, as what makes its instances. */
-export interface ViewClass<V> {
-  /** Makes a view of a layout that has been checked. */
-  fromLayout(data: TypedArrayOf, layout: Layout): V;
-  /** The same from plain numbers. */
-  readonly make: MakeView<V>;
+/**
+ * Compiles a copy of a factory, whose code shares no feedback with the factory and its other copies. This
+ * is the only place of the library that makes code from text, and the text is the library's own.
+ *
+ * The factory must be closed, because the copy sees nothing of the module around it: it uses its parameters
+ * and what is global, and holds no function or class with a name, because bundlers put calls of their own
+ * helpers beside those.
+ *
+ * @param factory a closed factory
+ * @param key differs from copy to copy: V8 shares the code of equal texts
+ * @returns the copy; the factory itself where code may not be made from text, as slow as shared code is
+ */
+export function copyOfFactory<F extends (...args: never) => unknown>(factory: F, key: string): F {
+  try {
+    return new Function(`"use strict"; return (${factory}); // ${key}`)();
+  } catch (error) {
+    if (error instanceof EvalError) return factory;
+    throw error;
+  }
 }
 
-/** The numbers of the axes. */
-const axesOf = (rank: number): number[] => Array.from({ length: rank }, (_, axis) => axis);
+/** Views of more axes get no class of their own. */
+export const MAX_RANK = 4;
+
+/** The methods that serve, or refuse, whatever the fast ones cannot serve. */
+export interface General {
+  get(...indices: number[]): number | bigint;
+  set(...args: unknown[]): void;
+  index(...indices: number[]): number;
+  slice(...items: SliceItem[]): General;
+}
+
+/** Makes a view from numbers that have been checked: its offset, then all lengths, then all strides. */
+export type FastClass = new (data: TypedArrayOf, offset: number, ...lists: number[]) => General;
+
+/**
+ * Slices a view whose shape and strides are given away as fresh lists: V8 reads from a frozen list in ten
+ * times the time.
+ */
+export type SliceFrom = (
+  view: General,
+  shape: number[],
+  stride: number[],
+  items: ArrayLike<SliceItem>,
+) => General;
+
+/** What the factories use. */
+interface Outer {
+  /** Makes an object that has the general methods, and nothing else. */
+  readonly Base: new () => General;
+  readonly dtype: DType;
+  readonly isBool: boolean;
+  /** What `typeof` says of an element. */
+  readonly kind: "number" | "bigint";
+  readonly sliceFrom: SliceFrom;
+  /** The class of views of one axis less. */
+  readonly Row: FastClass | null;
+  readonly freeze: typeof Object.freeze;
+  readonly min: typeof Math.min;
+  readonly imul: typeof Math.imul;
+}
+
+/** The arguments of a call, which are passed on as they are. */
+type Arguments = ArrayLike<unknown> & Iterable<number>;
+type Items = ArrayLike<SliceItem> & Iterable<SliceItem>;
+
+type Numbers = readonly number[];
+
+/** Elements of any dtype, to be stored in. */
+type Storable = { [position: number]: unknown };
+
+// For each axis of what follows: `left` is how many elements follow on the axis, 0 for the last one (an
+// index that counts from the end is followed by ~index), and negative if there is no such element; `wrong`
+// is negative if that, or something before it, is wrong. Of a loop's counter V8 knows that it is no fraction
+// and not negative, so that `negative` is 0 and all is left out but one subtraction, one multiplication,
+// and the last line of the position. What cannot be made a number at all (a bigint, a symbol) throws on the
+// way; the try costs nothing that could be measured. The lines are repeated, not shared by a method: with
+// one, loops took 10 to 30 % longer. And `min` and `imul` are parameters, because a longer text is too long
+// for V8 to put in the place of the call. Freezing a shape and strides takes longer than the rest of a
+// view, so equal lists are shared: a view whose shape is that of the last one of its class gets the same
+// list.
+
+function rank0({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
+  const none: Numbers = freeze([]);
+  return class extends Base {
+    declare readonly data: TypedArrayOf;
+    declare readonly shape: readonly number[];
+    declare readonly stride: readonly number[];
+    declare readonly offset: number;
+    declare readonly dtype: DType;
+    declare readonly size: number;
+    declare readonly ndim: number;
+    #end = 0;
+
+    constructor(data: TypedArrayOf, offset: number) {
+      super();
+      this.data = data;
+      this.shape = none;
+      this.stride = none;
+      this.offset = offset;
+      this.dtype = dtype;
+      this.size = 1;
+      this.ndim = 0;
+      this.#end = offset;
+    }
+
+    override get(): number | bigint {
+      const value = arguments.length === 0 && #end in this ? this.data[this.#end] : undefined;
+      if (value === undefined) return super.get(...arguments as Arguments);
+      return isBool ? (value ? 1 : 0) : value;
+    }
+
+    override set(value: unknown): void {
+      const data: Storable = this.data;
+      const position = arguments.length === 1 && #end in this ? this.#end : -1;
+      if (isBool) value = value ? 1 : 0;
+      if (data[position] !== undefined && typeof value === kind) data[position] = value;
+      else super.set(...arguments as Arguments);
+    }
+
+    override index(): number {
+      const position = arguments.length === 0 && #end in this ? this.#end : -1;
+      if (position >= 0 && position < this.data.length) return position;
+      return super.index(...arguments as Arguments);
+    }
+  };
+}
+
+function rank1({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }: Outer): FastClass {
+  let lastLength0: number, lastStride0: number;
+  let lastShape: Numbers = freeze([]);
+  let lastStrides: Numbers = lastShape;
+  return class extends Base {
+    declare readonly data: TypedArrayOf;
+    declare readonly shape: readonly number[];
+    declare readonly stride: readonly number[];
+    declare readonly offset: number;
+    declare readonly dtype: DType;
+    declare readonly size: number;
+    declare readonly ndim: number;
+    #last0 = 0;
+    #stride0 = 0;
+    #end = 0;
+
+    constructor(data: TypedArrayOf, offset: number, n0: number, s0: number) {
+      super();
+      this.data = data;
+      if (lastLength0 !== n0) {
+        lastLength0 = n0;
+        lastShape = freeze([n0]);
+      }
+      if (lastStride0 !== s0) {
+        lastStride0 = s0;
+        lastStrides = freeze([s0]);
+      }
+      this.shape = lastShape;
+      this.stride = lastStrides;
+      this.offset = offset;
+      this.dtype = dtype;
+      this.size = n0;
+      this.ndim = 1;
+      this.#last0 = n0 - 1;
+      this.#stride0 = s0;
+      if (this.size > 0) this.#end = offset + this.#last0 * this.#stride0;
+    }
+
+    override get(i: number): number | bigint {
+      let value;
+      try {
+        const wrong = -(arguments.length !== 1);
+        const last0 = this.#last0 | (wrong >> 31);
+        const negative0 = min(i, 0);
+        const left0 = (last0 | (negative0 >> 31)) - i;
+        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
+        const position = (this.#end - imul(left0, this.#stride0)) | (wrong0 >> 31);
+        value = this.data[position];
+      } catch { /* The general method says what is wrong. */ }
+      if (value === undefined) return super.get(...arguments as Arguments);
+      return isBool ? (value ? 1 : 0) : value;
+    }
+
+    override set(i: number, value: unknown): void {
+      const data: Storable = this.data;
+      let position = -1;
+      try {
+        const wrong = -(arguments.length !== 2);
+        const last0 = this.#last0 | (wrong >> 31);
+        const negative0 = min(i, 0);
+        const left0 = (last0 | (negative0 >> 31)) - i;
+        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
+        position = (this.#end - imul(left0, this.#stride0)) | (wrong0 >> 31);
+      } catch { /* The general method says what is wrong. */ }
+      if (isBool) value = value ? 1 : 0;
+      if (data[position] !== undefined && typeof value === kind) data[position] = value;
+      else super.set(...arguments as Arguments);
+    }
+
+    override index(i: number): number {
+      let position = -1;
+      try {
+        const wrong = -(arguments.length !== 1);
+        const last0 = this.#last0 | (wrong >> 31);
+        const negative0 = min(i, 0);
+        const left0 = (last0 | (negative0 >> 31)) - i;
+        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
+        position = (this.#end - imul(left0, this.#stride0)) | (wrong0 >> 31);
+      } catch { /* The general method says what is wrong. */ }
+      if (position >= 0 && position < this.data.length) return position;
+      return super.index(...arguments as Arguments);
+    }
+
+    override slice(i: SliceItem): General {
+      // What inherits from a view, or is a proxy of one, has no private fields.
+      if (!(#end in this) || this.data.length === 0) return super.slice(...arguments as Items);
+      if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
+        const at = i < 0 ? i + this.#last0 + 1 : i;
+        if (at >= 0 && at <= this.#last0) {
+          return new Row!(this.data, this.offset + at * this.#stride0);
+        }
+      }
+      const n0 = this.#last0 + 1;
+      return sliceFrom(this, [n0], [this.#stride0], arguments as Items);
+    }
+  };
+}
+
+function rank2({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }: Outer): FastClass {
+  let lastLength0: number, lastStride0: number;
+  let lastLength1: number, lastStride1: number;
+  let lastShape: Numbers = freeze([]);
+  let lastStrides: Numbers = lastShape;
+  return class extends Base {
+    declare readonly data: TypedArrayOf;
+    declare readonly shape: readonly number[];
+    declare readonly stride: readonly number[];
+    declare readonly offset: number;
+    declare readonly dtype: DType;
+    declare readonly size: number;
+    declare readonly ndim: number;
+    #last0 = 0;
+    #last1 = 0;
+    #stride0 = 0;
+    #stride1 = 0;
+    #end = 0;
+
+    constructor(
+      data: TypedArrayOf,
+      offset: number,
+      n0: number,
+      n1: number,
+      s0: number,
+      s1: number,
+    ) {
+      super();
+      this.data = data;
+      if (lastLength0 !== n0 || lastLength1 !== n1) {
+        lastLength0 = n0;
+        lastLength1 = n1;
+        lastShape = freeze([n0, n1]);
+      }
+      if (lastStride0 !== s0 || lastStride1 !== s1) {
+        lastStride0 = s0;
+        lastStride1 = s1;
+        lastStrides = freeze([s0, s1]);
+      }
+      this.shape = lastShape;
+      this.stride = lastStrides;
+      this.offset = offset;
+      this.dtype = dtype;
+      this.size = n0 * n1;
+      this.ndim = 2;
+      this.#last0 = n0 - 1;
+      this.#last1 = n1 - 1;
+      this.#stride0 = s0;
+      this.#stride1 = s1;
+      if (this.size > 0) {
+        this.#end = offset + this.#last0 * this.#stride0 + this.#last1 * this.#stride1;
+      }
+    }
+
+    override get(i: number, j: number): number | bigint {
+      let value;
+      try {
+        const wrong = -(arguments.length !== 2);
+        const last0 = this.#last0 | (wrong >> 31);
+        const negative0 = min(i, 0);
+        const left0 = (last0 | (negative0 >> 31)) - i;
+        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
+        const last1 = this.#last1 | (wrong0 >> 31);
+        const negative1 = min(j, 0);
+        const left1 = (last1 | (negative1 >> 31)) - j;
+        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
+        const position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1)) |
+          (wrong1 >> 31);
+        value = this.data[position];
+      } catch { /* The general method says what is wrong. */ }
+      if (value === undefined) return super.get(...arguments as Arguments);
+      return isBool ? (value ? 1 : 0) : value;
+    }
+
+    override set(i: number, j: number, value: unknown): void {
+      const data: Storable = this.data;
+      let position = -1;
+      try {
+        const wrong = -(arguments.length !== 3);
+        const last0 = this.#last0 | (wrong >> 31);
+        const negative0 = min(i, 0);
+        const left0 = (last0 | (negative0 >> 31)) - i;
+        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
+        const last1 = this.#last1 | (wrong0 >> 31);
+        const negative1 = min(j, 0);
+        const left1 = (last1 | (negative1 >> 31)) - j;
+        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
+        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1)) |
+          (wrong1 >> 31);
+      } catch { /* The general method says what is wrong. */ }
+      if (isBool) value = value ? 1 : 0;
+      if (data[position] !== undefined && typeof value === kind) data[position] = value;
+      else super.set(...arguments as Arguments);
+    }
+
+    override index(i: number, j: number): number {
+      let position = -1;
+      try {
+        const wrong = -(arguments.length !== 2);
+        const last0 = this.#last0 | (wrong >> 31);
+        const negative0 = min(i, 0);
+        const left0 = (last0 | (negative0 >> 31)) - i;
+        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
+        const last1 = this.#last1 | (wrong0 >> 31);
+        const negative1 = min(j, 0);
+        const left1 = (last1 | (negative1 >> 31)) - j;
+        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
+        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1)) |
+          (wrong1 >> 31);
+      } catch { /* The general method says what is wrong. */ }
+      if (position >= 0 && position < this.data.length) return position;
+      return super.index(...arguments as Arguments);
+    }
+
+    override slice(i: SliceItem): General {
+      // What inherits from a view, or is a proxy of one, has no private fields.
+      if (!(#end in this) || this.data.length === 0) return super.slice(...arguments as Items);
+      if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
+        const at = i < 0 ? i + this.#last0 + 1 : i;
+        if (at >= 0 && at <= this.#last0) {
+          return new Row!(
+            this.data,
+            this.offset + at * this.#stride0,
+            this.#last1 + 1,
+            this.#stride1,
+          );
+        }
+      }
+      const n0 = this.#last0 + 1;
+      const n1 = this.#last1 + 1;
+      return sliceFrom(this, [n0, n1], [this.#stride0, this.#stride1], arguments as Items);
+    }
+  };
+}
+
+function rank3({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }: Outer): FastClass {
+  let lastLength0: number, lastStride0: number;
+  let lastLength1: number, lastStride1: number;
+  let lastLength2: number, lastStride2: number;
+  let lastShape: Numbers = freeze([]);
+  let lastStrides: Numbers = lastShape;
+  return class extends Base {
+    declare readonly data: TypedArrayOf;
+    declare readonly shape: readonly number[];
+    declare readonly stride: readonly number[];
+    declare readonly offset: number;
+    declare readonly dtype: DType;
+    declare readonly size: number;
+    declare readonly ndim: number;
+    #last0 = 0;
+    #last1 = 0;
+    #last2 = 0;
+    #stride0 = 0;
+    #stride1 = 0;
+    #stride2 = 0;
+    #end = 0;
+
+    constructor(
+      data: TypedArrayOf,
+      offset: number,
+      n0: number,
+      n1: number,
+      n2: number,
+      s0: number,
+      s1: number,
+      s2: number,
+    ) {
+      super();
+      this.data = data;
+      if (lastLength0 !== n0 || lastLength1 !== n1 || lastLength2 !== n2) {
+        lastLength0 = n0;
+        lastLength1 = n1;
+        lastLength2 = n2;
+        lastShape = freeze([n0, n1, n2]);
+      }
+      if (lastStride0 !== s0 || lastStride1 !== s1 || lastStride2 !== s2) {
+        lastStride0 = s0;
+        lastStride1 = s1;
+        lastStride2 = s2;
+        lastStrides = freeze([s0, s1, s2]);
+      }
+      this.shape = lastShape;
+      this.stride = lastStrides;
+      this.offset = offset;
+      this.dtype = dtype;
+      this.size = n0 * n1 * n2;
+      this.ndim = 3;
+      this.#last0 = n0 - 1;
+      this.#last1 = n1 - 1;
+      this.#last2 = n2 - 1;
+      this.#stride0 = s0;
+      this.#stride1 = s1;
+      this.#stride2 = s2;
+      if (this.size > 0) {
+        this.#end = offset + this.#last0 * this.#stride0 + this.#last1 * this.#stride1 +
+          this.#last2 * this.#stride2;
+      }
+    }
+
+    override get(i: number, j: number, k: number): number | bigint {
+      let value;
+      try {
+        const wrong = -(arguments.length !== 3);
+        const last0 = this.#last0 | (wrong >> 31);
+        const negative0 = min(i, 0);
+        const left0 = (last0 | (negative0 >> 31)) - i;
+        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
+        const last1 = this.#last1 | (wrong0 >> 31);
+        const negative1 = min(j, 0);
+        const left1 = (last1 | (negative1 >> 31)) - j;
+        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
+        const last2 = this.#last2 | (wrong1 >> 31);
+        const negative2 = min(k, 0);
+        const left2 = (last2 | (negative2 >> 31)) - k;
+        const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
+        const position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
+          imul(left2, this.#stride2)) | (wrong2 >> 31);
+        value = this.data[position];
+      } catch { /* The general method says what is wrong. */ }
+      if (value === undefined) return super.get(...arguments as Arguments);
+      return isBool ? (value ? 1 : 0) : value;
+    }
+
+    override set(i: number, j: number, k: number, value: unknown): void {
+      const data: Storable = this.data;
+      let position = -1;
+      try {
+        const wrong = -(arguments.length !== 4);
+        const last0 = this.#last0 | (wrong >> 31);
+        const negative0 = min(i, 0);
+        const left0 = (last0 | (negative0 >> 31)) - i;
+        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
+        const last1 = this.#last1 | (wrong0 >> 31);
+        const negative1 = min(j, 0);
+        const left1 = (last1 | (negative1 >> 31)) - j;
+        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
+        const last2 = this.#last2 | (wrong1 >> 31);
+        const negative2 = min(k, 0);
+        const left2 = (last2 | (negative2 >> 31)) - k;
+        const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
+        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
+          imul(left2, this.#stride2)) | (wrong2 >> 31);
+      } catch { /* The general method says what is wrong. */ }
+      if (isBool) value = value ? 1 : 0;
+      if (data[position] !== undefined && typeof value === kind) data[position] = value;
+      else super.set(...arguments as Arguments);
+    }
+
+    override index(i: number, j: number, k: number): number {
+      let position = -1;
+      try {
+        const wrong = -(arguments.length !== 3);
+        const last0 = this.#last0 | (wrong >> 31);
+        const negative0 = min(i, 0);
+        const left0 = (last0 | (negative0 >> 31)) - i;
+        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
+        const last1 = this.#last1 | (wrong0 >> 31);
+        const negative1 = min(j, 0);
+        const left1 = (last1 | (negative1 >> 31)) - j;
+        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
+        const last2 = this.#last2 | (wrong1 >> 31);
+        const negative2 = min(k, 0);
+        const left2 = (last2 | (negative2 >> 31)) - k;
+        const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
+        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
+          imul(left2, this.#stride2)) | (wrong2 >> 31);
+      } catch { /* The general method says what is wrong. */ }
+      if (position >= 0 && position < this.data.length) return position;
+      return super.index(...arguments as Arguments);
+    }
+
+    override slice(i: SliceItem): General {
+      // What inherits from a view, or is a proxy of one, has no private fields.
+      if (!(#end in this) || this.data.length === 0) return super.slice(...arguments as Items);
+      if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
+        const at = i < 0 ? i + this.#last0 + 1 : i;
+        if (at >= 0 && at <= this.#last0) {
+          return new Row!(
+            this.data,
+            this.offset + at * this.#stride0,
+            this.#last1 + 1,
+            this.#last2 + 1,
+            this.#stride1,
+            this.#stride2,
+          );
+        }
+      }
+      const n0 = this.#last0 + 1;
+      const n1 = this.#last1 + 1;
+      const n2 = this.#last2 + 1;
+      return sliceFrom(
+        this,
+        [n0, n1, n2],
+        [this.#stride0, this.#stride1, this.#stride2],
+        arguments as Items,
+      );
+    }
+  };
+}
+
+function rank4({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }: Outer): FastClass {
+  let lastLength0: number, lastStride0: number;
+  let lastLength1: number, lastStride1: number;
+  let lastLength2: number, lastStride2: number;
+  let lastLength3: number, lastStride3: number;
+  let lastShape: Numbers = freeze([]);
+  let lastStrides: Numbers = lastShape;
+  return class extends Base {
+    declare readonly data: TypedArrayOf;
+    declare readonly shape: readonly number[];
+    declare readonly stride: readonly number[];
+    declare readonly offset: number;
+    declare readonly dtype: DType;
+    declare readonly size: number;
+    declare readonly ndim: number;
+    #last0 = 0;
+    #last1 = 0;
+    #last2 = 0;
+    #last3 = 0;
+    #stride0 = 0;
+    #stride1 = 0;
+    #stride2 = 0;
+    #stride3 = 0;
+    #end = 0;
+
+    constructor(
+      data: TypedArrayOf,
+      offset: number,
+      n0: number,
+      n1: number,
+      n2: number,
+      n3: number,
+      s0: number,
+      s1: number,
+      s2: number,
+      s3: number,
+    ) {
+      super();
+      this.data = data;
+      if (lastLength0 !== n0 || lastLength1 !== n1 || lastLength2 !== n2 || lastLength3 !== n3) {
+        lastLength0 = n0;
+        lastLength1 = n1;
+        lastLength2 = n2;
+        lastLength3 = n3;
+        lastShape = freeze([n0, n1, n2, n3]);
+      }
+      if (lastStride0 !== s0 || lastStride1 !== s1 || lastStride2 !== s2 || lastStride3 !== s3) {
+        lastStride0 = s0;
+        lastStride1 = s1;
+        lastStride2 = s2;
+        lastStride3 = s3;
+        lastStrides = freeze([s0, s1, s2, s3]);
+      }
+      this.shape = lastShape;
+      this.stride = lastStrides;
+      this.offset = offset;
+      this.dtype = dtype;
+      this.size = n0 * n1 * n2 * n3;
+      this.ndim = 4;
+      this.#last0 = n0 - 1;
+      this.#last1 = n1 - 1;
+      this.#last2 = n2 - 1;
+      this.#last3 = n3 - 1;
+      this.#stride0 = s0;
+      this.#stride1 = s1;
+      this.#stride2 = s2;
+      this.#stride3 = s3;
+      if (this.size > 0) {
+        this.#end = offset + this.#last0 * this.#stride0 + this.#last1 * this.#stride1 +
+          this.#last2 * this.#stride2 + this.#last3 * this.#stride3;
+      }
+    }
+
+    override get(i: number, j: number, k: number, l: number): number | bigint {
+      let value;
+      try {
+        const wrong = -(arguments.length !== 4);
+        const last0 = this.#last0 | (wrong >> 31);
+        const negative0 = min(i, 0);
+        const left0 = (last0 | (negative0 >> 31)) - i;
+        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
+        const last1 = this.#last1 | (wrong0 >> 31);
+        const negative1 = min(j, 0);
+        const left1 = (last1 | (negative1 >> 31)) - j;
+        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
+        const last2 = this.#last2 | (wrong1 >> 31);
+        const negative2 = min(k, 0);
+        const left2 = (last2 | (negative2 >> 31)) - k;
+        const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
+        const last3 = this.#last3 | (wrong2 >> 31);
+        const negative3 = min(l, 0);
+        const left3 = (last3 | (negative3 >> 31)) - l;
+        const wrong3 = left3 | (negative3 & (last3 + negative3 + 1)) | -(l !== (l | 0));
+        const position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
+          imul(left2, this.#stride2) - imul(left3, this.#stride3)) | (wrong3 >> 31);
+        value = this.data[position];
+      } catch { /* The general method says what is wrong. */ }
+      if (value === undefined) return super.get(...arguments as Arguments);
+      return isBool ? (value ? 1 : 0) : value;
+    }
+
+    override set(i: number, j: number, k: number, l: number, value: unknown): void {
+      const data: Storable = this.data;
+      let position = -1;
+      try {
+        const wrong = -(arguments.length !== 5);
+        const last0 = this.#last0 | (wrong >> 31);
+        const negative0 = min(i, 0);
+        const left0 = (last0 | (negative0 >> 31)) - i;
+        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
+        const last1 = this.#last1 | (wrong0 >> 31);
+        const negative1 = min(j, 0);
+        const left1 = (last1 | (negative1 >> 31)) - j;
+        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
+        const last2 = this.#last2 | (wrong1 >> 31);
+        const negative2 = min(k, 0);
+        const left2 = (last2 | (negative2 >> 31)) - k;
+        const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
+        const last3 = this.#last3 | (wrong2 >> 31);
+        const negative3 = min(l, 0);
+        const left3 = (last3 | (negative3 >> 31)) - l;
+        const wrong3 = left3 | (negative3 & (last3 + negative3 + 1)) | -(l !== (l | 0));
+        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
+          imul(left2, this.#stride2) - imul(left3, this.#stride3)) | (wrong3 >> 31);
+      } catch { /* The general method says what is wrong. */ }
+      if (isBool) value = value ? 1 : 0;
+      if (data[position] !== undefined && typeof value === kind) data[position] = value;
+      else super.set(...arguments as Arguments);
+    }
+
+    override index(i: number, j: number, k: number, l: number): number {
+      let position = -1;
+      try {
+        const wrong = -(arguments.length !== 4);
+        const last0 = this.#last0 | (wrong >> 31);
+        const negative0 = min(i, 0);
+        const left0 = (last0 | (negative0 >> 31)) - i;
+        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
+        const last1 = this.#last1 | (wrong0 >> 31);
+        const negative1 = min(j, 0);
+        const left1 = (last1 | (negative1 >> 31)) - j;
+        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
+        const last2 = this.#last2 | (wrong1 >> 31);
+        const negative2 = min(k, 0);
+        const left2 = (last2 | (negative2 >> 31)) - k;
+        const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
+        const last3 = this.#last3 | (wrong2 >> 31);
+        const negative3 = min(l, 0);
+        const left3 = (last3 | (negative3 >> 31)) - l;
+        const wrong3 = left3 | (negative3 & (last3 + negative3 + 1)) | -(l !== (l | 0));
+        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
+          imul(left2, this.#stride2) - imul(left3, this.#stride3)) | (wrong3 >> 31);
+      } catch { /* The general method says what is wrong. */ }
+      if (position >= 0 && position < this.data.length) return position;
+      return super.index(...arguments as Arguments);
+    }
+
+    override slice(i: SliceItem): General {
+      // What inherits from a view, or is a proxy of one, has no private fields.
+      if (!(#end in this) || this.data.length === 0) return super.slice(...arguments as Items);
+      if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
+        const at = i < 0 ? i + this.#last0 + 1 : i;
+        if (at >= 0 && at <= this.#last0) {
+          return new Row!(
+            this.data,
+            this.offset + at * this.#stride0,
+            this.#last1 + 1,
+            this.#last2 + 1,
+            this.#last3 + 1,
+            this.#stride1,
+            this.#stride2,
+            this.#stride3,
+          );
+        }
+      }
+      const n0 = this.#last0 + 1;
+      const n1 = this.#last1 + 1;
+      const n2 = this.#last2 + 1;
+      const n3 = this.#last3 + 1;
+      return sliceFrom(this, [n0, n1, n2, n3], [
+        this.#stride0,
+        this.#stride1,
+        this.#stride2,
+        this.#stride3,
+      ], arguments as Items);
+    }
+  };
+}
+
+const factories = [rank0, rank1, rank2, rank3, rank4];
 
 /**
  * Makes the class of views of one dtype and rank: a subclass of the general one with methods of its own
- * for elements and slices.
+ * for elements and rows.
  *
- * @param general the general class
+ * @param Base makes an object that has the general methods, and nothing else
  * @param dtype the dtype of the views
  * @param rank the number of axes, at most {@linkcode MAX_RANK}
- * @param classOf gives the class of the same dtype and a smaller rank, for what slices drop
+ * @param sliceFrom what slices that are not rows are made by
+ * @param classOf gives the class of the same dtype and a smaller rank
  */
-export function makeViewClass<V>(
-  general: { readonly prototype: V },
+export function makeFastClass(
+  Base: new () => General,
   dtype: DType,
   rank: number,
-  classOf: (rank: number) => ViewClass<V>,
-): ViewClass<V> {
-  const axes = axesOf(rank);
-  const each = (text: (axis: number) => string, separator = " "): string =>
-    axes.map(text).join(separator);
-  const lengths = axes.map((a) => `n${a}`);
-  const strides = axes.map((a) => `s${a}`);
-  const text = `"use strict"; // ${dtype}, rank ${rank}
-    ${each((a) => `let lastLength${a}, lastStride${a};`)}
-    let lastShape = Object.freeze([]), lastStrides = lastShape;
-    const smaller = [];
-
-    class NDArray {
-      ${each((a) => `#last${a} = 0; #stride${a} = 0;`)} #end = 0;
-
-      constructor(data, shape, stride, offset, ${[...lengths, ...strides].join(", ")}) {
-        this.data = data;
-        this.shape = shape;
-        this.stride = stride;
-        this.offset = offset;
-        this.dtype = "${dtype}";
-        this.size = ${lengths.join(" * ") || "1"};
-        this.ndim = ${rank};
-        ${each((a) => `this.#last${a} = n${a} - 1; this.#stride${a} = s${a};`)}
-        if (this.size > 0) this.#end = offset${
-    each((a) => ` + this.#last${a} * this.#stride${a}`, "")
-  };
-      }
-
-      ${elementMethods(dtype, rank)}
-      ${rank <= MAX_SLICED_RANK ? sliceMethod(rank) : ""}
-    }
-    Object.setPrototypeOf(NDArray.prototype, general.prototype);
-    Object.defineProperty(NDArray.prototype, "constructor", { __proto__: null, value: general });
-
-    function make(data, offset, ${[...lengths, ...strides].join(", ")}) {
-      ${
-    rank === 0 ? "" : `if (${each((a) => `lastLength${a} !== n${a}`, " || ")}) {
-        ${each((a) => `lastLength${a} = n${a};`)}
-        lastShape = Object.freeze([${lengths}]);
-      }
-      if (${each((a) => `lastStride${a} !== s${a}`, " || ")}) {
-        ${each((a) => `lastStride${a} = s${a};`)}
-        lastStrides = Object.freeze([${strides}]);
-      }`
-  }
-      return new NDArray(data, lastShape, lastStrides, offset, ${[...lengths, ...strides]});
-    }
-    const fromLayout = (data, { shape, stride, offset }) =>
-      make(data, offset, ${[
-    ...axes.map((a) => `shape[${a}]`),
-    ...axes.map((a) => `stride[${a}]`),
-  ]});
-    return { make, fromLayout };`;
-  return new Function("general", "classOf", "takeRange", "range", "min", "imul", text)(
-    general,
-    classOf,
-    takeRange,
-    range,
-    Math.min,
-    Math.imul,
-  ) as ViewClass<V>;
-}
-
-/** Where `takeRange` puts what it found; read at once. */
-const range: Range = { start: 0, step: 1, length: 0 };
-
-/** The text of `get`, `set` and `index`. */
-function elementMethods(dtype: DType, rank: number): string {
-  const axes = axesOf(rank);
-  const indices = axes.map((axis) => `i${axis}`);
-  // For each axis: `left` is how many elements follow on the axis, 0 for the last one (an index that
-  // counts from the end is followed by ~index), and negative if there is no such element; `wrong` is
-  // negative if that, or something before it, is wrong. Of a loop's counter V8 knows that it is no
-  // fraction and not negative, so that `negative` is 0 and all is left out but one subtraction, one
-  // multiplication, and the last line of the position.
-  const locate = (argumentCount: number): string => `
-          const wrong = -(arguments.length !== ${argumentCount});${
-    axes.map((a) => `
-          const last${a} = this.#last${a} | (wrong${a === 0 ? "" : a - 1} >> 31);
-          const negative${a} = min(i${a}, 0);
-          const left${a} = (last${a} | (negative${a} >> 31)) - i${a};
-          const wrong${a} = left${a} | (negative${a} & (last${a} + negative${a} + 1)) |
-            -(i${a} !== (i${a} | 0));`).join("")
-  }
-          position = (this.#end${axes.map((a) => ` - imul(left${a}, this.#stride${a})`).join("")}) |
-            (wrong${rank === 0 ? "" : rank - 1} >> 31);`;
-  const isBool = dtype === "bool";
+  sliceFrom: SliceFrom,
+  classOf: (rank: number) => FastClass,
+): FastClass {
+  const factory = copyOfFactory(factories[rank], `${dtype}, ${rank} axes`);
   const kind = dtype === "int64" || dtype === "uint64" ? "bigint" : "number";
-  const element = isBool ? "value ? 1 : 0" : "value";
-  const isStorable = isBool ? "" : `&& typeof value === "${kind}"`;
-  // What cannot be made a number at all (a bigint, a symbol) throws on the way: the general method says
-  // so in this library's words. The try costs nothing that could be measured.
-  return `get(${indices.join(", ")}) {
-        let value;
-        try {
-          let position;${locate(rank)}
-          value = this.data[position];
-        } catch {}
-        return value !== undefined ? ${element} : super.get(...arguments);
-      }
-
-      set(${[...indices, "value"].join(", ")}) {
-        const data = this.data;
-        let position = -1;
-        try {${locate(rank + 1)}
-        } catch {}
-        if (data[position] !== undefined ${isStorable}) {
-          data[position] = ${element};
-        } else {
-          super.set(...arguments);
-        }
-      }
-
-      index(${indices.join(", ")}) {
-        let position = -1;
-        try {${locate(rank)}
-        } catch {}
-        return position >= 0 && position < this.data.length ? position : super.index(...arguments);
-      }`;
-}
-
-/** The text of `slice`: integers and common ranges; all else is left to the general one. */
-function sliceMethod(rank: number): string {
-  const axes = axesOf(rank);
-  // A length of -1 marks an axis that is dropped.
-  const items = axes.map((a) => `
-        if (count > ${a}) {
-          if (typeof k${a} === "number") {
-            const i = k${a} < 0 ? k${a} + n${a} : k${a};
-            if (!(i >= 0 && i < n${a}) || k${a} !== (k${a} | 0)) return super.slice(...arguments);
-            offset += i * s${a};
-            n${a} = -1;
-          } else {
-            if (!takeRange(k${a}, n${a}, range)) return super.slice(...arguments);
-            n${a} = range.length;
-            if (n${a} > 0) {
-              offset += range.start * s${a};
-              s${a} = range.step * s${a} + 0;
-            }
-          }
-        }`).join("");
-  return `slice(${axes.map((axis) => `k${axis}`).join(", ")}) {
-        const count = arguments.length;
-        // What inherits from a view, or is a proxy of one, has no private fields.
-        if (!(#end in this) || count > ${rank}) return super.slice(...arguments);
-        const data = this.data;
-        if (data.length === 0) return super.slice(...arguments);
-        let offset = this.offset;
-        ${axes.map((a) => `let n${a} = this.#last${a} + 1, s${a} = this.#stride${a};`).join(" ")}
-        ${items}
-        ${makeKept(rank, 0, [])}
-      }`;
-}
-
-/** The text that makes the view of the axes that were not dropped. */
-function makeKept(rank: number, axis: number, kept: readonly number[]): string {
-  if (axis < rank) {
-    return `if (n${axis} >= 0) { ${makeKept(rank, axis + 1, [...kept, axis])} }
-        ${makeKept(rank, axis + 1, kept)}`;
-  }
-  const to = kept.length;
-  const make = to === rank ? "make" : `(smaller[${to}] ??= classOf(${to}).make)`;
-  const lists = [...kept.map((a) => `n${a}`), ...kept.map((a) => `s${a}`)];
-  return `return ${make}(data, ${["offset", ...lists].join(", ")});`;
+  const { min, imul } = Math;
+  const { freeze } = Object;
+  const isBool = dtype === "bool";
+  const Row = rank === 0 ? null : classOf(rank - 1);
+  const Fast = factory({ Base, Row, sliceFrom, dtype, isBool, kind, freeze, min, imul });
+  Object.defineProperty(
+    Fast.prototype,
+    "constructor",
+    descriptorOf({ value: Base.prototype.constructor }),
+  );
+  return Fast;
 }

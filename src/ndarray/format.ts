@@ -1,6 +1,6 @@
 /**
- * The printed form of n-d arrays. It reads exactly as NumPy 1.24 prints them with its default
- * options, but for the dtype, which is always shown and goes by the name that it has here.
+ * The printed form of n-d arrays. It reads exactly as NumPy 2 (2.3 and newer) prints them with its
+ * default options, but for the dtype, which is always shown and goes by the name that it has here.
  *
  * @module
  */
@@ -38,12 +38,36 @@ interface FloatKind {
   readonly bits: number;
   /** The power of two that the last bit of the smallest numbers stands for. */
   readonly minExponent: number;
+  /** An array with an element of at least this magnitude is written with exponents. */
+  readonly exponentFrom: number;
+  /** So is one with an element below this magnitude: NumPy's 1e-4, rounded to the array's dtype. */
+  readonly exponentBelow: number;
+  /** A 0-d array is written with an exponent from this magnitude on. */
+  readonly scalarExponentFrom: number;
 }
 
 const floatKinds: { readonly [dtype in DType]?: FloatKind } = {
-  float16: { bits: 11, minExponent: -24 },
-  float32: { bits: 24, minExponent: -149 },
-  float64: { bits: 53, minExponent: -1074 },
+  float16: {
+    bits: 11,
+    minExponent: -24,
+    exponentFrom: 1e3,
+    exponentBelow: 839 * 2 ** -23,
+    scalarExponentFrom: 1e3,
+  },
+  float32: {
+    bits: 24,
+    minExponent: -149,
+    exponentFrom: 1e6,
+    exponentBelow: Math.fround(1e-4),
+    scalarExponentFrom: 1e6,
+  },
+  float64: {
+    bits: 53,
+    minExponent: -1074,
+    exponentFrom: 1e8,
+    exponentBelow: 1e-4,
+    scalarExponentFrom: 1e16,
+  },
 };
 
 /**
@@ -62,7 +86,8 @@ export function formatArray(array: Printable): string {
 /**
  * The elements of an array with its class and dtype, as NumPy's `repr(a)` of a subclass called
  * `name`: `"NDArray([1., 2.], dtype=float32)"`. The dtype is shown even where NumPy would leave it
- * out; it goes to a line of its own by NumPy's rule, that is, where the last line would get too long.
+ * out, the shape where NumPy shows it: where elements are left out, or there are none. Both go to a
+ * line of their own by NumPy's rule, that is, where the last line would get too long.
  *
  * @param array the array to print
  * @param name the name of its class
@@ -73,14 +98,19 @@ export function describeArray(array: Printable, name: string): string {
   const opening = `${name}(`;
   const hanging = " ".repeat(opening.length);
   const { shape } = array;
-  const elements = sizeOf(shape) > 0 || shape.length === 1
-    ? elementsText(array, ", ", hanging, lineWidth - ",".length)
-    : `[], shape=(${shape.join(", ")})`;
-  const text = `${opening}${elements},`;
-  const dtype = `dtype=${array.dtype})`;
+  const size = sizeOf(shape);
+  const text = `${opening}${elementsText(array, ", ", hanging, lineWidth - ")".length)},`;
+  // The shape is told where the elements that are shown do not tell it.
+  const isTold = size === 0 ? shape.length === 1 : size <= threshold;
+  const extras = `${isTold ? "" : `shape=${tupleText(shape)}, `}dtype=${array.dtype})`;
   const lastLine = text.length - (text.lastIndexOf("\n") + 1);
-  const fits = lastLine + " ".length + dtype.length <= lineWidth;
-  return text + (fits ? " " : `\n${hanging}`) + dtype;
+  const fits = lastLine + " ".length + extras.length <= lineWidth;
+  return text + (fits ? " " : `\n${hanging}`) + extras;
+}
+
+/** A list of numbers as Python writes a tuple. */
+function tupleText(list: readonly number[]): string {
+  return `(${list.join(", ")}${list.length === 1 ? "," : ""})`;
 }
 
 function sizeOf(shape: readonly number[]): number {
@@ -198,7 +228,8 @@ function scalarText(element: number | bigint, dtype: DType): string {
   const value = Number(element);
   if (!Number.isFinite(value)) return nonFiniteText(value);
   const magnitude = Math.abs(value);
-  const scientific = magnitude !== 0 && (magnitude < 1e-4 || magnitude >= 1e16);
+  const scientific = magnitude !== 0 &&
+    (magnitude < 1e-4 || magnitude >= kind.scalarExponentFrom);
   const { whole, fraction, exponent } = numberParts(value, kind, {
     scientific,
     most: Infinity,
@@ -248,7 +279,8 @@ function needsExponent(finite: readonly number[], kind: FloatKind): boolean {
   const smallest = magnitudes.reduce((least, magnitude) => Math.min(least, magnitude));
   // NumPy divides in the array's own dtype: what rounds to 1000 there does not count as more.
   const ratioLimit = 1000 + 2 ** (9 - kind.bits);
-  return largest >= 1e8 || smallest < 1e-4 || largest / smallest > ratioLimit;
+  return largest >= kind.exponentFrom || smallest < kind.exponentBelow ||
+    largest / smallest > ratioLimit;
 }
 
 function nonFiniteText(value: number): string {

@@ -161,53 +161,68 @@ export function isContiguous({ shape, stride, size }: Layout): boolean {
  *
  * @see {@link https://numpy.org/doc/stable/user/basics.indexing.html#basic-indexing | NumPy: basic indexing}
  */
-export function sliceLayout(layout: Layout, items: readonly SliceItem[]): Layout {
-  const from = layout.shape;
-  const unnamed = countUnnamed(from.length, items);
-  const shape: number[] = [];
-  const stride: number[] = [];
-  let { offset } = layout;
+export function sliceLayout(
+  { shape, stride, offset }: Layout,
+  items: ArrayLike<SliceItem>,
+): Layout {
+  return sliceLists(shape.slice(), stride.slice(), offset, items);
+}
+
+/** The same for a layout whose lists are given away: they become those of the result. */
+export function sliceLists(
+  shape: number[],
+  stride: number[],
+  offset: number,
+  items: ArrayLike<SliceItem>,
+): Layout {
+  const axes = shape.length;
+  const unnamed = countUnnamed(axes, items);
   let size = 1;
   let axis = 0;
-  const keep = (end: number): void => {
-    for (; axis < end; axis++) {
-      shape.push(from[axis]);
-      stride.push(layout.stride[axis]);
-      size *= from[axis];
-    }
-  };
+  let kept = 0;
   // By index, so that a hole in a sparse array is met as undefined, not skipped.
   for (let i = 0; i < items.length; i++) {
     const item = parseItem(items[i]);
     if (item === ELLIPSIS) {
-      keep(axis + unnamed);
+      for (const end = axis + unnamed; axis < end; axis++) {
+        shape[kept] = shape[axis];
+        stride[kept++] = stride[axis];
+        size *= shape[axis];
+      }
       continue;
     }
-    const step = layout.stride[axis];
+    const step = stride[axis];
+    const length = shape[axis];
     if (typeof item === "number") {
-      offset += resolveIndex(item, from[axis], axis) * step;
+      offset += resolveIndex(item, length, axis) * step;
     } else {
-      const range = resolveRange(item, from[axis]);
+      const range = resolveRange(item, length);
       // An empty range may begin one past the end: nothing is ever read there, but the position must
       // not leave the array. As in NumPy, its stride is that of a step of 1.
       if (range.length > 0) offset += range.start * step;
-      shape.push(range.length);
-      stride.push(range.length > 0 ? range.step * step + 0 : step); // + 0: never -0
+      shape[kept] = range.length;
+      stride[kept++] = range.length > 0 ? range.step * step + 0 : step; // + 0: never -0
       size *= range.length;
     }
     axis++;
   }
-  keep(from.length);
+  for (; axis < axes; axis++) {
+    shape[kept] = shape[axis];
+    stride[kept++] = stride[axis];
+    size *= shape[axis];
+  }
+  if (kept < axes) shape.length = stride.length = kept;
   return new Layout(shape, stride, offset, size);
 }
 
 /** How many axes a selection does not name. */
-function countUnnamed(axes: number, items: readonly SliceItem[]): number {
-  const ellipsis = items.indexOf(ELLIPSIS);
-  if (ellipsis !== -1 && items.indexOf(ELLIPSIS, ellipsis + 1) !== -1) {
+function countUnnamed(axes: number, items: ArrayLike<SliceItem>): number {
+  let ellipses = 0;
+  for (let i = 0; i < items.length; i++) if (items[i] === ELLIPSIS) ellipses++;
+  if (ellipses > 1) {
     throw new RangeError('Cannot slice: "..." may occur only once in a selection');
   }
-  const named = ellipsis === -1 ? items.length : items.length - 1;
+  const named = items.length - ellipses;
   if (named > axes) {
     throw new RangeError(
       `Cannot slice: ${named} indices for an array of ${axes} ${axes === 1 ? "axis" : "axes"}`,

@@ -1,12 +1,12 @@
 /**
- * The door of the layer of views: strided n-d arrays over any typed array. It is pure: nothing here needs
- * a permission, and nothing knows of segments. Other layers import this file only, and it names one by one
- * what they may use.
+ * What other layers may use of the layer of views, which are strided n-d arrays over any typed array. This
+ * layer is pure: nothing in it needs a permission, and it does not know of segments. Other layers import
+ * this file only.
  *
  * @module
  */
 
-export { checkShape, contiguousLayout, type Layout, sliceLayout } from "./layout.ts";
+export { checkShape, contiguousLayout, extent, Layout, sliceLayout } from "./layout.ts";
 export {
   type AssignSource,
   type IndexTuples,

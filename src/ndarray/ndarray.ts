@@ -371,7 +371,32 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
   isContiguous(): boolean;
 
   /**
-   * Prints the elements as NumPy's `str()` does; of more than 1000 only those at the edges.
+   * Describes the view for `JSON.stringify()`. A view of shared memory gives `shape`, `dtype`, `name`,
+   * `arraySlice` (`null`) and `layout`: the same keys as the JSON of a `SharedMemoryArray`, whose `from()`
+   * makes an instance of them. Its elements stay where they are, and are shared. (A copy-on-write view
+   * describes the shared memory, without what was written privately.) Any other view gives
+   * `toArray()`, a copy of its elements; of `int64` and `uint64` these are bigints, which
+   * `JSON.stringify()` refuses by a `TypeError`, as it does everywhere.
+   *
+   * `postMessage` and `structuredClone` do not ask: they copy the whole of `data`.
+   *
+   * @returns a description, or nested arrays
+   * @throws {Deno.errors.BadResource} if the memory is gone
+   *
+   * @example Elements on the heap travel as numbers
+   * ```ts
+   * import { NDArray } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const view = new NDArray(Uint8Array.of(1, 2, 3, 4), { shape: [2, 2] });
+   * assertEquals(JSON.stringify({ view }), '{"view":[[1,2],[3,4]]}');
+   * ```
+   */
+  // deno-lint-ignore no-explicit-any -- the compiler does not know which memory it is
+  toJSON(): any;
+
+  /**
+   * Prints the elements as `str()` of NumPy 2.3 and newer does; of more than 1000 only those at the edges.
    *
    * @returns the text, without the dtype
    * @throws {Deno.errors.BadResource} if the memory is gone
@@ -420,5 +445,24 @@ export interface NDArrayConstructor {
   readonly prototype: NDArray;
 }
 
+/** `true` if two types have the same members, each of which can stand for the other's. */
+type Match<A, B> = [A, keyof A, B, keyof B] extends [B, keyof B, A, keyof A] ? true : false;
+
+/** What `View` makes has exactly the members of `NDArray`, and takes what `NDArrayConstructor` takes. */
+type Proof = [
+  instance: Match<View, NDArray>,
+  statics: Match<keyof typeof View, keyof NDArrayConstructor>,
+  options: Match<
+    Required<ConstructorParameters<typeof View>>,
+    Required<ConstructorParameters<NDArrayConstructor>>
+  >,
+];
+
+/** Compiles only if everything that is to be shown holds; gives its argument back. */
+function proven<T>(value: T, ..._proof: Proof extends true[] ? [] : [Proof]): T {
+  return value;
+}
+
 /** Makes views over typed arrays: see {@linkcode NDArrayConstructor}. */
-export const NDArray: NDArrayConstructor = View as unknown as NDArrayConstructor;
+// The cast gives the class its type parameters, which at run time are `dtype` and `ndim`.
+export const NDArray: NDArrayConstructor = proven(View) as unknown as NDArrayConstructor;

@@ -6,16 +6,7 @@
  */
 
 import { checkInteger, descriptorOf, kindOf } from "../check.ts";
-import {
-  type Cells,
-  copyElements,
-  elementsAt,
-  fillElements,
-  isOneRun,
-  isWide,
-  iterateElements,
-  MAX_INT32,
-} from "./bulk.ts";
+import { copyElements, isOneRun } from "./copy.ts";
 import {
   type DType,
   type DTypeLike,
@@ -24,7 +15,9 @@ import {
   type TypedArrayOf,
   typedArrayOf,
 } from "../dtype.ts";
+import { fillElements } from "./fill.ts";
 import { describeArray, formatArray } from "./format.ts";
+import { iterateElements } from "./iterate.ts";
 import {
   broadcastLayout,
   checkLayout,
@@ -34,10 +27,12 @@ import {
   type Layout,
   reshapeLayout,
   sliceLayout,
+  sliceLists,
   transposeLayout,
 } from "./layout.ts";
+import { type Cells, elementsAt, isWide, MAX_INT32 } from "./loop_plan.ts";
 import { resolveIndex, type SliceItem } from "./slice.ts";
-import { makeViewClass, MAX_RANK, type ViewClass } from "./element_access.ts";
+import { type FastClass, makeFastClass, MAX_RANK, type SliceFrom } from "./element_access.ts";
 
 /** What all views are: see `NDArray` in `ndarray.ts` for what each member does. */
 export class View {
@@ -181,6 +176,21 @@ export class View {
     });
   }
 
+  toJSON(): unknown {
+    checkAlive(this);
+    const { data, shape, stride, offset, dtype } = this;
+    const memory = memoryOf(data.buffer);
+    if (memory === undefined) return this.toArray();
+    const byteOffset = data.byteOffset + offset * data.BYTES_PER_ELEMENT;
+    return {
+      shape: [...shape],
+      dtype,
+      name: memory.name,
+      arraySlice: null,
+      layout: { byteOffset, stride: [...stride] },
+    };
+  }
+
   toString(): string {
     checkAlive(this);
     return formatArray(printable(this));
@@ -236,12 +246,27 @@ function checkDType(data: TypedArrayOf, like: DTypeLike | undefined): DType {
   return dtype;
 }
 
-/** The classes of views by dtype and rank, made at first use. */
-const classes: { [D in DType]?: (ViewClass<View> | undefined)[] } = {};
+/** Makes an object that has the methods of views, and nothing else. */
+const Bare = function () {} as unknown as new () => View;
+Bare.prototype = View.prototype;
 
-function classOf(dtype: DType, rank: number): ViewClass<View> {
-  const ofDtype = classes[dtype] ??= [];
-  return ofDtype[rank] ??= makeViewClass(View, dtype, rank, (rank) => classOf(dtype, rank));
+/** The classes of views by dtype and rank, made at first use. */
+const classes: { [D in DType]?: (FastClass | undefined)[] } = {};
+
+const sliceFrom: SliceFrom = (view, shape, stride, items) => {
+  const { data, offset, dtype } = view as View;
+  return makeView(data, sliceLists(shape, stride, offset, items), dtype);
+};
+
+function classOf(dtype: DType, rank: number): FastClass {
+  const ofDType = classes[dtype] ??= [];
+  return ofDType[rank] ??= makeFastClass(
+    Bare,
+    dtype,
+    rank,
+    sliceFrom,
+    (rank) => classOf(dtype, rank),
+  );
 }
 
 /**
@@ -252,19 +277,37 @@ function classOf(dtype: DType, rank: number): ViewClass<View> {
  * @param dtype what `data` holds
  */
 export function makeView(data: TypedArrayOf, layout: Layout, dtype: DType): View {
-  if (layout.shape.length <= MAX_RANK && isNarrow(data, layout)) {
-    return classOf(dtype, layout.shape.length).fromLayout(data, layout);
+  const rank = layout.shape.length;
+  if (rank <= MAX_RANK && isNarrow(data, layout)) {
+    const { shape: n, stride: s, offset } = layout;
+    const Fast = classOf(dtype, rank);
+    // Spread arguments would take longer than all else.
+    switch (rank) {
+      case 0:
+        return new Fast(data, offset) as View;
+      case 1:
+        return new Fast(data, offset, n[0], s[0]) as View;
+      case 2:
+        return new Fast(data, offset, n[0], n[1], s[0], s[1]) as View;
+      case 3:
+        return new Fast(data, offset, n[0], n[1], n[2], s[0], s[1], s[2]) as View;
+      default:
+        return new Fast(data, offset, ...n, ...s) as View;
+    }
   }
-  const view: View = Object.create(View.prototype);
+  const view: View = new Bare();
   describe(view, data, layout, dtype);
   return view;
 }
 
 /** Whether all positions and lengths are integers of 32 bits. */
 function isNarrow(data: TypedArrayOf, layout: Layout): boolean {
+  if (data.length > MAX_INT32 && isWide(layout)) return false;
   // Of a view that lies in a small array, only an axis along which nothing steps can be long.
-  return (data.length <= MAX_INT32 || !isWide(layout)) &&
-    layout.shape.every((length) => length <= MAX_INT32);
+  for (let axis = 0; axis < layout.shape.length; axis++) {
+    if (layout.shape[axis] > MAX_INT32) return false;
+  }
+  return true;
 }
 
 /** Gives a view its fields. */
@@ -430,16 +473,26 @@ function rebased(source: Cells, target: readonly number[]): Layout {
   return broadcastLayout(contiguousLayout(source.layout.shape), target);
 }
 
-/** Tells which memory a buffer is over, where two buffers may be over one; `undefined` elsewhere. */
-let memoryOf: (buffer: ArrayBufferLike) => unknown = () => undefined;
+/** Memory that several buffers may be over, also in other processes. */
+interface SharedBytes {
+  /** The same for all buffers over it. */
+  readonly identity: unknown;
+  /** The name by which others reach it. */
+  readonly name: string;
+}
+
+/** Tells which memory a buffer is over, where others can be over it, too; `undefined` elsewhere. */
+let memoryOf: (buffer: ArrayBufferLike) => SharedBytes | undefined = () => undefined;
 
 /**
- * Says how two buffers over the same memory are told, so that `assign` sees that views of them overlap.
- * The layer that maps memory knows; this one imports nothing of it.
+ * Says which memory a buffer is over, so that `assign` sees that views of two buffers overlap, and a view
+ * can describe itself. The layer that maps memory knows; this one imports nothing of it.
  *
- * @param identify gives equal values for buffers over the same memory, `undefined` for all others
+ * @param identify gives the memory that a buffer shares with others, `undefined` if it shares none
  */
-export function identifyMemoryBy(identify: (buffer: ArrayBufferLike) => unknown): void {
+export function identifyMemoryBy(
+  identify: (buffer: ArrayBufferLike) => SharedBytes | undefined,
+): void {
   memoryOf = identify;
 }
 
@@ -447,7 +500,7 @@ export function identifyMemoryBy(identify: (buffer: ArrayBufferLike) => unknown)
 function mayOverlap(a: Cells, b: Cells): boolean {
   if (a.data.buffer !== b.data.buffer) {
     const memory = memoryOf(a.data.buffer);
-    if (memory === undefined || memory !== memoryOf(b.data.buffer)) return false;
+    if (memory === undefined || memory.identity !== memoryOf(b.data.buffer)?.identity) return false;
   }
   const [aFirst, aEnd] = byteRange(a);
   const [bFirst, bEnd] = byteRange(b);

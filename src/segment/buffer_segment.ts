@@ -1,6 +1,6 @@
 /**
  * Which segment a buffer maps: by it views, which know nothing of mappings, see that two buffers may be
- * the same memory.
+ * the same memory, and say by which name others reach it.
  *
  * @module
  */
@@ -35,12 +35,25 @@ export function markSegment(buffer: ArrayBuffer, segment: SegmentIdentity): void
  * Tells which segment a buffer maps.
  *
  * @param buffer any buffer
- * @returns the same text for all buffers over one segment; `undefined` for memory of another kind
+ * @returns the name by which it was made or opened, and an `identity` that all buffers over one segment
+ * have; `undefined` for memory of another kind
  */
-export function segmentOf(buffer: ArrayBufferLike): string | undefined {
+export function sharedBytesOf(
+  buffer: ArrayBufferLike,
+): { readonly identity: string; readonly name: string } | undefined {
   const segment = segments.get(buffer);
   if (segment === undefined) return undefined;
   const { name, device, inode } = segment;
   // A segment may have several names (a hard link), and get another one. Only macOS has nothing better.
-  return inode === 0 ? name : `${device}:${inode}`;
+  return { identity: inode === 0 ? name : `${device}:${inode}`, name };
+}
+
+/**
+ * Tells which segment a buffer maps, whatever its name.
+ *
+ * @param buffer any buffer
+ * @returns the same text for all buffers over one segment; `undefined` for memory of another kind
+ */
+export function segmentOf(buffer: ArrayBufferLike): string | undefined {
+  return sharedBytesOf(buffer)?.identity;
 }

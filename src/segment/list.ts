@@ -90,14 +90,15 @@ export function checkPruneOptions(options: PruneOptions | undefined): PruneOptio
 function mappingProcesses(identities: ReadonlySet<string>): Map<string, number[]> {
   const found = new Map<string, number[]>();
   if (identities.size === 0) return found;
-  if (readProcFile("/proc/self/maps") === null) {
+  const decoder = new TextDecoder();
+  const pids = readdir("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
+  // An emulator gives a process its own map even where /proc is empty.
+  if (!pids.includes(Deno.pid) || readProcFile("/proc/self/maps") === null) {
     // Every segment would look as if nobody mapped it, and prune() would remove them all.
     throw new Deno.errors.NotSupported(
       "Cannot tell which processes map a segment: /proc/self/maps cannot be read",
     );
   }
-  const decoder = new TextDecoder();
-  const pids = readdir("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
   for (const pid of pids.sort((a, b) => a - b)) {
     // A process may have ended, or belong to another user.
     const maps = readProcFile(`/proc/${pid}/maps`);

@@ -132,7 +132,7 @@ function openByName(fd: number, name: string): number {
  * Refuses a size that this process may not give a file (`ulimit -f`): the kernel would send SIGXFSZ, which
  * ends the process, and what a signal does is a matter of the whole process.
  */
-function checkFileSizeLimit(name: string, byteLength: number, reserve: boolean): void {
+export function checkFileSizeLimit(name: string, byteLength: number, reserve: boolean): void {
   if (BigInt(byteLength) <= getrlimit(RLIMIT_FSIZE)) return;
   const call = reserve ? "posix_fallocate" : "ftruncate";
   throw systemError(platform().os, EFBIG, call, name, () => "ulimit -f raises the limit");
@@ -147,7 +147,7 @@ const EFBIG = 27;
  * finds a segment without a size, never one whose pages may be missing. Where the system cannot reserve,
  * the segment is left sparse.
  */
-function setSize(fd: number, name: string, byteLength: number, reserve: boolean): void {
+export function setSize(fd: number, name: string, byteLength: number, reserve: boolean): void {
   const advice = (code: string) => code === "ENOSPC" ? spaceAdvice(byteLength) : undefined;
   if (reserve && posixFallocate(fd, byteLength, name, advice)) return;
   ftruncate(fd, byteLength, name);

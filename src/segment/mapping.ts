@@ -4,19 +4,35 @@
  * @module
  */
 
-import type { Advice } from "../../ffi/errors.ts";
+import { type Advice, hasCode } from "../../ffi/errors.ts";
 import { close, fstat, type OpenFileStatus } from "../../ffi/files.ts";
 import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
+import {
+  checkAvailable,
+  isAnonymousName,
+  makeAnonymous,
+  openAnonymous,
+  sealSize,
+  unlinkAnonymous,
+} from "./anonymous.ts";
 import { markSegment, type SegmentIdentity } from "./buffer_segment.ts";
 import { countMappings, mostMappings } from "./list.ts";
 import { checkUsableName } from "./name.ts";
-import { directoryAdvice, makeSegment, unlinkOwn, unmake } from "./making.ts";
+import {
+  checkFileSizeLimit,
+  directoryAdvice,
+  makeSegment,
+  setSize,
+  unlinkOwn,
+  unmake,
+} from "./making.ts";
 
 /** How a segment is made. */
 export interface CreateOptions {
-  /** The permission bits, set exactly and not thinned by the umask; by default `0o600`. */
+  /** The permission bits, set exactly and not thinned by the umask; by default `0o600`.
+   * Others attach with permission to write (`0o666`), or copy-on-write with permission to read (`0o644`). */
   mode?: number;
   /**
    * Whether to reserve memory for the whole segment (the default), so that a full `/dev/shm` is an
@@ -24,6 +40,22 @@ export interface CreateOptions {
    * to each page, and where there is none left that write ends the process with a bus error.
    */
   reserve?: boolean;
+}
+
+/** How a segment is attached to. */
+export interface OpenOptions {
+  /**
+   * What is done with the elements. `"read-write"` (the default) shares them with everybody, and needs
+   * the permission to read and to write. `"copy-on-write"` needs the permission to read only: what others
+   * write is seen until this process writes to the same page (4096 bytes on most machines); what it
+   * writes stays private, and is gone after `close()`.
+   */
+  access?: "read-write" | "copy-on-write";
+  /**
+   * How many milliseconds to wait, blocking, for a segment that nobody has created yet; by default 0. An
+   * anonymous segment is there before its name is, and is not waited for.
+   */
+  timeout?: number;
 }
 
 /**
@@ -83,7 +115,7 @@ export class Mapping {
     const fd = makeSegment(name, byteLength, mode, reserve);
     try {
       const { device, inode } = fstat(fd, name);
-      return Mapping.#map(fd, { name, device, inode }, byteLength);
+      return Mapping.#map(fd, { name, device, inode }, byteLength, false);
     } catch (error) {
       unmake(fd, name);
       throw error;
@@ -99,23 +131,58 @@ export class Mapping {
   }
 
   /**
-   * Attaches to a segment that is there. Never removes anything.
+   * Makes an anonymous segment, zero-filled, and maps it. Its descriptor stays open: `unlink()` of its
+   * name closes it. If a step fails, nothing is left.
+   *
+   * @param label what `/proc` shows in the place of a name
+   * @param byteLength the size in bytes, at least 1
+   * @param options mode and reservation, checked
+   */
+  static createAnonymous(label: string, byteLength: number, options: CreateOptions): Mapping {
+    needStack();
+    const { mode = 0o600, reserve = true } = options;
+    const { fd, name } = makeAnonymous(label, mode);
+    try {
+      checkFileSizeLimit(name, byteLength, reserve);
+      if (reserve) checkAvailable(name, byteLength);
+      setSize(fd, name, byteLength, reserve);
+      sealSize(fd, name);
+      const { device, inode } = fstat(fd, name);
+      return Mapping.#map(fd, { name, device, inode }, byteLength, false);
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * Attaches to a segment. Never removes anything.
    *
    * @param name a checked name
+   * @param options access and timeout, checked
    */
-  static open(name: string): Mapping {
+  static open(name: string, options: OpenOptions): Mapping {
     needStack();
-    const fd = shmOpen(name, platform().flags.O_RDWR, 0, attachAdvice);
+    const { access = "read-write", timeout = 0 } = options;
+    const isPrivate = access === "copy-on-write";
+    const fd = isAnonymousName(name)
+      ? openAnonymous(name, isPrivate)
+      : openOnceThere(name, isPrivate, timeout);
     try {
       const { byteLength, device, inode } = statusOnceSized(fd, name);
-      return Mapping.#map(fd, { name, device, inode }, byteLength);
+      return Mapping.#map(fd, { name, device, inode }, byteLength, isPrivate);
     } finally {
       close(fd);
     }
   }
 
-  static #map(fd: number, segment: SegmentIdentity, byteLength: number): Mapping {
-    const region = mapShared(fd, segment.name, byteLength);
+  static #map(
+    fd: number,
+    segment: SegmentIdentity,
+    byteLength: number,
+    isPrivate: boolean,
+  ): Mapping {
+    const region = mapPages(fd, segment.name, byteLength, isPrivate);
     try {
       return new Mapping(segment, byteLength, region);
     } catch (error) {
@@ -166,14 +233,14 @@ function detach(buffer: ArrayBuffer): boolean {
 }
 
 /**
- * Removes a segment's name.
+ * Removes a segment's name; of an anonymous segment, the descriptor by which others reach it.
  *
  * @param name the name
  * @returns `false` if it was gone already
  */
 export function unlink(name: string): boolean {
   checkUsableName(name);
-  return shmUnlink(name);
+  return isAnonymousName(name) ? unlinkAnonymous(name) : shmUnlink(name);
 }
 
 /**
@@ -186,17 +253,38 @@ function needStack(depth = 1000): number {
 
 // --- Attaching -------------------------------------------------------------------------------
 
-const attachAdvice: Advice = (code) => {
-  if (code === "ENOENT") {
-    return directoryAdvice(code) ??
-      "nobody has created it, or its name was removed; load({ timeout }) waits for its creator";
+/** Opens a segment, waiting for its creator as long as that is asked for. */
+function openOnceThere(name: string, isPrivate: boolean, timeout: number): number {
+  const { O_RDONLY, O_RDWR, O_NONBLOCK } = platform().flags;
+  // Opened to read only, a FIFO in the place of a segment would block.
+  const flags = isPrivate ? O_RDONLY | O_NONBLOCK : O_RDWR;
+  const advice = isPrivate ? absentAdvice : attachAdvice;
+  if (timeout === 0) return shmOpen(name, flags, 0, advice);
+  const deadline = performance.now() + timeout;
+  const lateAdvice: Advice = (code) =>
+    code === "ENOENT" ? `nobody has created it for ${timeout} ms` : advice(code);
+  for (let pause = 1;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    try {
+      return shmOpen(name, flags, 0, lateAdvice);
+    } catch (error) {
+      const left = deadline - performance.now();
+      if (left <= 0 || !hasCode(error, "ENOENT")) throw error;
+      sleep(Math.min(pause, left));
+    }
   }
-  if (code === "EACCES") {
-    return "to attach, this user needs permission to read and to write (its creator gives it by " +
-      '{ mode: 0o666 }); load({ access: "copy-on-write" }) needs permission to read only';
-  }
-  return undefined;
-};
+}
+/** Looking every 8 ms for a segment takes less than 1 % of a processor. */
+const LONGEST_PAUSE = 8;
+
+const absentAdvice: Advice = (code) =>
+  code === "ENOENT"
+    ? directoryAdvice(code) ?? "load({ timeout }) waits for its creator"
+    : undefined;
+
+const attachAdvice: Advice = (code) =>
+  code === "EACCES" || code === "EROFS"
+    ? 'attaching wants to write, too; load({ access: "copy-on-write" }) needs to read only'
+    : absentAdvice(code);
 
 /** How long `open` waits for a creator to set the size, in milliseconds. */
 const SIZE_TIMEOUT = 1000;
@@ -221,29 +309,31 @@ function statusOnceSized(fd: number, name: string): OpenFileStatus {
             : "its creator has not set one"),
       );
     }
-    Atomics.wait(sleeper, 0, 0, 1);
+    sleep(1);
   }
+}
+
+/** Blocks this thread for some milliseconds. */
+function sleep(milliseconds: number): void {
+  Atomics.wait(sleeper, 0, 0, milliseconds);
 }
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 // --- Mapping ---------------------------------------------------------------------------------
 
-/** Maps an open segment, readable and writable, shared with every process that maps it. */
-function mapShared(fd: number, name: string, byteLength: number): Region {
+/**
+ * Maps an open segment, readable and writable: shared with every process that maps it, or so that what
+ * this one writes goes to private copies of the pages.
+ */
+function mapPages(fd: number, name: string, byteLength: number, isPrivate: boolean): Region {
   const { flags, hints, mapsBeyondEnd } = platform();
-  const { PROT_READ, PROT_WRITE, MAP_SHARED } = flags;
+  const { PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_NORESERVE } = flags;
+  // The copies are few, mostly: memory for all of them is not asked for before.
+  const sharing = isPrivate ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
   const isHuge = byteLength >= HUGE && hints;
   const hint = isHuge ? hugeHint : 0n;
   const span = byteLength >= LARGE && mapsBeyondEnd ? byteLength + GAP : byteLength;
-  const region = mmap(
-    hint,
-    BigInt(span),
-    PROT_READ | PROT_WRITE,
-    MAP_SHARED,
-    fd,
-    name,
-    addressAdvice,
-  );
+  const region = mmap(hint, BigInt(span), PROT_READ | PROT_WRITE, sharing, fd, name, addressAdvice);
   if (isHuge) {
     const start = addressOf(region);
     hugeHint = start - start % BigInt(HUGE);

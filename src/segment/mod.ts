@@ -1,12 +1,12 @@
 /**
- * The door of the layer of segments: named bytes in shared memory. A segment is made, mapped and given up
- * here so that nothing can crash or leak; names, listing and leftovers are here, too. Nothing here knows of
- * arrays. Other layers import this file only, and it names one by one what they may use.
+ * What other layers may use of the layer of segments, which are named bytes in shared memory. This layer
+ * makes, maps and gives up segments so that nothing can crash or leak; names, the list of segments and
+ * leftovers are its task, too. It does not know of arrays. Other layers import this file only.
  *
  * @module
  */
 
-export { segmentOf } from "./buffer_segment.ts";
+export { segmentOf, sharedBytesOf } from "./buffer_segment.ts";
 export {
   checkPruneOptions,
   findLeftovers,
@@ -15,6 +15,6 @@ export {
   readProcFile,
   type SegmentInfo,
 } from "./list.ts";
-export { type CreateOptions, unlink } from "./mapping.ts";
+export { type CreateOptions, type OpenOptions, unlink } from "./mapping.ts";
 export { buildName, checkName, checkUsableName, madeNameMax, nameMax } from "./name.ts";
-export { SharedMemory, undoCreate } from "./shared_memory.ts";
+export { createAnonymousMemory, SharedMemory, undoCreate } from "./shared_memory.ts";

@@ -85,7 +85,7 @@ export interface NameParts {
  * @param maxBytes how many UTF-8 bytes the platform allows
  * @returns the name
  * @throws {TypeError} if the prefix is no string
- * @throws {RangeError} if the prefix holds what no name may hold, or leaves no room for the rest
+ * @throws {RangeError} if the prefix holds what no name may hold, or leaves too few bytes for the rest
  */
 export function buildName(parts: NameParts, maxBytes: number): string {
   const { counter, prefix, date, uuid } = parts;
@@ -103,14 +103,14 @@ export function buildName(parts: NameParts, maxBytes: number): string {
     checkName(full, maxBytes);
     return full;
   }
-  const room = maxBytes - headBytes;
-  if (room < LEAST_DIGITS) {
+  const left = maxBytes - headBytes;
+  if (left < LEAST_DIGITS) {
     throw new RangeError(
-      `Cannot build a name: the prefix ${quote(prefix)} leaves ${Math.max(0, room)} of ` +
+      `Cannot build a name: the prefix ${quote(prefix)} leaves ${Math.max(0, left)} of ` +
         `${maxBytes} bytes, and ${LEAST_DIGITS} are needed to make the name unique`,
     );
   }
-  const short = head + uuid.replaceAll("-", "").slice(0, room);
+  const short = head + uuid.replaceAll("-", "").slice(0, left);
   checkName(short, maxBytes);
   return short;
 }
@@ -139,8 +139,8 @@ export function prefixOf(name: string, maxBytes: number): string | null {
   if (short === null) return null;
   // A short name is one only where the full one would not have fitted, and it fills what there is.
   const { head, prefix, digits } = short.groups!;
-  const room = maxBytes - new TextEncoder().encode(head).length;
-  const made = room < FULL_TAIL && digits.length === Math.min(room, 32) &&
+  const left = maxBytes - new TextEncoder().encode(head).length;
+  const made = left < FULL_TAIL && digits.length === Math.min(left, 32) &&
     digits.length >= LEAST_DIGITS;
   return made ? prefix : null;
 }

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { kindOf, readOptions, shorten } from "../check.ts";
+import { kindOf, quote, readOptions, shorten } from "../check.ts";
 import { showAs } from "../inspect.ts";
-import { type CreateOptions, Mapping, unlink } from "./mapping.ts";
+import { isAnonymousName } from "./anonymous.ts";
+import { type CreateOptions, Mapping, type OpenOptions, unlink } from "./mapping.ts";
 import { checkUsableName } from "./name.ts";
 
 /** Gives up what `create()` made, the name included, unless it leads to another segment by now. */
@@ -62,14 +63,15 @@ export class SharedMemory {
    * @param options permission bits, and whether to reserve the memory
    * @returns the mapping, which its caller closes; the segment is removed by `unlink()`
    * @throws {TypeError} if an argument is of the wrong kind
-   * @throws {RangeError} if the name is not legal, or a size or mode is out of range
+   * @throws {RangeError} if the name is not legal or has the form of an anonymous segment's, or a size or
+   * mode is out of range
    * @throws {Deno.errors.AlreadyExists} if the name is taken (`EEXIST`)
    * @throws {Deno.errors.PermissionDenied} if the system refuses (`EACCES`)
-   * @throws {Error} if there is no room (`ENOSPC`), no descriptor (`EMFILE`) or no address space
+   * @throws {Error} if there is no memory left (`ENOSPC`), no descriptor (`EMFILE`) or no address space
    * (`ENOMEM`)
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    *
-   * @example A segment that others may read
+   * @example A segment that others may load copy-on-write
    * ```ts
    * import { SharedMemory } from "@shm/array";
    * import { assertEquals } from "@std/assert";
@@ -84,21 +86,28 @@ export class SharedMemory {
    */
   static create(name: string, byteLength: number, options?: CreateOptions): SharedMemory {
     checkUsableName(name);
+    if (isAnonymousName(name)) {
+      throw new RangeError(
+        `Cannot create ${quote(name)}: names of this form lead to anonymous segments; ` +
+          "SharedMemoryArray.createAnonymous() makes one",
+      );
+    }
     checkByteLength(byteLength);
     const checked = checkCreateOptions(options);
     return new SharedMemory(KEY, Mapping.create(name, byteLength, checked));
   }
 
   /**
-   * Attaches to a segment that is there. A segment whose creator has not set its size yet is waited
-   * for, one second at the most. Nothing is ever removed.
+   * Attaches to a segment that is there, or, with a `timeout`, comes to be. A segment whose creator has
+   * not set its size yet is waited for, one second at the most. Nothing is ever removed.
    *
-   * @param name the segment's name, without a slash
+   * @param name the segment's name, without a slash, or that of an anonymous segment
+   * @param options access, and how long to wait for a creator, in milliseconds
    * @returns the mapping of the whole segment, which its caller closes
-   * @throws {TypeError} if the name is no string
-   * @throws {RangeError} if the name is not legal, or the segment's size stays 0
+   * @throws {TypeError} if an argument is of the wrong kind
+   * @throws {RangeError} if the name is not legal, an option has no sense, or the segment's size stays 0
    * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
-   * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
+   * @throws {Deno.errors.PermissionDenied} if its mode does not allow this user the access (`EACCES`)
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    *
    * @example Catch that nobody has created it
@@ -111,9 +120,9 @@ export class SharedMemory {
    *
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
-  static open(name: string): SharedMemory {
+  static open(name: string, options?: OpenOptions): SharedMemory {
     checkUsableName(name);
-    return new SharedMemory(KEY, Mapping.open(name));
+    return new SharedMemory(KEY, Mapping.open(name, checkOpenOptions(options)));
   }
 
   /** The segment's name, without a slash. */
@@ -180,6 +189,31 @@ export class SharedMemory {
     this.close();
   }
 
+  /**
+   * Describes the memory, for `JSON.stringify()`: its bytes stay where they are.
+   *
+   * @returns the segment's name, and the size of the mapping in bytes: what another process opens
+   *
+   * @example A description that travels
+   * ```ts
+   * import { SharedMemory } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const name = `bytes-${crypto.randomUUID().slice(0, 8)}`;
+   * using memory = SharedMemory.create(name, 8);
+   * assertEquals(JSON.parse(JSON.stringify(memory)), { name, size: 8 });
+   * memory.unlink();
+   * ```
+   */
+  toJSON(): { name: string; size: number } {
+    return { name: this.name, size: this.size };
+  }
+
+  /** One line that says what this memory is. */
+  toString(): string {
+    return `SharedMemory '${this.name}' ${this.size} bytes`;
+  }
+
   static {
     undoCreate = (memory) => memory.#mapping.undoCreate();
     showAs(this.prototype, (memory) => {
@@ -188,6 +222,23 @@ export class SharedMemory {
       return { name, size, closed: buf === null };
     });
   }
+}
+
+/**
+ * Makes an anonymous segment, zero-filled, and maps it. If a step fails, nothing is left.
+ *
+ * @param byteLength the size in bytes, at least 1
+ * @param options permission bits, and whether to reserve the memory
+ * @param label what `/proc` shows in the place of a name
+ * @returns the mapping, which its caller closes; `unlink()` in this process ends what others can reach
+ */
+export function createAnonymousMemory(
+  byteLength: number,
+  options: CreateOptions | undefined,
+  label: string,
+): SharedMemory {
+  const checked = checkCreateOptions(options);
+  return new SharedMemory(KEY, Mapping.createAnonymous(label, byteLength, checked));
 }
 
 function checkByteLength(byteLength: unknown): void {
@@ -214,4 +265,21 @@ function checkCreateOptions(options: CreateOptions | undefined): CreateOptions {
     throw new RangeError(`Cannot create: mode must be from 0 to 0o777, not ${shorten(given)}`);
   }
   return { mode, reserve };
+}
+
+function checkOpenOptions(options: OpenOptions | undefined): OpenOptions {
+  const { access, timeout } = readOptions(
+    options,
+    { access: 'string such as "copy-on-write"', timeout: "number of milliseconds" },
+    "load",
+  );
+  if (access !== undefined && access !== "read-write" && access !== "copy-on-write") {
+    throw new RangeError(
+      `Cannot load: access must be "read-write" or "copy-on-write", not ${quote(access)}`,
+    );
+  }
+  if (timeout !== undefined && !(timeout >= 0)) {
+    throw new RangeError(`Cannot load: timeout must be 0 or more milliseconds, not ${timeout}`);
+  }
+  return { access, timeout };
 }

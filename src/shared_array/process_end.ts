@@ -6,7 +6,8 @@
  * @module
  */
 
-import { close, memfdCreate, readdir, readlink } from "../../ffi/files.ts";
+import { close, readdir, readlink } from "../../ffi/files.ts";
+import { memfdCreate } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
 import { exitNow, kill } from "../../ffi/signal.ts";
 import { readProcFile } from "../segment/mod.ts";
@@ -25,10 +26,11 @@ const MARK = "shm-array-cleaner";
  * @returns takes the mark back
  */
 export function markCleaner(): Unmark {
-  if (!(Deno.pid === 1 || isWatched()) || !mayCall()) return () => {};
+  const { memfd } = platform();
+  if (memfd === null || !mayCall() || !(Deno.pid === 1 || isWatched())) return () => {};
   let fd: number | null;
   try {
-    fd = memfdCreate(MARK);
+    fd = memfdCreate(MARK, memfd.MFD_CLOEXEC);
   } catch {
     fd = null; // Without a descriptor the end is as for one isolate.
   }

@@ -7,8 +7,9 @@
 import type { DTypeLike, DTypeOf } from "../dtype.ts";
 import { descriptorOf, failuresText, readOptions, shorten } from "../check.ts";
 import type { Shape } from "../ndarray/mod.ts";
+import type { CreateOptions } from "../segment/mod.ts";
 import { cleanAtExit, endingSignals } from "./exit_cleanup.ts";
-import { SharedMemoryArray } from "./shared_memory_array.ts";
+import { createAnonymousArray, SharedMemoryArray } from "./shared_memory_array.ts";
 
 /** When a register cleans up, besides the end of its scope and of the process. */
 export interface RegisterOptions {
@@ -149,6 +150,16 @@ export class SharedMemoryRegister extends Array<string> {
   }
 }
 
+/** How {@linkcode createAndRegisterSma} makes a segment. */
+export interface RegisterSmaOptions extends CreateOptions {
+  /**
+   * Whether to make an anonymous segment, as `SharedMemoryArray.createAnonymous()` does: it is gone with
+   * this process even where a register cannot clean up. The prefix is then only what `/proc` and `lsof`
+   * show. By default `false`.
+   */
+  anonymous?: boolean;
+}
+
 /**
  * Creates an array under a name of its own and enters the name into a register.
  *
@@ -156,10 +167,11 @@ export class SharedMemoryRegister extends Array<string> {
  * @param dtype the element type, in any accepted spelling
  * @param register what the name is pushed into: an array, or a {@linkcode SharedMemoryRegister}
  * @param prefix the caller's part of the name; by default empty
+ * @param options permission bits, whether to reserve the memory, and whether the segment is anonymous
  * @returns the array, created and attached; `.array` holds it, zero-filled
  * @throws {TypeError} if an argument is of the wrong kind
- * @throws {RangeError} if the shape or the prefix is wrong
- * @throws {Error} as `create()` throws
+ * @throws {RangeError} if the shape, the prefix or an option is wrong
+ * @throws {Error} as `create()` or `createAnonymous()` throws
  *
  * @example Create two arrays, remove both
  * ```ts
@@ -178,24 +190,48 @@ export function createAndRegisterSma<const T extends DTypeLike, const S extends 
   dtype: T,
   register: { push(name: string): unknown },
   prefix?: string | null,
+  options?: RegisterSmaOptions,
 ): SharedMemoryArray<DTypeOf<T>, S> {
-  if (typeof register?.push !== "function") {
-    throw new TypeError(
-      "Cannot register: the register must have push(name), as an array or a SharedMemoryRegister",
-    );
-  }
+  checkRegister(register);
+  const { anonymous = false, ...create } = readOptions(
+    options,
+    { anonymous: "boolean", mode: "any", reserve: "any" },
+    "create",
+  );
   const name = SharedMemoryArray.buildSmaName(prefix);
-  const sma = new SharedMemoryArray(shape, dtype, name);
-  sma.create();
+  let sma: SharedMemoryArray<DTypeOf<T>, S>;
+  if (anonymous) {
+    sma = createAnonymousArray(shape, dtype, create, name.slice(0, LONGEST_LABEL));
+  } else {
+    const named = new SharedMemoryArray(shape, dtype, name);
+    named.create(create);
+    sma = named as unknown as typeof sma;
+  }
   try {
-    register.push(name);
+    register.push(sma.name);
   } catch (error) {
     // What nobody has the name of, nobody could remove.
     sma.unlink();
     sma.close();
     throw error;
   }
-  return sma as unknown as SharedMemoryArray<DTypeOf<T>, S>;
+  return sma;
+}
+/** As many characters as `memfd_create` takes bytes, at three bytes for each. */
+const LONGEST_LABEL = 83;
+
+/**
+ * Checks that names can be pushed into a register.
+ *
+ * @param register what the caller gave
+ * @throws {TypeError} if it has no method `push`
+ */
+export function checkRegister(register: { push(name: string): unknown }): void {
+  if (typeof register?.push !== "function") {
+    throw new TypeError(
+      "Cannot register: the register must have push(name), as an array or a SharedMemoryRegister",
+    );
+  }
 }
 
 function checkSignals(signals: readonly Deno.Signal[]): void {

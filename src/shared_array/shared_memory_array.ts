@@ -5,10 +5,10 @@
  */
 
 import {
-  bytesPerElement,
   type DType,
   type DTypeLike,
   type DTypeOf,
+  dtypeOf,
   parseDType,
   typedArrayOf,
 } from "../dtype.ts";
@@ -16,10 +16,8 @@ import { descriptorOf, failuresText, kindOf, listText, readOptions } from "../ch
 import { showAs } from "../inspect.ts";
 import {
   checkShape,
-  contiguousLayout,
   freezeSelection,
   identifyMemoryBy,
-  type Layout,
   makeView,
   NDArray,
   type RankOf,
@@ -32,21 +30,24 @@ import {
   checkName,
   checkPruneOptions,
   checkUsableName,
+  createAnonymousMemory,
   type CreateOptions,
   findLeftovers,
   listSegments,
   madeNameMax,
   nameMax,
+  type OpenOptions,
   type PruneOptions,
   type SegmentInfo,
-  segmentOf,
+  sharedBytesOf,
   SharedMemory,
   undoCreate,
   unlink,
 } from "../segment/mod.ts";
+import { freezeLayout, type MemoryLayout, placeElements, type Placement } from "./memory_layout.ts";
 
-// Views know nothing of segments: here they learn how two attachments of one are told.
-identifyMemoryBy(segmentOf);
+// Views know nothing of segments: here they learn how two attachments of one are told, and its name.
+identifyMemoryBy(sharedBytesOf);
 
 /**
  * What an array is, as plain data: an instance's own properties, and what `structuredClone`,
@@ -61,12 +62,25 @@ export interface SharedMemoryDescriptor<T extends DTypeLike = DTypeLike> {
   readonly name: string;
   /** What `load()` takes of the array; `null` or left out for all of it. */
   readonly arraySlice?: readonly SliceItem[] | null;
+  /** Where the array lies in the segment; `null` or left out for C order from the first byte on. */
+  readonly layout?: MemoryLayout | null;
 }
 
 /** The parts of a descriptor that {@linkcode SharedMemoryArray.clone} is to change. */
 export type DescriptorOverride<T extends DTypeLike = DTypeLike> = Partial<
   SharedMemoryDescriptor<T>
 >;
+
+/**
+ * Makes an array in an anonymous segment: `createAnonymous()` with a label, which `/proc` and `lsof` show
+ * in the place of a name.
+ */
+export let createAnonymousArray: <T extends DTypeLike, const S extends Shape>(
+  shape: S,
+  dtype: T,
+  options: CreateOptions | undefined,
+  label: string,
+) => SharedMemoryArray<DTypeOf<T>, S>;
 
 /**
  * An n-d array in a named shared-memory segment: one process creates it, any other on the machine
@@ -110,11 +124,13 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   /** What `load()` takes of the array, one item per axis; `null` for all of it. Frozen. */
   declare readonly arraySlice: readonly SliceItem[] | null;
 
+  /** Where the array lies in the segment; only an instance that was given a layout has it. Frozen. */
+  declare readonly layout?: MemoryLayout;
+
   /** The checked name: unlike `name`, no object that is not an instance has it. */
   readonly #name: string;
-  /** All of the array, in C order. */
-  readonly #layout: Layout;
-  readonly #byteLength: number;
+  /** All of the array. */
+  readonly #placement: Placement;
   #smh: SharedMemory | null = null;
   #array: NDArray<DTypeOf<T>> | null = null;
 
@@ -128,8 +144,11 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * @param name the segment's name: not empty, without "/" and NUL, at most 255 bytes (macOS: 30; with
    * glibc before 2.34: 253, which `create()` and `load()` check)
    * @param arraySlice what `load()` takes of the array, as in `view.slice(...arraySlice)`
+   * @param layout where the array lies in its segment: `byteOffset` of element `[0, 0, …]` in bytes, and
+   * `stride` in elements; by default C order from the first byte on
    * @throws {TypeError} if an argument is of the wrong kind, or the dtype is none of the supported ones
-   * @throws {RangeError} if a length, the number of bytes, the name or the slice is wrong
+   * @throws {RangeError} if a length, the number of bytes, the name, the slice or the layout is wrong, or
+   * an element would lie before the segment
    *
    * @example A frame of 8-bit RGB
    * ```ts
@@ -139,45 +158,66 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * const frame = new SharedMemoryArray([1080, 1920, 3], "uint8", "frame-0");
    * assertEquals(frame.array, null);
    * ```
+   *
+   * @example Rows of 3 bytes, padded to 4, behind a header of 16
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const name = SharedMemoryArray.buildSmaName("padded");
+   * const layout = { byteOffset: 16, stride: [4, 1] };
+   * using rows = new SharedMemoryArray([2, 3], "uint8", name, null, layout);
+   * rows.create().assign([[1, 2, 3], [4, 5, 6]]);
+   * const bytes = new Uint8Array(rows.smh!.buf!, 16);
+   * assertEquals([...bytes], [1, 2, 3, 0, 4, 5, 6]);
+   * rows.unlink();
+   * ```
+   *
+   * @see {@link https://numpy.org/doc/stable/reference/generated/numpy.ndarray.html | NumPy: ndarray(shape, dtype, buffer, offset, strides)}
    */
   constructor(
     shape: S,
     dtype: T,
     name: string,
     arraySlice?: readonly SliceItem[] | null,
+    layout?: MemoryLayout | null,
   ) {
     const canonical = parseDType(dtype);
     typedArrayOf(canonical); // a runtime without Float16Array says so here, not after create()
-    const layout = contiguousLayout(checkShape(shape));
-    const byteLength = layout.size * bytesPerElement(canonical);
-    if (byteLength === 0) {
+    const lengths = checkShape(shape);
+    if (lengths.includes(0)) {
       throw new RangeError(
         `Cannot share shape ${
-          listText(layout.shape)
+          listText(lengths)
         }: it has no elements, and a segment cannot be empty`,
       );
     }
-    if (!Number.isSafeInteger(byteLength)) {
+    let frozenLayout: MemoryLayout | null = null;
+    if (layout !== undefined && layout !== null) {
+      frozenLayout = freezeLayout(layout, lengths.length, canonical);
+    }
+    const placement = placeElements(lengths, canonical, frozenLayout);
+    if (!Number.isSafeInteger(placement.byteLength)) {
       throw new RangeError(
-        `Cannot share shape ${listText(layout.shape)} of ${canonical}: more than 2^53 - 1 bytes`,
+        `Cannot share shape ${listText(lengths)} of ${canonical}: more than 2^53 - 1 bytes`,
       );
     }
     checkName(name, nameMax());
     let frozenSlice: readonly SliceItem[] | null = null;
     if (arraySlice !== undefined && arraySlice !== null) {
       frozenSlice = freezeSelection(arraySlice);
-      sliceLayout(layout, frozenSlice); // throws if it does not fit
+      sliceLayout(placement.layout, frozenSlice); // throws if it does not fit
     }
     this.#name = name;
-    this.#layout = layout;
-    this.#byteLength = byteLength;
+    this.#placement = placement;
     const describe = (key: string, value: unknown): void => {
       Object.defineProperty(this, key, descriptorOf({ value, enumerable: true }));
     };
-    describe("shape", Object.freeze([...layout.shape]));
+    describe("shape", Object.freeze([...lengths]));
     describe("dtype", canonical);
     describe("name", name);
     describe("arraySlice", frozenSlice);
+    if (frozenLayout !== null) describe("layout", frozenLayout);
   }
 
   /** The mapping of the segment; `null` before `create()` or `load()`, and after closing. */
@@ -195,14 +235,15 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   }
 
   /**
-   * Creates the segment, zero-filled, and attaches to it. If a step fails, what was made before it is
+   * Creates the segment, zero-filled, and attaches to it. It has as many bytes as the array reaches, with
+   * a layout also those before and between its elements. If a step fails, what was made before it is
    * removed.
    *
    * @param options permission bits, and whether to reserve the memory
    * @returns the whole array, `arraySlice` not applied; the elements are shared, this instance owns
    * the mapping
    * @throws {TypeError} if an option is of the wrong kind
-   * @throws {RangeError} if an option is out of range
+   * @throws {RangeError} if an option is out of range, or the name is that of an anonymous segment
    * @throws {Deno.errors.Busy} if this instance is attached already
    * @throws {Deno.errors.AlreadyExists} if the name is taken (`EEXIST`)
    * @throws {Deno.errors.PermissionDenied} if the system refuses (`EACCES`)
@@ -227,7 +268,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    */
   create(options?: CreateOptions): NDArray<DTypeOf<T>, RankOf<S>> {
     this.#checkDetached("create");
-    const smh = SharedMemory.create(this.name, this.#byteLength, options);
+    const smh = SharedMemory.create(this.name, this.#placement.byteLength, options);
     try {
       return this.#attach(smh, null);
     } catch (error) {
@@ -237,14 +278,66 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   }
 
   /**
+   * Makes an array in a segment that has no name in `/dev/shm`. Its instance's `name` says which process
+   * made it, and is all that `load()` needs elsewhere. Such a segment is gone when the last process that
+   * holds it ends, however it ends; the size of `/dev/shm` is no limit for it, and no process can change
+   * its size. On Linux only.
+   *
+   * Who made it must live (and not have called `unlink()`) when others load it. They must run as the same
+   * user, and see its process: not from another container. `close()` gives up this attachment only; this
+   * process keeps the segment, and can load it again, until `unlink()` or its own end.
+   *
+   * @param shape the lengths of the axes in elements, or one length
+   * @param dtype the element type, in any accepted spelling
+   * @param options permission bits, and whether to reserve the memory, as for `create()`
+   * @returns an instance that is attached; its `array` is zero-filled
+   * @throws {TypeError} if an argument is of the wrong kind
+   * @throws {RangeError} if the shape or an option is wrong
+   * @throws {Error} if there is not so much memory (`ENOMEM`), or no descriptor (`EMFILE`)
+   * @throws {Deno.errors.NotSupported} on another system than Linux
+   * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+   *
+   * @example Nothing to remove, whatever happens
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { assertEquals, assertMatch } from "@std/assert";
+   *
+   * using mine = SharedMemoryArray.createAnonymous([2, 3], "float32");
+   * mine.array!.fill(7);
+   * assertMatch(mine.name, /^memfd:\d+:\d+:\d+$/);
+   *
+   * // In another process, usually.
+   * using theirs = SharedMemoryArray.from(JSON.parse(JSON.stringify(mine)));
+   * assertEquals(theirs.load().get(1, 2), 7);
+   * mine.unlink();
+   * ```
+   *
+   * @see {@link https://man7.org/linux/man-pages/man2/memfd_create.2.html | memfd_create(2)}
+   */
+  static createAnonymous<const T extends DTypeLike, const S extends Shape>(
+    shape: S,
+    dtype: T,
+    options?: CreateOptions,
+  ): SharedMemoryArray<DTypeOf<T>, S> {
+    return createAnonymousArray(shape, dtype, options, "shm-array");
+  }
+
+  /**
    * Attaches to the segment that another instance created.
    *
+   * With `access: "copy-on-write"` this needs the permission to read only (a segment of another user with
+   * mode 0o644). What others write is seen until this process writes to the same page; what this process
+   * writes is its own, and gone after `close()`.
+   *
+   * @param options access, and how many milliseconds to wait, blocking, for a segment that is not there
    * @returns the array with `arraySlice` applied; the elements are shared, this instance owns the
    * mapping
    * @throws {Deno.errors.Busy} if this instance is attached already
+   * @throws {TypeError} if an option is of the wrong kind or unknown
    * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
-   * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
-   * @throws {RangeError} if the segment is smaller than shape and dtype need
+   * @throws {Deno.errors.PermissionDenied} if its mode does not allow this user the access (`EACCES`)
+   * @throws {RangeError} if the segment is smaller than shape, dtype and layout need, or an option has no
+   * sense
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    * @throws {Deno.errors.NotSupported} on a system without POSIX shared memory
    *
@@ -263,14 +356,16 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    *
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
-  load(): NDArray<DTypeOf<T>> {
+  load(options?: OpenOptions): NDArray<DTypeOf<T>> {
     this.#checkDetached("load");
-    const smh = SharedMemory.open(this.name);
-    if (smh.size < this.#byteLength) {
+    const smh = SharedMemory.open(this.name, options);
+    const { byteLength } = this.#placement;
+    if (smh.size < byteLength) {
       smh.close();
       throw new RangeError(
         `Cannot load '${this.name}': the segment has ${smh.size} bytes, and shape ` +
-          `${listText(this.shape)} of ${this.dtype} needs ${this.#byteLength}`,
+          `${listText(this.shape)} of ${this.dtype} needs ${byteLength}` +
+          (this.layout === undefined ? "" : " in its layout"),
       );
     }
     try {
@@ -315,10 +410,12 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
 
   /**
    * Removes the segment's name. Who is attached keeps the array; nobody else can attach any more, and
-   * the memory is free when the last one has closed. The instance need not be attached.
+   * the memory is free when the last one has closed. The instance need not be attached. What an anonymous
+   * segment has for a name can be removed in the process that made it only, in any of its threads.
    *
    * @returns `false` if the name was gone already
-   * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
+   * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`; `EPERM` for an
+   * anonymous segment)
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    *
    * @example The name goes, the array stays
@@ -344,7 +441,8 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * Describes another array like a given one. The result is not attached, whatever the given one is.
    *
    * @param sma the array to take the description from
-   * @param override what is to differ; `arraySlice: null` takes the whole array
+   * @param override what is to differ; `arraySlice: null` takes the whole array, `layout: null` is C order
+   * from the first byte on
    * @returns a new instance
    * @throws {TypeError} if `sma` is no SharedMemoryArray, or a part of the override is of the wrong
    * kind or unknown
@@ -373,21 +471,31 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     }
     const own = readOptions(
       override,
-      { shape: "any", dtype: "any", name: "any", arraySlice: "any" },
+      { shape: "any", dtype: "any", name: "any", arraySlice: "any", layout: "any" },
       "clone",
     );
-    return construct({ ...sma, ...own }) as SharedMemoryArray<DTypeOf<U>>;
+    const { shape, dtype, name, arraySlice, layout } = { layout: null, ...sma, ...own };
+    return new SharedMemoryArray(
+      shape,
+      dtype,
+      name,
+      arraySlice,
+      layout,
+    ) as unknown as SharedMemoryArray<DTypeOf<U>>;
   }
 
   /**
    * Makes an instance from a description that came from elsewhere: from `postMessage`,
-   * `structuredClone`, JSON or another instance. The result is not attached.
+   * `structuredClone`, JSON or another instance; or from a view of a shared array, which may be any
+   * slice, transposed or reversed. The result is not attached.
    *
-   * @param descriptor plain data with `shape`, `dtype`, `name` and, if wanted, `arraySlice`; what else
-   * it holds is not looked at
+   * @param descriptor plain data with `shape`, `dtype`, `name` and, if wanted, `arraySlice` and `layout`,
+   * or a view; what else it holds is not looked at, but for keys that are easily mistaken for these
    * @returns a new instance
-   * @throws {TypeError} if it is no object, or a part is missing or of the wrong kind
-   * @throws {RangeError} if a part is wrong
+   * @throws {TypeError} if it is no object, a part is missing or of the wrong kind, a key is one of
+   * NumPy's in the place of ours (`strides`, `order`, `array_slice`), or it is a view of other memory
+   * @throws {RangeError} if a part is wrong, or the view is empty
+   * @throws {Deno.errors.BadResource} if it is a view whose memory is gone
    *
    * @example Through JSON, as a worker process receives it
    * ```ts
@@ -399,30 +507,69 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * assertEquals(sma.dtype, "float64");
    * assertEquals(sma.arraySlice, ["0:2"]);
    * ```
+   *
+   * @example Send a part, and share it
+   * ```ts
+   * import { createAndRegisterSma, SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using register = new SharedMemoryRegister();
+   * using image = createAndRegisterSma([4, 6], "uint8", register);
+   * const job = JSON.stringify({ upsideDown: image.array!.slice("::-1", "2:5") });
+   *
+   * using part = SharedMemoryArray.from<"uint8">(JSON.parse(job).upsideDown);
+   * part.load().slice(0).fill(9);
+   * assertEquals(image.array!.slice(3).toArray(), [0, 0, 9, 9, 9, 0]);
+   * ```
    */
   static from<const T extends DTypeLike>(
     descriptor: SharedMemoryDescriptor<T>,
-  ): SharedMemoryArray<DTypeOf<T>> {
-    if (descriptor === null || typeof descriptor !== "object") {
+  ): SharedMemoryArray<DTypeOf<T>>;
+  /**
+   * Makes an instance that describes what a view of a shared array shows. It is not attached.
+   *
+   * @param view a view of memory in a segment
+   * @returns a new instance, with a layout and without an `arraySlice`
+   * @throws {TypeError} if the view is of other memory
+   * @throws {RangeError} if the view is empty
+   * @throws {Deno.errors.BadResource} if its memory is gone
+   */
+  static from<D extends DType>(view: NDArray<D>): SharedMemoryArray<D>;
+  static from(descriptor: SharedMemoryDescriptor | NDArray): SharedMemoryArray {
+    const plain = descriptor instanceof NDArray ? describeView(descriptor) : descriptor;
+    if (plain === null || typeof plain !== "object") {
       throw new TypeError(
         `Cannot make a SharedMemoryArray from ${
-          kindOf(descriptor)
+          kindOf(plain)
         }: a descriptor is an object with shape, dtype, name and arraySlice` +
-          (typeof descriptor === "string" ? "; JSON.parse() makes it of a text" : ""),
-      );
-    }
-    if (descriptor instanceof NDArray) {
-      throw new TypeError(
-        "Cannot make a SharedMemoryArray from a view: send the SharedMemoryArray itself",
+          (typeof plain === "string" ? "; JSON.parse() makes it of a text" : ""),
       );
     }
     for (const part of ["shape", "dtype", "name"] as const) {
-      if (!Object.hasOwn(descriptor, part)) {
-        throw new TypeError(`Cannot make a SharedMemoryArray: the descriptor has no ${part}`);
+      if (Object.hasOwn(plain, part)) continue;
+      throw new TypeError(
+        `Cannot make a SharedMemoryArray: the descriptor has no ${part}` +
+          (part === "name" && dtypeOf((plain as { data?: unknown }).data) !== null
+            ? "; postMessage and structuredClone copy a view: send view.toJSON() in its place"
+            : ""),
+      );
+    }
+    for (const key of Object.keys(mistaken)) {
+      if (Object.hasOwn(plain, key) && (plain as unknown as MistakenKeys)[key] !== undefined) {
+        throw new TypeError(
+          `Cannot make a SharedMemoryArray: ${key} is none of its keys; ${mistaken[key]}`,
+        );
       }
     }
-    const arraySlice = Object.hasOwn(descriptor, "arraySlice") ? descriptor.arraySlice : null;
-    return construct({ ...descriptor, arraySlice });
+    const own = (key: "arraySlice" | "layout") => Object.hasOwn(plain, key) ? plain[key] : null;
+    const { shape, dtype, name } = plain;
+    return new SharedMemoryArray(
+      shape,
+      dtype,
+      name,
+      own("arraySlice") as readonly SliceItem[] | null,
+      own("layout") as MemoryLayout | null,
+    ) as SharedMemoryArray;
   }
 
   /**
@@ -432,7 +579,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * @param prefix the caller's part of the name; by default empty
    * @returns the name, without a slash
    * @throws {TypeError} if the prefix is no string
-   * @throws {RangeError} if the prefix holds "/" or NUL, or leaves no room for the rest
+   * @throws {RangeError} if the prefix holds "/" or NUL, or leaves too few bytes for the rest
    *
    * @example A name with a prefix
    * ```ts
@@ -537,8 +684,9 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * that no process maps, and that are old enough. A young one may be no leftover: between its
    * creator's `close()` and its reader's `load()` nobody maps it.
    *
-   * Processes of other users and in other PID namespaces (containers) cannot be seen: where such
-   * share segments with this user, choose `olderThan` so that theirs are safe.
+   * A process that hides its memory map is taken for one that maps nothing: a process of another user,
+   * in another PID namespace (a container), or one that made itself undumpable by prctl(2). Where such
+   * processes share segments with this user, choose `olderThan` so that their segments are younger.
    *
    * @param options which ones, and whether only to tell
    * @returns the names that were removed (with `dryRun`: would be), sorted
@@ -570,6 +718,21 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   }
 
   static {
+    createAnonymousArray = (shape, dtype, options, label) => {
+      // Everything is checked before the segment is made, of which the name is known then only.
+      const { byteLength } = new SharedMemoryArray(shape, dtype, "unnamed").#placement;
+      const smh = createAnonymousMemory(byteLength, options, label);
+      try {
+        const sma = new SharedMemoryArray(shape, dtype, smh.name);
+        sma.#attach(smh, null);
+        return sma as never;
+      } catch (error) {
+        smh.unlink();
+        smh.close();
+        throw error;
+      }
+    };
+
     // The prototype itself can be looked at, too.
     showAs(this.prototype, (sma) => #smh in sma ? { ...sma, attached: sma.smh !== null } : {});
   }
@@ -585,8 +748,9 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
 
   #attach(smh: SharedMemory, part: readonly SliceItem[] | null): NDArray<DTypeOf<T>> {
     const { dtype } = this;
-    const data = new (typedArrayOf(dtype))(smh.buf!, 0, this.#layout.size);
-    const whole = makeView(data, this.#layout, dtype) as unknown as NDArray<DTypeOf<T>>;
+    const { firstByte, length, layout } = this.#placement;
+    const data = new (typedArrayOf(dtype))(smh.buf!, firstByte, length);
+    const whole = makeView(data, layout, dtype) as unknown as NDArray<DTypeOf<T>>;
     const array = part === null ? whole : whole.slice(...part);
     this.#smh = smh;
     this.#array = array;
@@ -594,10 +758,23 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   }
 }
 
-function construct<T extends DTypeLike>(
-  { shape, dtype, name, arraySlice }: SharedMemoryDescriptor<T>,
-): SharedMemoryArray<DTypeOf<T>> {
-  return new SharedMemoryArray(shape, dtype, name, arraySlice) as unknown as SharedMemoryArray<
-    DTypeOf<T>
-  >;
+/** Describes what a view shows, if others can reach it. */
+function describeView(view: NDArray): SharedMemoryDescriptor {
+  if (sharedBytesOf(view.data.buffer) === undefined) {
+    throw new TypeError(
+      "Cannot make a SharedMemoryArray from this view: its memory is no segment; create() an array, " +
+        "and assign() the view to it",
+    );
+  }
+  return view.toJSON();
 }
+
+/** Keys that are easily mistaken for ours: ignored, they would give wrong elements. */
+const mistaken: { readonly [key: string]: string } = {
+  array_slice: "what load() takes is called arraySlice",
+  strides: "give layout: { stride }, which counts elements, not bytes",
+  order: 'give layout: { stride }: for order "F" of shape [2, 3] that is [1, 2]',
+  stride: "it belongs into layout: { stride }",
+  byteOffset: "it belongs into layout: { byteOffset }",
+};
+type MistakenKeys = { readonly [key: string]: unknown };

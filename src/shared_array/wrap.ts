@@ -7,31 +7,37 @@
 import { descriptorOf, kindOf } from "../check.ts";
 import type { NDArray } from "../ndarray/mod.ts";
 import type { SharedMemory } from "../segment/mod.ts";
-import { SharedMemoryArray } from "./shared_memory_array.ts";
-
-/** A view, or the description of the array that it is to be a view of. */
-export type OrShared<V> = V extends NDArray<infer D> ? V | SharedMemoryArray<D> : V;
+import { SharedMemoryArray, type SharedMemoryDescriptor } from "./shared_memory_array.ts";
 
 /**
- * What the caller of a wrapped function may give for a parameter of type `P`: for a view also the
- * description of its array, and in an options object the same for each value.
+ * A view, or what stands for it: an instance, or the plain data that JSON or `postMessage` made of one.
+ */
+export type OrShared<V> = V extends NDArray<infer D>
+  ? V | SharedMemoryArray<D> | SharedMemoryDescriptor<D>
+  : V;
+
+/**
+ * What the caller of a wrapped function may give for a parameter of type `P`: for a view also what stands
+ * for it, and in an array or an options object the same for each value.
  */
 export type WrappedParameter<P> = P extends NDArray ? OrShared<P>
-  : P extends readonly unknown[] | ((...args: never) => unknown) ? P
+  : P extends ((...args: never) => unknown) ? P
   : P extends object ? P | { [K in keyof P]: OrShared<P[K]> }
   : P;
 
-/** A function that takes `SharedMemoryArray`s in the place of the views that `fn` takes. */
+/** A function that takes what stands for an array in the place of the views that `fn` takes. */
 export type WrappedFunction<This, Args extends unknown[], Result> = (
   this: This,
   ...args: { [I in keyof Args]: WrappedParameter<Args[I]> }
 ) => Result;
 
 /**
- * Wraps a function so that it can be called with `SharedMemoryArray`s in the place of views: each is
- * loaded before the call and closed after it; of a function that returns a promise, after that has
- * settled. Arguments are looked at, and the values of arguments that are plain objects (one level
- * deep); such an object is copied, not changed. Everything else is passed as it is.
+ * Wraps a function so that it can be called with what stands for arrays in the place of views: a
+ * `SharedMemoryArray`, or the plain descriptor (an object with `shape`, `dtype` and `name`) that JSON or
+ * `postMessage` made of one. Each is loaded before the call and closed after it; of a function that returns
+ * a promise, after that has settled. Arguments are looked at, and the values of arguments that are plain
+ * objects or arrays (one level deep); such an object is copied, not changed. Everything else is passed as it
+ * is.
  *
  * An array that is attached already is passed as `.array` and stays attached. One that occurs twice
  * is loaded once. If one of several cannot be loaded, those loaded before it are closed. Views must
@@ -63,6 +69,21 @@ export type WrappedFunction<This, Args extends unknown[], Result> = (
  * source.array!.assign([1, 2, 3]);
  * scale(target, { factor: 10, source });
  * assertEquals(target.array!.toArray(), [10, 20, 30]);
+ * ```
+ *
+ * @example A worker that is sent the job as JSON
+ * ```ts
+ * import { createAndRegisterSma, type NDArray, SharedMemoryRegister, shmarrayWrap } from "@shm/array";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const clear = shmarrayWrap(({ part }: { part: NDArray<"uint8"> }) => void part.fill(0));
+ *
+ * using register = new SharedMemoryRegister();
+ * using image = createAndRegisterSma([2, 4], "uint8", register);
+ * image.array!.fill(7);
+ * const line = JSON.stringify({ part: image.array!.slice(":", "1:3") });
+ * clear(JSON.parse(line)); // in the worker
+ * assertEquals(image.array!.toArray(), [[7, 0, 0, 7], [7, 0, 0, 7]]);
  * ```
  */
 export function shmarrayWrap<This, Args extends unknown[], Result>(
@@ -118,9 +139,10 @@ export function shmarrayWrap(
   }
   function wrapped(this: unknown, ...args: unknown[]): unknown {
     const held: SharedMemory[] = [];
+    const described = new Map<string, SharedMemoryArray>();
     let later: Promise<unknown> | null = null;
     try {
-      const result = fn.apply(this, args.map((arg) => resolve(arg, held)));
+      const result = fn.apply(this, args.map((arg) => resolve(arg, held, described)));
       // The result is asked for `then` and `constructor`, which may be getters that throw.
       if (!isThenable(result)) return result;
       later = Promise.resolve(result);
@@ -141,18 +163,39 @@ export function shmarrayWrap(
  */
 const holders = new WeakMap<SharedMemory, number>();
 
-/** Replaces an argument, or the values of an options object. */
-function resolve(arg: unknown, held: SharedMemory[]): unknown {
-  if (arg instanceof SharedMemoryArray) return attach(arg, held);
-  if (!isPlainObject(arg)) return arg;
+/** The arrays that a call was given as plain descriptors, by what they say: each is loaded once. */
+type Described = Map<string, SharedMemoryArray>;
+
+/** Replaces an argument, or the values of an array or of an options object. */
+function resolve(arg: unknown, held: SharedMemory[], described: Described): unknown {
+  const sma = standsFor(arg, described);
+  if (sma !== null) return attach(sma, held);
+  const isList = Array.isArray(arg);
+  if (!isList && !isPlainObject(arg)) return arg;
   let copy: Record<string, unknown> | undefined;
-  for (const [key, value] of Object.entries(arg)) {
-    if (!(value instanceof SharedMemoryArray)) continue;
-    copy ??= { ...arg };
-    copy[key] = attach(value, held);
+  for (const key of Object.keys(arg)) {
+    const inner = standsFor((arg as Record<string, unknown>)[key], described);
+    if (inner === null) continue;
+    copy ??= (isList ? [...arg] : { ...arg }) as Record<string, unknown>;
+    copy[key] = attach(inner, held);
   }
   return copy ?? arg;
 }
+
+/** The instance that a value is, or describes; `null` if it is something else. */
+function standsFor(value: unknown, described: Described): SharedMemoryArray | null {
+  if (value === null || typeof value !== "object") return null;
+  if (value instanceof SharedMemoryArray) return value;
+  if (!isPlainObject(value) || !DESCRIPTOR_KEYS.every((key) => Object.hasOwn(value, key))) {
+    return null;
+  }
+  const sma = SharedMemoryArray.from(value as unknown as SharedMemoryDescriptor);
+  const text = JSON.stringify(sma);
+  const known = described.get(text);
+  if (known === undefined) described.set(text, sma);
+  return known ?? sma;
+}
+const DESCRIPTOR_KEYS = ["shape", "dtype", "name"] as const;
 
 /** Gives the array of an instance, loading it if it is not attached. */
 function attach(sma: SharedMemoryArray, held: SharedMemory[]): NDArray {

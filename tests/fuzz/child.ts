@@ -13,6 +13,7 @@
 
 import {
   type DType,
+  type MemoryLayout,
   NDArray,
   type SharedMemory,
   SharedMemoryArray,
@@ -32,8 +33,9 @@ import {
   nested,
   permute,
   type Places,
+  PrivateMemory,
   select,
-  sizeOf,
+  stridedPlaces,
   type Value,
   wholePlaces,
 } from "./model.ts";
@@ -102,6 +104,8 @@ if (gc === undefined) throw new Error("run this with --v8-flags=--expose-gc");
 
 /** The names that are played with: few, so that they collide. */
 const names = Array.from({ length: 10 }, (_, i) => `fuzz-${Deno.pid}-${seed}-${i}`);
+/** The names of the last anonymous segments, those that are gone included. */
+const anonymous: string[] = [];
 const linked = new Map<string, Segment>();
 let attachments: Attachment[] = [];
 let moved: Moved[] = [];
@@ -178,7 +182,7 @@ function checkLive(view: View): void {
       same(`get(${index})`, array.get(...index), expected[number]);
       same(
         `data[index(${index})]`,
-        memory!.read(dtype, array.index(...index)),
+        memory!.read(dtype, firstOf(array) + array.index(...index)),
         expected[number],
       );
       break;
@@ -239,6 +243,8 @@ function checkDead({ array, dtype, places }: View): void {
     ["isContiguous()", () => array.isContiguous()],
     ["iteration", () => [...array]],
     ["toString()", () => array.toString()],
+    ["toJSON()", () => array.toJSON()],
+    ["from()", () => SharedMemoryArray.from(array)],
     ["new NDArray(data)", () => new NDArray(array.data)],
   ];
   const [what, misuse] = random.oneOf(misuses);
@@ -290,6 +296,23 @@ function checkBytes(what: string, actual: Uint8Array, { memory, wild }: Moved): 
   }
 }
 
+/** Where a view's typed array begins in its segment, in elements. */
+function firstOf({ data }: NDArray): number {
+  return data.byteOffset / data.BYTES_PER_ELEMENT;
+}
+
+/** Where the elements of an instance should be, its arraySlice not applied. */
+function placesOf({ shape, dtype, layout }: SharedMemoryArray): Places {
+  if (layout === undefined) return wholePlaces(shape);
+  const { byteOffset = 0, stride } = layout;
+  return stridedPlaces(shape, byteOffset / elementBytes(dtype), stride!);
+}
+
+/** How many bytes an instance needs. */
+function bytesOf(sma: SharedMemoryArray): number {
+  return (Math.max(...placesOf(sma).positions) + 1) * elementBytes(sma.dtype);
+}
+
 // --- Random things ---------------------------------------------------------------------------
 
 /** A shape of few elements, seldom of several pages. */
@@ -314,6 +337,43 @@ function randomSelection(shape: readonly number[]): SliceItem[] {
     const step = random.oneOf([null, 1, 1, 2, 3, -1, -1, -2]);
     return slice(bound(length), bound(length), step);
   });
+}
+
+function anyName(): string {
+  return random.oneOf(anonymous.length > 0 && random.chance(0.25) ? anonymous : names);
+}
+
+/** A layout that no element shares with another: axes in any order and direction, gaps, a header. */
+function randomLayout(shape: readonly number[], dtype: DType): MemoryLayout {
+  const stride = new Array<number>(shape.length);
+  let step = random.integer(1, 2);
+  let first = random.integer(0, 3);
+  for (const axis of random.permutation(shape.length)) {
+    const backwards = random.chance(0.3);
+    stride[axis] = backwards ? -step : step;
+    if (backwards) first += (shape[axis] - 1) * step;
+    step = shape[axis] * step + random.integer(0, 2);
+  }
+  return { byteOffset: first * elementBytes(dtype), stride };
+}
+
+/** How a missing segment is told of, whichever kind it is. */
+const MISSING = /: (shm_open|open 'memfd:)/;
+
+/** A page on most machines: what a write makes private is one, or part of it. */
+const PAGE = 4096;
+
+/** Loads an instance as everybody does, or copy-on-write. */
+function loaded(attachment: Attachment, segment: Segment, places: Places): void {
+  const { sma } = attachment;
+  const isPrivate = segment.memory.bytes.length <= PAGE && random.chance(0.2);
+  const array = isPrivate ? sma.load({ access: "copy-on-write" }) : sma.load();
+  attached(
+    attachment,
+    isPrivate ? new PrivateMemory(segment.memory) : segment.memory,
+    array,
+    places,
+  );
 }
 
 function anyAttachment(): Attachment | undefined {
@@ -385,10 +445,19 @@ function ask(request: Request, transfer: Transferable[] = []): Promise<Reply> {
 /** The operations, with how often each is done relative to the others. */
 const operations: { [name: string]: [weight: number, run: () => void | Promise<void>] } = {
   create: [20, () => {
-    const name = random.oneOf(names);
+    const name = anyName();
     const dtype = random.oneOf(allDTypes);
     const shape = randomShape();
-    const sma = new SharedMemoryArray(shape, dtype, name) as SharedMemoryArray;
+    const layout = random.chance(0.2) ? randomLayout(shape, dtype) : null;
+    const sma = new SharedMemoryArray(shape, dtype, name, null, layout) as SharedMemoryArray;
+    if (anonymous.includes(name)) {
+      return refused(
+        "create() of such a name",
+        RangeError,
+        /names of this form/,
+        () => sma.create(),
+      );
+    }
     const options = { reserve: random.chance(0.7), mode: random.oneOf([0o600, 0o644]) };
     if (linked.has(name)) {
       refused(
@@ -400,19 +469,41 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
       check(sma.smh === null, () => "attached in spite of the error");
       return;
     }
-    const memory = new Memory(sizeOf(shape) * elementBytes(dtype), dtype.startsWith("float"));
+    const memory = new Memory(bytesOf(sma), dtype.startsWith("float"));
     linked.set(name, { name, dtype, memory });
     const attachment = fresh(sma);
-    attached(attachment, memory, sma.create(options), wholePlaces(shape));
+    attached(attachment, memory, sma.create(options), placesOf(sma));
+    attachments.push(attachment);
+  }],
+
+  "create anonymous": [6, () => {
+    const dtype = random.oneOf(allDTypes);
+    const shape = randomShape();
+    const options = { reserve: random.chance(0.7), mode: random.oneOf([0o600, 0o644]) };
+    const sma = SharedMemoryArray.createAnonymous(shape, dtype, options) as SharedMemoryArray;
+    const memory = new Memory(bytesOf(sma), dtype.startsWith("float"));
+    check(!linked.has(sma.name), () => `${sma.name} is there already`);
+    linked.set(sma.name, { name: sma.name, dtype, memory });
+    anonymous.push(sma.name);
+    if (anonymous.length > 8) unlinkAnonymous(anonymous.shift()!);
+    const { array } = sma;
+    const attachment = { sma, handles: [], memory: null, buffer: null, moved: null, views: [] };
+    attached(attachment, memory, array!, placesOf(sma));
     attachments.push(attachment);
   }],
 
   load: [20, () => {
-    const name = random.oneOf(names);
+    const name = anyName();
     const segment = linked.get(name);
     if (segment === undefined) {
       const sma = new SharedMemoryArray(1, "int8", name);
-      refused("load() of a missing name", Deno.errors.NotFound, /shm_open/, () => sma.load());
+      const timeout = random.chance(0.05) ? 1 : 0;
+      refused(
+        "load() of a missing name",
+        Deno.errors.NotFound,
+        MISSING,
+        () => sma.load({ timeout }),
+      );
       return;
     }
     // Of whole numbers any reading can be predicted; of floats a foreign one could meet a NaN
@@ -429,13 +520,21 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     const shape = [random.integer(1, count)];
     if (shape[0] % 2 === 0 && random.chance(0.5)) shape.splice(0, 1, shape[0] / 2, 2);
     const selection = random.chance(0.5) ? null : randomSelection(shape);
-    const description = { shape, dtype, name, arraySlice: selection };
+    const layout = random.chance(0.3) ? randomLayout(shape, dtype) : null;
+    const description = { shape, dtype, name, arraySlice: selection, layout };
     const sma = random.chance(0.5)
-      ? new SharedMemoryArray(shape, dtype, name, selection) as SharedMemoryArray
+      ? new SharedMemoryArray(shape, dtype, name, selection, layout) as SharedMemoryArray
       : SharedMemoryArray.from(JSON.parse(JSON.stringify(description))) as SharedMemoryArray;
+    if (bytesOf(sma) > segment.memory.bytes.length) {
+      return refused(
+        "load() beyond the end",
+        RangeError,
+        /needs \d+ in its layout/,
+        () => sma.load(),
+      );
+    }
     const attachment = fresh(sma);
-    const places = select(wholePlaces(shape), selection ?? []);
-    attached(attachment, segment.memory, sma.load(), places);
+    loaded(attachment, segment, select(placesOf(sma), selection ?? []));
     attachments.push(attachment);
   }],
 
@@ -449,15 +548,14 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
       return;
     }
     const segment = linked.get(sma.name);
-    const need = sizeOf(sma.shape) * elementBytes(sma.dtype);
+    const need = bytesOf(sma);
     if (segment === undefined) {
-      refused("load() after unlink", Deno.errors.NotFound, /shm_open/, () => sma.load());
+      refused("load() after unlink", Deno.errors.NotFound, MISSING, () => sma.load());
     } else if (segment.memory.bytes.length < need) {
       refused("load() of a successor", RangeError, /needs/, () => sma.load());
     } else if (segment.dtype.startsWith("float") === sma.dtype.startsWith("float")) {
       if (segment.dtype.startsWith("float") && segment.dtype !== sma.dtype) return;
-      const places = select(wholePlaces(sma.shape), sma.arraySlice ?? []);
-      attached(attachment, segment.memory, sma.load(), places);
+      loaded(attachment, segment, select(placesOf(sma), sma.arraySlice ?? []));
     }
   }],
 
@@ -497,7 +595,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
   }],
 
   unlink: [10, () => {
-    const name = random.oneOf(names);
+    const name = anyName();
     const expected = linked.delete(name);
     const removed = random.chance(0.5)
       ? new SharedMemoryArray(1, "int8", name).unlink()
@@ -518,7 +616,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     if (memory === null) return checkDead(view);
     if (places.positions.length === 0 || dtype === "bool") return;
     const position = random.oneOf(places.positions);
-    same(`data[${position}]`, array.data[position], memory.read(dtype, position));
+    same(`data[${position}]`, array.data[position - firstOf(array)], memory.read(dtype, position));
   }],
 
   write: [40, () => {
@@ -610,6 +708,36 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
       return [array.reshape(shape), { shape, positions: places.positions }];
     })],
 
+  "describe a view": [8, () => {
+    // What a program sends in the place of a view: its description, of which another one is made.
+    const view = anyAttachment()?.views.findLast(({ memory }) => memory !== null);
+    if (view === undefined) return;
+    const { array, places, memory } = view;
+    const { name, dtype } = array.toJSON();
+    check(array.dtype === dtype, () => `toJSON() gives ${dtype}`);
+    if (places.positions.length === 0) {
+      return refused(
+        "from() of no elements",
+        RangeError,
+        /has no elements/,
+        () => SharedMemoryArray.from(array),
+      );
+    }
+    const sma = (random.chance(0.5)
+      ? SharedMemoryArray.from(array)
+      : SharedMemoryArray.from(JSON.parse(JSON.stringify(array)))) as SharedMemoryArray;
+    const segment = linked.get(name);
+    if (segment === undefined) {
+      return refused("load() after unlink", Deno.errors.NotFound, MISSING, () =>
+        sma.load());
+    }
+    // The name may have a successor.
+    if (segment.memory !== (memory instanceof PrivateMemory ? memory.base : memory)) return;
+    const attachment = fresh(sma);
+    loaded(attachment, segment, places);
+    attachments.push(attachment);
+  }],
+
   "misuse a live view": [12, () => {
     const view = anyView();
     if (view === undefined || view.memory === null) return;
@@ -635,14 +763,17 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     if (memory === null) {
       const segment = linked.get(sma.name);
       if (segment?.dtype !== sma.dtype) return;
-      if (segment.memory.bytes.length < sizeOf(sma.shape) * elementBytes(sma.dtype)) return;
-      const places = select(wholePlaces(sma.shape), sma.arraySlice ?? []);
-      const view = shmarrayWrap((first: NDArray, { second }: { second: NDArray }) => {
-        check(first === second, () => "one instance was loaded twice");
-        const inside = { array: first, dtype: sma.dtype, places, memory: segment.memory };
-        checkLive(inside);
-        return inside;
-      })(sma, { second: sma });
+      if (segment.memory.bytes.length < bytesOf(sma)) return;
+      const places = select(placesOf(sma), sma.arraySlice ?? []);
+      const given = random.chance(0.5) ? sma : JSON.parse(JSON.stringify(sma));
+      const view = shmarrayWrap(
+        (first: NDArray, { second }: { second: NDArray }, [third]: NDArray[]) => {
+          check(first === second && second === third, () => "one array was loaded twice");
+          const inside = { array: first, dtype: sma.dtype, places, memory: segment.memory };
+          checkLive(inside);
+          return inside;
+        },
+      )(given, { second: given }, [given === sma ? sma : { ...given }]);
       checkDead({ ...view, memory: null });
       check(sma.smh === null, () => "still attached after a wrapped call");
     } else {
@@ -711,13 +842,14 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
       if (entry.buffer !== null) {
         const bytes = new Uint8Array(entry.buffer);
         bytes[at] = bytes[at] + 0;
+        entry.memory.poke(at, entry.memory.bytes[at]);
       }
       return;
     }
     const byte = random.integer(0, 255);
     if (entry.buffer === null) await ask({ what: "write", id: entry.id, at, byte });
     else new Uint8Array(entry.buffer)[at] = byte;
-    entry.memory.bytes[at] = byte;
+    entry.memory.poke(at, byte);
   }],
 
   "drop what was moved": [3, async () => {
@@ -726,7 +858,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
   }],
 
   "load in the worker": [3, async () => {
-    const segment = linked.get(random.oneOf(names));
+    const segment = linked.get(anyName());
     if (segment === undefined) return;
     const { name, memory } = segment;
     const descriptor = { shape: [memory.bytes.length], dtype: "uint8", name } as const;
@@ -759,7 +891,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
 
   list: [0.15, () => {
     const found = SharedMemoryArray.list().filter(({ name }) => names.includes(name));
-    const expected = [...linked.keys()].sort();
+    const expected = [...linked.keys()].filter((name) => names.includes(name)).sort();
     check(
       String(found.map(({ name }) => name)) === String(expected),
       () => `list() gives ${found.map(({ name }) => name)}, and should give ${expected}`,
@@ -773,6 +905,12 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
 function fresh(sma: SharedMemoryArray): Attachment {
   check(sma.smh === null && sma.array === null, () => "attached before create() or load()");
   return { sma, handles: [], memory: null, buffer: null, moved: null, views: [] };
+}
+
+function unlinkAnonymous(name: string): void {
+  const expected = linked.delete(name);
+  const removed = new SharedMemoryArray(1, "int8", name).unlink();
+  check(removed === expected, () => `unlink() of ${name} gave ${removed}`);
 }
 
 function close(attachment: Attachment): void {
@@ -877,7 +1015,8 @@ async function run(): Promise<void> {
   // Everything once more, then everything away.
   for (const { views } of [...attachments, ...orphans]) views.forEach(checkView);
   for (const attachment of attachments) close(attachment);
-  SharedMemoryArray.clearBuffers(names);
+  SharedMemoryArray.clearBuffers([...names, ...anonymous]);
+  for (const { sma } of attachments) check(!sma.unlink(), () => `${sma.name} was there still`);
   linked.clear();
   attachments = [];
   orphans = [];

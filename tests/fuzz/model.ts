@@ -32,14 +32,23 @@ export type Value = number | bigint;
 
 /** What lies behind a mapping: the bytes of a segment, or private zero pages. */
 export class Memory {
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
 
   /** Whether it holds floats: then nothing else reads or writes it. */
   readonly floats: boolean;
 
   constructor(byteLength: number, floats = false) {
     this.floats = floats;
-    this.bytes = new Uint8Array(byteLength);
+    this.#bytes = new Uint8Array(byteLength);
+  }
+
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes;
+  }
+
+  /** Stores a byte. */
+  poke(at: number, byte: number): void {
+    this.bytes[at] = byte;
   }
 
   /** Reads an element. */
@@ -57,6 +66,31 @@ export class Memory {
   #as(dtype: DType): ArrayLike<Value> {
     const whole = Math.floor(this.bytes.length / elementBytes(dtype));
     return new arrays[dtype](this.bytes.buffer, 0, whole) as ArrayLike<Value>;
+  }
+}
+
+/** A segment of one page at most, attached copy-on-write: the first write makes all of it private. */
+export class PrivateMemory extends Memory {
+  readonly base: Memory;
+  #own: Uint8Array<ArrayBuffer> | null = null;
+
+  constructor(base: Memory) {
+    super(0, base.floats);
+    this.base = base;
+  }
+
+  override get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#own ?? this.base.bytes;
+  }
+
+  override poke(at: number, byte: number): void {
+    this.#own ??= this.base.bytes.slice();
+    super.poke(at, byte);
+  }
+
+  override write(dtype: DType, position: number, value: Value | boolean): void {
+    this.#own ??= this.base.bytes.slice();
+    super.write(dtype, position, value);
   }
 }
 
@@ -84,6 +118,21 @@ export function sizeOf(shape: readonly number[]): number {
 /** The places of a whole array. */
 export function wholePlaces(shape: readonly number[]): Places {
   return { shape, positions: Array.from({ length: sizeOf(shape) }, (_, i) => i) };
+}
+
+/** The places of an array that begins somewhere and steps somehow, both in elements. */
+export function stridedPlaces(
+  shape: readonly number[],
+  first: number,
+  stride: readonly number[],
+): Places {
+  const indices = everyIndex(shape.map((length) => Array.from({ length }, (_, i) => i)));
+  return {
+    shape,
+    positions: indices.map((index) =>
+      index.reduce((sum, i, axis) => sum + i * stride[axis], first)
+    ),
+  };
 }
 
 /** The indices along one axis that a range takes, as Python's `range(*slice.indices(length))`. */

@@ -84,7 +84,9 @@ def store(case):
         is_missed = target.ndim == 1 and view.ndim == 1 and target.strides != view.strides
         target[...] = view.copy() if is_missed else view
     elif source["kind"] == "nested":
-        target[...] = chain(base_of(source), source["steps"]).tolist()
+        # Integers wrap around, as in typed arrays; NumPy 2 refuses a Python -60 for uint32.
+        nested = chain(base_of(source), source["steps"]).tolist()
+        target[...] = np.array(nested, source["dtype"])
     else:
         target[...] = chain(base_of(source), source["steps"])
     return {"values": plain(base)}

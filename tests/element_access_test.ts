@@ -4,8 +4,8 @@ import { type DType, dtypes, typedArrayOf } from "../src/dtype.ts";
 import { withNames } from "./helpers.ts";
 import { Random, seedOf } from "./random.ts";
 
-// The classes of views have methods of their own for elements and slices, made as text. What those do
-// must be what the general methods do, which the other tests look at: here both are asked the same.
+// The classes of views have methods of their own for elements and slices. What those do must be what the
+// general methods do, which the other tests look at: here both are asked the same.
 
 /** NDArray without its types: what JavaScript can pass to it. */
 // deno-lint-ignore no-explicit-any -- that is the point

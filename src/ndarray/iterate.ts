@@ -1,0 +1,112 @@
+/**
+ * Goes through the elements of a view, one after the other.
+ *
+ * @module
+ */
+
+import type { DType, TypedArrayOf } from "../dtype.ts";
+import { copyOfFactory } from "./element_access.ts";
+import { extent } from "./layout.ts";
+import { advance, type Cells, elementsAt, MAX_INT32, planLoop } from "./loop_plan.ts";
+
+/** Goes through the elements in C order. */
+export function iterateElements<T extends number | bigint>(
+  cells: Cells,
+  onLost: () => never,
+): IteratorObject<T, undefined> {
+  const Elements = classes[cells.dtype] ??= elementsClass(cells.dtype);
+  return new Elements(cells, onLost) as unknown as IteratorObject<T, undefined>;
+}
+
+/** The part of an iterator that does not touch elements. */
+abstract class ElementRuns extends Iterator<number | bigint, undefined> {
+  // Declared only: a field that is first undefined is one of which V8 knows less.
+  declare protected data: TypedArrayOf;
+  declare protected readonly onLost: () => never;
+  /** The position in `data`. This and the next two are integers of 32 bits. */
+  declare protected position: number;
+  /** The position one step behind the last element of the run. */
+  declare protected end: number;
+  declare protected readonly step: number;
+  /** The cells, where their positions are larger than 32 bits: then `data` is a part of theirs. */
+  readonly #wide: Cells | null;
+  readonly #shape: readonly number[];
+  readonly #strides: readonly (readonly number[])[];
+  readonly #index: number[];
+  readonly #start: number[];
+  #ended: boolean;
+
+  constructor(cells: Cells, onLost: () => never) {
+    super();
+    const { data, layout } = cells;
+    const { shape, strides: [stride], offsets } = planLoop(layout.shape, [layout], false);
+    const step = stride.at(-1) ?? 1;
+    const length = shape.at(-1) ?? 1;
+    this.data = data;
+    this.onLost = onLost;
+    // The step of a run of one element is 1, so that this may be the highest end.
+    const isWide = extent(layout).highest + Math.max(1, ...layout.stride) > MAX_INT32;
+    this.#wide = isWide ? cells : null;
+    // A run is over when its end is reached: an axis along which nothing steps is gone through in
+    // runs of one element, and so is one that is too long for 32 bits.
+    const alone = step === 0 || length * Math.abs(step) > MAX_INT32;
+    this.#shape = alone ? [...shape, 1] : shape;
+    this.#strides = [alone ? [...stride, 1] : stride];
+    this.#index = new Array<number>(Math.max(0, this.#shape.length - 1)).fill(0);
+    this.#start = offsets.slice();
+    this.#ended = shape.includes(0);
+    this.step = alone ? 1 : step;
+    this.position = 0;
+    this.end = 0;
+    if (!this.#ended) this.#beginRun();
+  }
+
+  /** Goes to the next run; `false` at the end, and from then on. */
+  protected nextRun(): boolean {
+    const axes = this.#shape.length - 1;
+    this.#ended ||= !advance(this.#index, this.#start, this.#shape, this.#strides, axes);
+    if (this.#ended) return false;
+    this.#beginRun();
+    return true;
+  }
+
+  #beginRun(): void {
+    const reach = (this.#shape.at(-1) ?? 1) * this.step;
+    this.position = this.#start[0];
+    if (this.#wide !== null) {
+      const lowest = this.position + Math.min(0, reach - this.step);
+      const highest = this.position + Math.max(0, reach - this.step);
+      if (highest >= this.#wide.data.length) this.onLost();
+      this.data = elementsAt(this.#wide, lowest, highest - lowest + 1);
+      this.position -= lowest;
+    }
+    this.end = this.position + reach;
+  }
+}
+
+type ElementsClass = new (cells: Cells, onLost: () => never) => ElementRuns;
+
+const classes: { [D in DType]?: ElementsClass } = {};
+
+function elementsClass(dtype: DType): ElementsClass {
+  return copyOfFactory(elementsFactory, `iterate ${dtype}`)(ElementRuns, dtype === "bool");
+}
+
+/** A closed factory: see {@linkcode copyOfFactory}. */
+function elementsFactory(Runs: typeof ElementRuns, isBool: boolean): ElementsClass {
+  return class extends Runs {
+    // One place makes all results, so that a loop which takes them apart at once never has one made.
+    next(): IteratorResult<number | bigint, undefined> {
+      let value;
+      let done = true;
+      if (this.position !== this.end || this.nextRun()) {
+        value = this.data[this.position];
+        if (value === undefined) this.onLost();
+        if (isBool) value = value ? 1 : 0;
+        this.position = (this.position + this.step) | 0;
+        done = false;
+      }
+      return { value, done } as IteratorResult<number | bigint, undefined>;
+    }
+  };
+}

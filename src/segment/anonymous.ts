@@ -1,0 +1,295 @@
+/**
+ * Segments that no name in a folder leads to: files in memory (`memfd_create`), which other processes
+ * reach through the descriptor of the one that made them. They vanish with the last process that holds
+ * them, however it ends.
+ *
+ * @module
+ */
+
+import { hasCode, systemError } from "../../ffi/errors.ts";
+import { close, fchmod, fcntl, fstat, open, read } from "../../ffi/files.ts";
+import { memfdCreate } from "../../ffi/mman.ts";
+import { type Platform, platform } from "../../ffi/platform.ts";
+
+/** The name of an anonymous segment: its creator, and the descriptor and inode that it has there. */
+const form = /^memfd:(\d+):(\d+):(\d+)$/;
+
+/**
+ * Tells the names of anonymous segments from all others, which lead to POSIX segments.
+ *
+ * @param name a checked name
+ */
+export function isAnonymousName(name: string): boolean {
+  return name.startsWith("memfd:") && form.test(name);
+}
+
+/** What a name says, in the digits in which it says it. */
+interface Place {
+  readonly pid: string;
+  readonly fd: string;
+  readonly inode: string;
+}
+
+function placeOf(name: string): Place {
+  const [, pid, fd, inode] = form.exec(name)!;
+  return { pid, fd, inode };
+}
+
+/** The numbers for files in memory, where the system has such. */
+function memfdOf(action: string): NonNullable<Platform["memfd"]> {
+  const { memfd, os } = platform();
+  if (memfd === null) {
+    throw new Deno.errors.NotSupported(
+      `Cannot ${action} an anonymous segment: ${os} has none; create() makes one with a name`,
+    );
+  }
+  return memfd;
+}
+
+/**
+ * Makes an empty anonymous segment, and opens it. The descriptor is what its name leads to: its creator
+ * keeps it until {@linkcode unlinkAnonymous}.
+ *
+ * @param label what `/proc` shows beside the descriptor
+ * @param mode the permission bits, set exactly
+ * @returns the descriptor and the name
+ * @throws {Deno.errors.NotSupported} on a system without `memfd_create`
+ */
+export function makeAnonymous(label: string, mode: number): { fd: number; name: string } {
+  const memfd = memfdOf("create");
+  const flags = memfd.MFD_CLOEXEC | memfd.MFD_ALLOW_SEALING;
+  // From Linux 6.3 on it wants to be told whether the file may ever be executed.
+  const execution = mode & 0o111 ? memfd.MFD_EXEC : memfd.MFD_NOEXEC_SEAL;
+  let fd: number;
+  try {
+    fd = memfdCreate(label, flags | execution);
+  } catch (error) {
+    if (!hasCode(error, "EINVAL")) throw error;
+    fd = memfdCreate(label, flags);
+  }
+  try {
+    const name = `memfd:${Deno.pid}:${fd}:${fstat(fd, label).inode}`;
+    fchmod(fd, mode, name);
+    return { fd, name };
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+/**
+ * Takes from everybody, for good, the power to shrink or grow an anonymous segment.
+ *
+ * @param fd the segment, which has its size
+ * @param name its name
+ */
+export function sealSize(fd: number, name: string): void {
+  const { F_ADD_SEALS, F_SEAL_SHRINK, F_SEAL_GROW } = memfdOf("seal");
+  fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW, name);
+}
+
+/**
+ * Opens an anonymous segment that a process of this machine has made, and proves that it is the one.
+ *
+ * @param name its name
+ * @param readOnly whether to open it for reading only
+ * @returns a file descriptor, which the caller closes
+ * @throws {Deno.errors.NotFound} if it is gone, or its creator cannot be seen from here
+ * @throws {Deno.errors.PermissionDenied} if it belongs to another user
+ */
+export function openAnonymous(name: string, readOnly: boolean): number {
+  const { O_CLOEXEC } = memfdOf("load");
+  const { O_RDONLY, O_RDWR } = platform().flags;
+  const handle = handleOf(name);
+  try {
+    const fd = explained(
+      () => open(`/proc/self/fd/${handle}`, (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC),
+      name,
+      readOnly
+        ? "its mode does not let this user read it"
+        : 'attaching wants to write, too; load({ access: "copy-on-write" }) needs to read only',
+    );
+    if (isSealed(fd, name)) return fd;
+    close(fd);
+    throw notFound(name, REUSED);
+  } finally {
+    close(handle);
+  }
+}
+
+const REUSED = "its creator has ended or unlinked it, and the number is another one's now";
+
+/**
+ * Takes hold of the file that a name leads to, without opening it: what stands there may be a FIFO or a
+ * device of somebody who has the number now, and opening those has effects.
+ */
+function handleOf(name: string): number {
+  const { O_PATH, O_CLOEXEC } = memfdOf("load");
+  const { pid, fd, inode } = placeOf(name);
+  const folder = `/proc/${pid === String(Deno.pid) ? "self" : pid}`;
+  let handle: number;
+  try {
+    handle = explained(
+      () => open(`${folder}/fd/${fd}`, O_PATH | O_CLOEXEC),
+      name,
+      `this process may not look at process ${pid}: what has no name can be reached by the user that ` +
+        "made it only",
+    );
+  } catch (error) {
+    if (!hasCode(error, "ENOENT", "ESRCH")) throw error;
+    throw notFound(
+      name,
+      exists(folder)
+        ? `process ${pid} has no such descriptor: it has unlinked it, or the number is another process's now`
+        : `there is no process ${pid} here: it has ended, or it runs where this process cannot see ` +
+          "it, in another PID namespace (a container)",
+    );
+  }
+  const status = fstat(handle, name);
+  if (status.regular && String(status.inode) === inode) return handle;
+  close(handle);
+  throw notFound(name, REUSED);
+}
+
+function exists(path: string): boolean {
+  const { O_PATH, O_CLOEXEC } = memfdOf("load");
+  try {
+    close(open(path, O_PATH | O_CLOEXEC));
+    return true;
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ESRCH")) return false;
+    throw error;
+  }
+}
+
+/** Opens something, and says of EACCES which segment is meant and what keeps this process out. */
+function explained(action: () => number, name: string, why: string): number {
+  try {
+    return action();
+  } catch (error) {
+    if (!hasCode(error, "EACCES")) throw error;
+    throw systemError(platform().os, EACCES, "open", name, () => why);
+  }
+}
+/** The same numbers on every system that has anonymous segments. */
+const [ENOENT, ENOMEM, EACCES] = [2, 12, 13];
+
+function notFound(name: string, why: string): Error {
+  return systemError(platform().os, ENOENT, "open", name, () => why);
+}
+
+/** Whether an open file is an anonymous segment: what its creator has sealed. */
+function isSealed(fd: number, name: string): boolean {
+  const { F_GET_SEALS, F_SEAL_SHRINK, F_SEAL_GROW } = memfdOf("load");
+  const both = F_SEAL_SHRINK | F_SEAL_GROW;
+  try {
+    return (fcntl(fd, F_GET_SEALS, 0, name) & both) === both;
+  } catch (error) {
+    if (hasCode(error, "EINVAL")) return false; // a file of another kind
+    throw error;
+  }
+}
+
+/**
+ * Closes the descriptor by which an anonymous segment is reached; any thread of its creator can do it.
+ *
+ * Several may try at once, and in between the number may be given to another file, which must not be
+ * closed. So the file is held by a descriptor of its own, and the last seal, which can be put on once,
+ * says who closes. Where no descriptor is free, the number itself has to do.
+ *
+ * @param name its name
+ * @returns `false` if it was gone already
+ * @throws {Deno.errors.PermissionDenied} if another process made it
+ */
+export function unlinkAnonymous(name: string): boolean {
+  const { F_DUPFD_CLOEXEC, F_ADD_SEALS, F_SEAL_SEAL } = memfdOf("unlink");
+  const { pid, fd, inode } = placeOf(name);
+  if (pid !== String(Deno.pid)) return refuseForeign(name, pid);
+  const number = Number(fd);
+  if (number > MAX_FD) return false;
+  let own: number;
+  let isBorrowed = false;
+  try {
+    own = fcntl(number, F_DUPFD_CLOEXEC, 0, name);
+  } catch (error) {
+    if (hasCode(error, "EBADF")) return false;
+    if (!hasCode(error, "EMFILE")) throw error;
+    own = number;
+    isBorrowed = true;
+  }
+  const isRight = (): boolean => String(fstat(own, name).inode) === inode;
+  try {
+    if (!isRight() || !isSealed(own, name)) return false;
+    try {
+      fcntl(own, F_ADD_SEALS, F_SEAL_SEAL, name);
+    } catch (error) {
+      if (hasCode(error, "EPERM")) return false;
+      throw error;
+    }
+    if (!isRight()) return false;
+    close(number);
+    return true;
+  } finally {
+    // Not by the number: another thread may have closed that, and this one have got it for its own.
+    if (!isBorrowed) close(own);
+  }
+}
+const MAX_FD = 2 ** 31 - 1;
+
+/** Says whose an anonymous segment is; `false` if it is gone. */
+function refuseForeign(name: string, pid: string): boolean {
+  try {
+    close(handleOf(name));
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return false;
+    if (!hasCode(error, "EACCES")) throw error;
+  }
+  throw Object.assign(
+    new Deno.errors.PermissionDenied(
+      `Cannot unlink '${name}': it belongs to process ${pid}, which made it, and goes with it or ` +
+        "by its unlink()",
+    ),
+    { code: "EPERM" },
+  );
+}
+
+/**
+ * Refuses to reserve more memory than the machine has. `/dev/shm` has a size at which that ends; here
+ * nothing would stop the kernel from ending processes to find the memory.
+ *
+ * @param name the segment's name
+ * @param byteLength how many bytes are to be reserved
+ * @throws {Error} with code `ENOMEM` if that is more than what is available
+ */
+export function checkAvailable(name: string, byteLength: number): void {
+  if (byteLength < WORTH_ASKING) return;
+  const available = availableMemory();
+  if (byteLength <= available) return;
+  throw systemError(
+    platform().os,
+    ENOMEM,
+    "posix_fallocate",
+    name,
+    () =>
+      `${byteLength} bytes do not fit into the ${available} bytes of memory that are available; ` +
+      "reserve: false takes each page when it is written",
+  );
+}
+/** From this size on it is worth the time to ask: 16 MiB. */
+const WORTH_ASKING = 2 ** 24;
+
+/** How many bytes the kernel could give to programs without ending one. */
+function availableMemory(): number {
+  const path = "/proc/meminfo";
+  const bytes = new Uint8Array(4096);
+  const fd = open(path, platform().flags.O_RDONLY | memfdOf("create").O_CLOEXEC);
+  let text: string;
+  try {
+    text = new TextDecoder().decode(bytes.subarray(0, read(fd, bytes, path)));
+  } finally {
+    close(fd);
+  }
+  const kibibytes = (key: string): number =>
+    Number(new RegExp(`^${key}: *(\\d+)`, "m").exec(text)?.[1] ?? Infinity);
+  return (kibibytes("MemAvailable") + kibibytes("SwapFree")) * 1024;
+}
