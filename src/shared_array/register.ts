@@ -103,7 +103,10 @@ export class SharedMemoryRegister extends Array<string> {
       Object.defineProperty(this, 0, descriptorOf(plain));
       if (#forget in this) this.#watch();
     };
-    Object.defineProperty(this.prototype, 0, descriptorOf({ get: () => undefined, set }));
+    // It stands between this class and Array: it is no member of a register.
+    const between: object = Object.create(Array.prototype);
+    Object.defineProperty(between, 0, descriptorOf({ get: () => undefined, set }));
+    Object.setPrototypeOf(this.prototype, between);
   }
 
   /** Has this register cleaned when the process ends. */
