@@ -41,6 +41,8 @@ const table: readonly (readonly [code: string, text: string, linux: number, darw
   ["ELOOP", "Too many levels of symbolic links", 40, 62],
   ["EOVERFLOW", "Value too large for defined data type", 75, 84],
   ["EOPNOTSUPP", "Operation not supported", 95, 102],
+  // On Linux the same number as the one before.
+  ["ENOTSUP", "Operation not supported", 95, 45],
   ["EDQUOT", "Disk quota exceeded", 122, 69],
 ];
 
@@ -62,6 +64,7 @@ const classes: { readonly [code: string]: keyof typeof Deno.errors | undefined }
   ELOOP: "FilesystemLoop",
   ENOSYS: "NotSupported",
   EOPNOTSUPP: "NotSupported",
+  ENOTSUP: "NotSupported",
 };
 
 /** Gives a way out for the code of an error, where the caller knows one. */

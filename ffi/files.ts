@@ -19,7 +19,7 @@ import {
 } from "./library.ts";
 
 /**
- * Opens a file.
+ * Opens a file. It is closed in a program that this one starts.
  *
  * @param path the file's path
  * @param flags flags of {@linkcode Platform.flags}, or'ed
@@ -30,7 +30,8 @@ import {
  */
 export function open(path: string, flags: number, mode = 0, advice?: Advice): number {
   const symbols = seldomUsed();
-  const fd = attempt(() => symbols.open(cString(path), flags, mode), isMinusOne);
+  const { O_CLOEXEC } = libc().platform.flags;
+  const fd = attempt(() => symbols.open(cString(path), flags | O_CLOEXEC, mode), isMinusOne);
   if (fd === null) throw lastError("open", path, advice);
   return fd;
 }
@@ -95,17 +96,6 @@ export function fchmod(fd: number, mode: number, subject: string): void {
 }
 
 /**
- * Sets which permission bits files that this process makes do not get.
- *
- * @param mask the permission bits
- * @returns the mask before
- * @see {@link https://man7.org/linux/man-pages/man2/umask.2.html | umask(2)}
- */
-export function umask(mask: number): number {
-  return libc().symbols.umask(mask);
-}
-
-/**
  * Sets the size of an open file; what is added reads as zeros, and takes no memory before it is written.
  *
  * @param fd the file
@@ -140,14 +130,19 @@ export function posixFallocate(
   const { symbols, platform } = libc();
   if (symbols.posix_fallocate === null) return false;
   const length = BigInt(byteLength);
-  let errno: number;
-  // It returns the error, and leaves errno alone: what attempt() is for cannot happen here.
-  do errno = symbols.posix_fallocate(fd, 0n, length); while (errno === EINTR);
+  let errno = EINTR;
+  // It returns the error, and leaves errno alone: what attempt() is for cannot happen here. Older kernels begin
+  // anew after a signal: a program that gets signals all the time would never come to the end.
+  for (let i = 0; i < MOST_INTERRUPTIONS && errno === EINTR; i++) {
+    errno = symbols.posix_fallocate(fd, 0n, length);
+  }
   if (errno !== 0) throw systemError(platform.os, errno, "posix_fallocate", subject, advice);
   return true;
 }
 /** The same number on every supported system. */
 const EINTR = 4;
+/** How many times a reservation is begun anew. */
+const MOST_INTERRUPTIONS = 100;
 
 /** What `fstat` tells of an open file. */
 export interface OpenFileStatus {
@@ -155,11 +150,11 @@ export interface OpenFileStatus {
   readonly byteLength: number;
   /** Whether it is a regular file, as a segment is: not a directory, a FIFO, a device. */
   readonly regular: boolean;
-  /** Whether some name still leads to it. */
-  readonly named: boolean;
+  /** Whether some name still leads to it; `null` where the system does not tell. */
+  readonly named: boolean | null;
   /** The device that it is on. */
   readonly device: number;
-  /** What tells it from the other files of the device. */
+  /** What tells it from the other files of the device; 0 where the system gives segments no number. */
   readonly inode: number;
 }
 
@@ -190,16 +185,18 @@ export function fstat(fd: number, subject: string): OpenFileStatus {
   );
   if (result === null) throw lastError("fstat", subject);
   const { device, inode, mode, links, size } = platform.stat;
+  const count = links.narrow
+    ? statView.getUint16(links.at, true)
+    : statView.getUint32(links.at, true);
   // The type is in the lower half of the mode, however wide that is.
   const type = statView.getUint16(mode, true) & S_IFMT;
   return {
     byteLength: readInteger(size),
     // macOS gives segments no file type at all.
     regular: type === S_IFREG || type === 0,
-    named:
-      (links.narrow ? statView.getUint16(links.at, true) : statView.getUint32(links.at, true)) > 0,
+    named: platform.countsNames ? count > 0 : null,
     device: statView.getUint32(device, true),
-    inode: readInteger(inode),
+    inode: platform.numbersSegments ? readInteger(inode) : 0,
   };
 }
 const S_IFMT = 0o170000;
@@ -290,6 +287,49 @@ function direntName(entry: Deno.PointerObject): string | null {
   } catch {
     return null;
   }
+}
+
+/**
+ * Gives an open file that has no name one, as one step: a file that has the name already stays.
+ *
+ * @param fd the file, opened with O_TMPFILE
+ * @param path its path
+ * @param subject what the file is, for the error
+ * @param advice gives a way out for a code
+ * @see {@link https://man7.org/linux/man-pages/man2/linkat.2.html | linkat(2)}
+ */
+export function linkat(fd: number, path: string, subject: string, advice?: Advice): void {
+  const symbols = seldomUsed();
+  const from = cString(`/proc/self/fd/${fd}`).slice();
+  const to = cString(path);
+  const result = attempt(
+    () => symbols.linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW),
+    isMinusOne,
+  );
+  if (result === null) throw lastError("linkat", subject, advice);
+}
+const AT_FDCWD = -100;
+const AT_SYMLINK_FOLLOW = 0x400;
+
+/**
+ * Reads where a symbolic link leads to.
+ *
+ * @param path the link's path
+ * @returns what stands in it, cut at 512 bytes; `null` if there is no such file
+ * @see {@link https://man7.org/linux/man-pages/man2/readlink.2.html | readlink(2)}
+ */
+export function readlink(path: string): string | null {
+  const symbols = seldomUsed();
+  const target = new Uint8Array(512);
+  const length = attempt(
+    () => Number(symbols.readlink(cString(path), target, BigInt(target.length))),
+    isMinusOne,
+  );
+  if (length === null) {
+    if (failedWithENOENT()) return null;
+    throw lastError("readlink", path);
+  }
+  return new TextDecoder().decode(target.subarray(0, length));
 }
 
 /**

@@ -34,6 +34,17 @@ export function seldomUsed(): SeldomUsed {
   return seldom ??= Deno.dlopen(libc().name, declareSeldomUsed()).symbols;
 }
 
+/**
+ * Tells which C library this is.
+ *
+ * @returns the version of glibc, such as "2.36"; `null` of another library
+ * @see {@link https://man7.org/linux/man-pages/man3/gnu_get_libc_version.3.html | gnu_get_libc_version(3)}
+ */
+export function glibcVersion(): string | null {
+  const version = seldomUsed().gnu_get_libc_version?.() ?? null;
+  return version === null ? null : Deno.UnsafePointerView.getCString(version);
+}
+
 function openLibrary(): Library {
   checkDeno(Deno.version.deno);
   const ours = platform();
@@ -47,6 +58,14 @@ function openLibrary(): Library {
     } catch (error) {
       // A missing permission is missing for the next library, too.
       if (error instanceof Deno.errors.NotCapable) throw error;
+      if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
+        // Deno then takes the library's name for a file in the working directory, and may read no memory.
+        throw new Deno.errors.NotCapable(
+          `Cannot share memory: ffi access was granted to "${name}" only, and all ffi access is needed; ` +
+            "answer the prompt with A, or run again with the --allow-ffi flag",
+          { cause: error },
+        );
+      }
       failure = error;
     }
   }

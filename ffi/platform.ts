@@ -28,6 +28,12 @@ export interface Platform {
   readonly fchmod: boolean;
   /** Whether a mapping may reach beyond the end of the segment, as long as nobody touches it there. */
   readonly mapsBeyondEnd: boolean;
+  /** Whether a mapping is given a wish where to begin; without, the system searches once. */
+  readonly hints: boolean;
+  /** Whether the system tells how many names lead to a segment. */
+  readonly countsNames: boolean;
+  /** Whether the system gives each segment a number of its own, its inode. */
+  readonly numbersSegments: boolean;
   /** Where segments can be listed; `null` where they cannot. */
   readonly directory: string | null;
   /** Byte offsets in `struct stat`, and whether the count of links has only two bytes. */
@@ -44,6 +50,9 @@ export interface Platform {
     readonly O_RDWR: number;
     readonly O_CREAT: number;
     readonly O_EXCL: number;
+    readonly O_CLOEXEC: number;
+    /** Opens a file without a name; 0 where the system has no such thing. */
+    readonly O_TMPFILE: number;
     readonly O_NONBLOCK: number;
     readonly PROT_READ: number;
     readonly PROT_WRITE: number;
@@ -87,12 +96,16 @@ const linux = {
   variadicOnStack: false,
   fchmod: true,
   mapsBeyondEnd: true,
+  hints: true,
+  countsNames: true,
+  numbersSegments: true,
   directory: "/dev/shm",
   flags: {
     O_RDONLY: 0x0,
     O_RDWR: 0x2,
     O_CREAT: 0x40,
     O_EXCL: 0x80,
+    O_CLOEXEC: 0x80000,
     O_NONBLOCK: 0x800,
     PROT_READ: 0x1,
     PROT_WRITE: 0x2,
@@ -121,12 +134,17 @@ const linux = {
 
 const darwin = {
   os: "darwin",
-  libraries: ["libSystem.dylib"],
+  libraries: ["/usr/lib/libSystem.B.dylib"],
   errnoLocation: "__error",
   // XNU has no chmod for shared memory: fchmod answers EINVAL (eclipse-iceoryx/iceoryx2#156).
   fchmod: false,
   fxstatVersion: 0,
   mapsBeyondEnd: false,
+  // XNU does not search again after a hint that cannot be met.
+  hints: false,
+  // Its fstat leaves st_nlink and st_ino of a segment 0 (pshm_stat of bsd/kern/posix_shm.c).
+  countsNames: false,
+  numbersSegments: false,
   directory: null,
   stat: { device: 0, inode: 8, mode: 4, links: { at: 6, narrow: true }, size: 96 },
   flags: {
@@ -134,6 +152,8 @@ const darwin = {
     O_RDWR: 0x2,
     O_CREAT: 0x200,
     O_EXCL: 0x800,
+    O_CLOEXEC: 0x1000000,
+    O_TMPFILE: 0,
     O_NONBLOCK: 0x4,
     PROT_READ: 0x1,
     PROT_WRITE: 0x2,
@@ -152,11 +172,13 @@ const platforms: { readonly [system: string]: Platform | undefined } = {
   "linux x86_64": {
     ...linux,
     fxstatVersion: 1,
+    flags: { ...linux.flags, O_TMPFILE: 0x410000 }, // with O_DIRECTORY, which differs
     stat: { device: 0, inode: 8, mode: 24, links: { at: 16, narrow: false }, size: 48 },
   },
   "linux aarch64": {
     ...linux,
     fxstatVersion: 0,
+    flags: { ...linux.flags, O_TMPFILE: 0x404000 },
     stat: { device: 0, inode: 8, mode: 16, links: { at: 20, narrow: false }, size: 48 },
   },
   "darwin x86_64": {
@@ -194,6 +216,16 @@ export function platformOf(os: string, arch: string): Platform {
 let current: Platform | undefined;
 
 /**
+ * Has this program take itself for running on another system: by this the tests prove on one system what the
+ * facts of another one lead to.
+ *
+ * @param other the description; the C library that is opened must serve it
+ */
+export function pretend(other: Platform): void {
+  current = other;
+}
+
+/**
  * Describes the system that this program runs on. Nothing is opened, and no permission is needed.
  *
  * @returns its description
@@ -215,6 +247,30 @@ export function checkDeno(version: string): void {
   throw new Deno.errors.NotSupported(
     `Cannot share memory: this is Deno ${version}, and 2.2 or newer is needed; deno upgrade gets it`,
   );
+}
+
+/**
+ * How long a segment's name may be with a certain C library, whose own limit may be below the system's.
+ *
+ * @param os the operating system, as `Deno.build.os` names it
+ * @param glibc the version of glibc, such as "2.36"; `null` of another library
+ * @returns the number of UTF-8 bytes, the leading slash of `shm_open` not counted
+ */
+export function nameMaxWith(os: string, glibc: string | null): number {
+  const [major, minor] = (glibc ?? "").split(".").map(Number);
+  // Before 2.34 it counted the slash and a NUL (sysdeps/posix/shm-directory.h).
+  const isOld = glibc !== null && (major < 2 || (major === 2 && minor < 34));
+  return isOld ? OLD_GLIBC : nameMaxOf(os);
+}
+const OLD_GLIBC = 253;
+
+/**
+ * How long a name may be that fits wherever this program may run on a system.
+ *
+ * @param os the operating system, as `Deno.build.os` names it
+ */
+export function nameMaxAnywhere(os: string): number {
+  return os === "linux" ? OLD_GLIBC : nameMaxOf(os);
 }
 
 /**

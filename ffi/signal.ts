@@ -4,38 +4,28 @@
  * @module
  */
 
-import { attempt, lastError, libc } from "./library.ts";
-
-/** What `signal()` takes for the system's own action. */
-export const SIG_DFL = 0n;
-/** What `signal()` takes to ignore a signal. */
-export const SIG_IGN = 1n;
-const SIG_ERR = 0xffff_ffff_ffff_ffffn;
+import { attempt, isMinusOne, lastError, seldomUsed } from "./library.ts";
 
 /**
- * Sets what a signal does to this process.
+ * Sends a signal to a process.
  *
- * @param number the signal's number
- * @param handler {@linkcode SIG_DFL}, {@linkcode SIG_IGN}, or what this function gave before
- * @returns what it did before
- * @see {@link https://man7.org/linux/man-pages/man2/signal.2.html | signal(2)}
+ * @param pid the process
+ * @param number the signal's number; 0 sends none, and only looks whether one could be sent
+ * @see {@link https://man7.org/linux/man-pages/man2/kill.2.html | kill(2)}
  */
-export function signal(number: number, handler: bigint): bigint {
-  const { symbols } = libc();
-  const before = attempt(() => symbols.signal(number, handler), (result) => result === SIG_ERR);
-  if (before === null) throw lastError("signal", String(number));
-  return before;
+export function kill(pid: number, number: number): void {
+  const symbols = seldomUsed();
+  if (attempt(() => symbols.kill(pid, number), isMinusOne) === null) {
+    throw lastError("kill", String(pid));
+  }
 }
 
 /**
- * Sends a signal to this thread.
+ * Ends this process at once, with all its threads and without any event.
  *
- * @param number the signal's number
- * @see {@link https://man7.org/linux/man-pages/man3/raise.3.html | raise(3)}
+ * @param code the exit code
+ * @see {@link https://man7.org/linux/man-pages/man2/_exit.2.html | _exit(2)}
  */
-export function raise(number: number): void {
-  const { symbols } = libc();
-  if (attempt(() => symbols.raise(number), (result) => result !== 0) === null) {
-    throw lastError("raise", String(number));
-  }
+export function exitNow(code: number): void {
+  seldomUsed()._exit(code);
 }

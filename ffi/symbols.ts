@@ -82,10 +82,13 @@ export function declareSymbols(names: SymbolNames) {
       ],
       result: "i32", // int
     },
-    // mode_t umask(mode_t mask)
-    umask: {
-      parameters: ["u32"], // mode_t mask
-      result: "u32", // mode_t
+    // int getrlimit(int resource, struct rlimit *rlim)
+    getrlimit: {
+      parameters: [
+        "i32", // int resource
+        "buffer", // struct rlimit *rlim
+      ],
+      result: "i32", // int
     },
     // int fstat(int fd, struct stat *statbuf)
     fstat: {
@@ -133,19 +136,6 @@ export function declareSymbols(names: SymbolNames) {
       parameters: ["i32"], // int fd
       result: "i32", // int
     },
-    // sighandler_t signal(int signum, sighandler_t handler)
-    signal: {
-      parameters: [
-        "i32", // int signum
-        "usize", // sighandler_t handler: an address, or SIG_DFL (0) or SIG_IGN (1)
-      ],
-      result: "usize", // sighandler_t
-    },
-    // int raise(int sig)
-    raise: {
-      parameters: ["i32"], // int sig
-      result: "i32", // int
-    },
   } as const;
 }
 
@@ -163,6 +153,45 @@ export function declareSeldomUsed() {
     geteuid: {
       parameters: [],
       result: "u32", // uid_t
+    },
+    // const char *gnu_get_libc_version(void)
+    gnu_get_libc_version: {
+      parameters: [],
+      result: "pointer", // const char *
+      optional: true,
+    },
+    // int kill(pid_t pid, int sig)
+    kill: {
+      parameters: [
+        "i32", // pid_t pid
+        "i32", // int sig
+      ],
+      result: "i32", // int
+    },
+    // void _exit(int status)
+    _exit: {
+      parameters: ["i32"], // int status
+      result: "void",
+    },
+    // int linkat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, int flags)
+    linkat: {
+      parameters: [
+        "i32", // int olddirfd
+        "buffer", // const char *oldpath
+        "i32", // int newdirfd
+        "buffer", // const char *newpath
+        "i32", // int flags
+      ],
+      result: "i32", // int
+    },
+    // ssize_t readlink(const char *pathname, char *buf, size_t bufsiz)
+    readlink: {
+      parameters: [
+        "buffer", // const char *pathname
+        "buffer", // char *buf
+        "usize", // size_t bufsiz
+      ],
+      result: "isize", // ssize_t
     },
     // int open(const char *pathname, int flags, mode_t mode)
     open: {

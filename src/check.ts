@@ -50,6 +50,23 @@ export function listText(list: readonly unknown[]): string {
   return `[${shorten(list.slice(0, MOST_QUOTED).join(", "))}]`;
 }
 
+/** How many failures a message tells of. */
+const MOST_TOLD = 3;
+
+/**
+ * Tells of several failures in one message.
+ *
+ * @param failures what was thrown
+ * @returns the first messages, and how many more there are
+ */
+export function failuresText(failures: readonly unknown[]): string {
+  const told = failures.slice(0, MOST_TOLD).map((failure) =>
+    failure instanceof Error ? failure.message : shorten(String(failure))
+  );
+  const more = failures.length - told.length;
+  return told.join("; ") + (more > 0 ? `; and ${more} more` : "");
+}
+
 /**
  * Checks that a value is a safe integer.
  *
@@ -162,4 +179,15 @@ function checkKind(value: unknown, wanted: OptionKind, subject: string): void {
   if (!fits) {
     throw new TypeError(`${subject} must be ${articles[kind]} ${wanted}, not ${kindOf(value)}`);
   }
+}
+
+/**
+ * Makes a property descriptor for `Object.defineProperty` that inherits nothing: what another module hung on
+ * `Object.prototype` as `get` or `set` is no part of it.
+ *
+ * @param parts the parts of the descriptor
+ * @returns a fresh object without a prototype
+ */
+export function descriptorOf(parts: PropertyDescriptor): PropertyDescriptor {
+  return { __proto__: null, ...parts } as PropertyDescriptor;
 }

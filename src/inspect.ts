@@ -4,6 +4,8 @@
  * @module
  */
 
+import { descriptorOf } from "./check.ts";
+
 /**
  * Makes `console.log` show the instances of a class as the name of the class and some of their parts.
  *
@@ -13,9 +15,12 @@
  */
 export function showAs<T extends object>(prototype: T, parts: (instance: T) => object): void {
   // The method is defined here because --isolatedDeclarations refuses one with this computed name.
-  Object.defineProperty(prototype, Symbol.for("Deno.customInspect"), {
-    value(this: T, inspect: typeof Deno.inspect, options: object): string {
-      return `${this.constructor.name} ${inspect(parts(this), options)}`;
-    },
-  });
+  const show = function (this: T, inspect: typeof Deno.inspect, options: object): string {
+    return `${this.constructor.name} ${inspect(parts(this), options)}`;
+  };
+  Object.defineProperty(
+    prototype,
+    Symbol.for("Deno.customInspect"),
+    descriptorOf({ value: show }),
+  );
 }

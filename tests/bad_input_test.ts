@@ -1722,6 +1722,109 @@ Deno.test("bad input: every public function and class has wrong calls, 422 or mo
   assert(count(Object.values(rows).flat()) >= 422);
 });
 
+// --- Long input --------------------------------------------------------------------------------
+
+const text = 'ä"x'.repeat(33_334);
+const endless: { [what: string]: unknown } = {
+  "a text": text,
+  "texts": [text, text],
+  "numbers": Array.from({ length: 100_000 }, (_, i) => i + 1),
+  "a deep list": Array.from({ length: 1000 }).reduce((list: unknown) => [list], 1),
+  "a bigint": 10n ** 100_000n,
+  "bigints": [10n ** 100_000n],
+  "a symbol": Symbol(text),
+  "symbols": [Symbol(text)],
+  "a function": Object.defineProperty(() => {}, "name", { value: text }),
+  "a class": Object.defineProperty(class {}, "name", { value: text }),
+  "a generator function": Object.defineProperty(function* () {}, "name", { value: text }),
+  "a key": { [text]: 1 },
+  "an object that is a text": { toString: () => text, valueOf: () => text },
+  "an error": new Error(text),
+  "a large number": 1e300,
+  "an array-like of many": new Float64Array(100_000),
+};
+
+/** All places where a caller gives something. */
+const places: { [place: string]: (given: unknown) => unknown } = {
+  shape: (given) => new SharedMemoryArray(given, "int8", "a"),
+  dtype: (given) => new SharedMemoryArray([1], given, "a"),
+  name: (given) => new SharedMemoryArray([1], "int8", given),
+  arraySlice: (given) => new SharedMemoryArray([1], "int8", "a", given),
+  "an item of arraySlice": (given) => new SharedMemoryArray([1], "int8", "a", [given]),
+  "create()": (given) => sma.create(given),
+  "create({ mode })": (given) => sma.create({ mode: given }),
+  "create({ reserve })": (given) => sma.create({ reserve: given }),
+  "clone()": (given) => SharedMemoryArray.clone(given),
+  "an override": (given) => SharedMemoryArray.clone(sma, given),
+  "an override's shape": (given) => SharedMemoryArray.clone(sma, { shape: given }),
+  "from()": (given) => SharedMemoryArray.from(given),
+  "a descriptor's name": (given) =>
+    SharedMemoryArray.from({ shape: [1], dtype: "int8", name: given }),
+  "buildSmaName()": (given) => SharedMemoryArray.buildSmaName(given),
+  "clearBuffers()": (given) => SharedMemoryArray.clearBuffers(given),
+  "clearBuffers([])": (given) => SharedMemoryArray.clearBuffers([given]),
+  "prune()": (given) => SharedMemoryArray.prune(given),
+  "prune({ olderThan })": (given) => SharedMemoryArray.prune({ olderThan: given, dryRun: 1 }),
+  "prune({ prefix })": (given) => SharedMemoryArray.prune({ prefix: given, dryRun: 1 }),
+  "SharedMemory.create()": (given) => SharedMemory.create(given, 1),
+  byteLength: (given) => SharedMemory.create("a", given),
+  "SharedMemory.open()": (given) => SharedMemory.open(given),
+  "a register": (given) => new SharedMemoryRegister(given),
+  signals: (given) => new SharedMemoryRegister({ signals: given }),
+  "a signal": (given) => new SharedMemoryRegister({ signals: [given] }),
+  uncaught: (given) => new SharedMemoryRegister({ uncaught: given }),
+  "createAndRegisterSma()": (given) => createAndRegisterSma([1], "int8", given),
+  "shmarrayWrap()": (given) => shmarrayWrap(given, given),
+  data: (given) => new NDArray(given),
+  "options of a view": (given) => new NDArray(new Uint8Array(1), given),
+  "shape of a view": (given) => new NDArray(new Uint8Array(1), { shape: given }),
+  "stride of a view": (given) => new NDArray(new Uint8Array(1), { stride: given }),
+  "offset of a view": (given) => new NDArray(new Uint8Array(1), { offset: given }),
+  "dtype of a view": (given) => new NDArray(new Uint8Array(1), { dtype: given }),
+  "slice()": (given) => slice(given, given, given),
+  "a value": (given) => new NDArray(new Uint8Array(6), { shape: [2, 3] }).set(0, 0, given),
+  "values": (given) => new NDArray(new Uint8Array(6), { shape: [2, 3] }).assign([given, given]),
+};
+for (const method of ["get", "set", "index", "slice", "fill", "assign", "reshape", "transpose"]) {
+  const fresh = () => new NDArray(new Float64Array(6), { shape: [2, 3] });
+  places[`${method}()`] = (given) => fresh()[method](given);
+  places[`${method}(0, …)`] = (given) => fresh()[method](0, given);
+  places[`${method}(…) of many`] = (given) => fresh()[method](given, given, given, given);
+  places[`${method}(...many)`] = (given) =>
+    fresh()[method](...(Array.isArray(given) ? given.slice(0, 10_000) : [given]));
+}
+
+Deno.test({
+  name: "bad input: no message quotes more than some 80 characters of it",
+  permissions,
+  fn() {
+    const long: string[] = [];
+    let refused = 0;
+    for (const [place, call] of Object.entries(places)) {
+      for (const [what, given] of Object.entries(endless)) {
+        try {
+          call(given);
+        } catch (error) {
+          refused++;
+          const { message } = error as Error;
+          if (message === text) continue; // It was the caller's own error.
+          if (message.length > 400) long.push(`${place} of ${what}: ${message.length} characters`);
+        }
+      }
+    }
+    assert(long.length === 0, long.join("\n"));
+    assert(refused > 600, String(refused));
+    // An error of several names some of them only.
+    const names = Array.from({ length: 1000 }, (_, i) => `a/${i}`);
+    const register = new SharedMemoryRegister();
+    register.push(...names);
+    const { message, errors } = errorOf(() => register[Symbol.dispose]()) as AggregateError;
+    register.length = 0;
+    assertEquals(errors.length, 1000);
+    assert(message.length < 400 && message.endsWith("; and 997 more"), message);
+  },
+});
+
 /** Does something while `Object.prototype` has properties that another module put there. */
 function polluted<R>(properties: Record<string, unknown>, body: () => R): R {
   Object.assign(Object.prototype, properties);

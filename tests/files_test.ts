@@ -5,16 +5,19 @@ import {
   fstat,
   ftruncate,
   geteuid,
+  linkat,
   open,
   posixFallocate,
   read,
   readdir,
+  readlink,
   statx,
 } from "../ffi/files.ts";
+import { memfdCreate } from "../ffi/mman.ts";
 import { platform } from "../ffi/platform.ts";
-import { errorOf, evalChild, uniqueName } from "./helpers.ts";
+import { errorOf, uniqueName } from "./helpers.ts";
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = platform().flags;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_CLOEXEC, O_TMPFILE } = platform().flags;
 
 /** Calls `body` with the path of a file of 5 bytes. */
 function withFile(body: (path: string) => void): void {
@@ -64,6 +67,47 @@ Deno.test("open() makes a file with its mode", () => {
   }
 });
 
+Deno.test("open() and memfdCreate() give descriptors that programs started later do not get", () => {
+  const path = Deno.makeTempFileSync();
+  for (const fd of [open(path, O_RDONLY), open("/tmp", O_RDONLY), memfdCreate("x", 1)]) {
+    const [, flags] = /^flags:\s+([0-7]+)$/m.exec(
+      Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`),
+    )!;
+    assertEquals(parseInt(flags, 8) & O_CLOEXEC, O_CLOEXEC);
+    close(fd);
+  }
+  Deno.removeSync(path);
+});
+
+Deno.test("readlink() tells where a link leads, memfdCreate() what it was called", () => {
+  const fd = memfdCreate("some name", 1);
+  assertEquals(readlink(`/proc/self/fd/${fd}`), "/memfd:some name (deleted)");
+  close(fd);
+  assertEquals(readlink(`/proc/self/fd/${fd}`), null);
+  assertThrows(
+    () => readlink("/tmp"),
+    TypeError,
+    "Invalid argument (os error 22): readlink '/tmp'",
+  );
+});
+
+Deno.test("linkat() names an open file, and leaves one that has the name", () => {
+  const folder = Deno.makeTempDirSync({ dir: "/dev/shm" });
+  const [fd, other] = [0, 1].map(() => open(folder, O_RDWR | O_TMPFILE, 0o600));
+  assertEquals(fstat(fd, "x").named, false);
+  linkat(fd, `${folder}/a`, "x");
+  assertEquals([fstat(fd, "x").named, Deno.statSync(`${folder}/a`).ino], [
+    true,
+    fstat(fd, "x").inode,
+  ]);
+  const error = errorOf(() => linkat(other, `${folder}/a`, "x", (code) => `see ${code}`));
+  assertEquals(error.message, "File exists (os error 17): linkat 'x'; see EEXIST");
+  assertEquals(Deno.statSync(`${folder}/a`).ino, fstat(fd, "x").inode);
+  close(fd);
+  close(other);
+  Deno.removeSync(folder, { recursive: true });
+});
+
 Deno.test("calls on a closed descriptor are EBADF with the subject", () => {
   const fd = -1;
   const calls: [call: string, () => unknown][] = [
@@ -86,17 +130,6 @@ Deno.test("fchmod() sets the mode as it is given", () => {
       assertEquals(Deno.statSync(path).mode! & 0o7777, mode);
     }
   });
-});
-
-Deno.test("umask() sets the mask and gives the one before", async () => {
-  // In a process of its own: the mask is everybody's.
-  const files = JSON.stringify(new URL("../ffi/files.ts", import.meta.url).href);
-  const masks = await evalChild(
-    `const { umask } = await import(${files});
-    console.log(JSON.stringify([umask(0o27), umask(0o2), Deno.umask()]));`,
-    { before: "umask 077" },
-  );
-  assertEquals(masks, [0o77, 0o27, 0o2]);
 });
 
 Deno.test("ftruncate() sets the size, posixFallocate() reserves", () => {

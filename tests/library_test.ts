@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { attempt, cString, failedWithENOENT, isMinusOne, lastError, libc } from "../ffi/library.ts";
 import { hasCode } from "../ffi/errors.ts";
 import { runChild, uniqueName } from "./helpers.ts";
@@ -96,4 +96,49 @@ Deno.test("a system without the library says what was looked for", async () => {
     stdout.trim(),
     "NotSupported Cannot share memory: none of libc.so.6, librt.so.1 has what is needed none here",
   );
+});
+
+/** Runs a program at a terminal, and answers the first question for a permission. */
+async function atTerminal(program: string, answer: string): Promise<string> {
+  const file = Deno.makeTempFileSync({ suffix: ".ts" });
+  Deno.writeTextFileSync(file, program);
+  const command = `${Deno.execPath()} run --no-config --no-check --allow-read ${file}`;
+  const child = new Deno.Command("script", {
+    args: ["--quiet", "--return", "--command", command, "/dev/null"],
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const input = child.stdin.getWriter();
+  let output = "";
+  try {
+    for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+      const asked = output.includes("Allow? [");
+      output += piece;
+      if (asked || !output.includes("Allow? [")) continue;
+      // Deno throws away what was typed before the question.
+      await new Promise((resume) => setTimeout(resume, 300));
+      await input.write(new TextEncoder().encode(`${answer}\n`));
+    }
+  } finally {
+    await input.close().catch(() => {}); // The program may have ended.
+    await child.status;
+    Deno.removeSync(file);
+  }
+  return output;
+}
+
+Deno.test("libc() says what to do when a prompt was answered for one library only", async () => {
+  const library = JSON.stringify(new URL("../ffi/library.ts", import.meta.url).href);
+  const program = `import { libc } from ${library};
+    try { console.log(libc().name); } catch (error) { console.log(String(error)); }`;
+  const refused = await atTerminal(program, "y");
+  assertStringIncludes(
+    refused,
+    'NotCapable: Cannot share memory: ffi access was granted to "libc.so.6" only, and all ffi access ' +
+      "is needed; answer the prompt with A, or run again with the --allow-ffi flag",
+  );
+  // It does not ask a second time.
+  assertEquals(refused.split("Allow? [").length - 1, 1, refused);
+  assertStringIncludes(await atTerminal(program, "A"), "libc.so.6");
 });

@@ -2,6 +2,8 @@
 // behind, and does no harm to the arrays that are there.
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { glibcVersion } from "../ffi/library.ts";
+import { nameMaxWith } from "../ffi/platform.ts";
 import { SharedMemory, SharedMemoryArray } from "@shm/array";
 import {
   type ChildOptions,
@@ -273,15 +275,42 @@ otherUserTest("limits: a second user gets EACCES, and finds nothing changed", as
 
 // --- Names -----------------------------------------------------------------------------------
 
-Deno.test("limits: a name of 255 bytes fits, one more is refused", () => {
+/** The longest name with this C library; glibc before 2.34 takes two bytes less. */
+const longest = nameMaxWith(Deno.build.os, glibcVersion());
+
+Deno.test(`limits: a name of ${longest} bytes fits, one more is refused before the call`, () => {
   const tail = crypto.randomUUID();
-  for (const name of ["x".repeat(219) + tail, "ß".repeat(109) + "x" + tail]) {
+  const room = longest - tail.length;
+  for (
+    const name of ["x".repeat(room) + tail, "ß".repeat(room >> 1) + "x".repeat(room & 1) + tail]
+  ) {
     using memory = SharedMemory.create(name, 1);
-    assertEquals(memory.unlink(), true);
-    const error = errorOf(() => SharedMemory.create(name + "x", 1));
-    assertEquals(error.constructor, RangeError);
-    assertStringIncludes(error.message, "it has 256 bytes in UTF-8, and this platform allows 255");
+    using other = SharedMemory.open(name);
+    assertEquals([other.size, memory.unlink()], [1, true]);
+    for (const call of ["create", "open", "unlink", "clear"]) {
+      const error = errorOf(() => {
+        if (call === "create") SharedMemory.create(name + "x", 1);
+        else if (call === "open") SharedMemory.open(name + "x");
+        else if (call === "unlink") new SharedMemoryArray(1, "int8", name + "x").unlink();
+        else SharedMemoryArray.clearBuffers([name + "x"]);
+      });
+      assertEquals(error.constructor, RangeError);
+      assertStringIncludes(
+        error.message,
+        `it has ${longest + 1} bytes in UTF-8, and this platform allows ${longest}`,
+      );
+    }
   }
+});
+
+Deno.test("limits: the longest name that buildSmaName() makes can be used", () => {
+  using sma = new SharedMemoryArray(1, "int8", SharedMemoryArray.buildSmaName("x".repeat(220)));
+  sma.create();
+  assertEquals(
+    SharedMemoryArray.list().find(({ name }) => name === sma.name)?.prefix,
+    "x".repeat(220),
+  );
+  assertEquals(sma.unlink(), true);
 });
 
 Deno.test("limits: create() of a taken name leaves the one that has it as it is", () => {

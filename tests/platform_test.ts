@@ -7,7 +7,14 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { checkDeno, nameMaxOf, platform, platformOf } from "../ffi/platform.ts";
+import {
+  checkDeno,
+  nameMaxAnywhere,
+  nameMaxOf,
+  nameMaxWith,
+  platform,
+  platformOf,
+} from "../ffi/platform.ts";
 
 const systems = [
   ["linux", "x86_64"],
@@ -61,6 +68,15 @@ for (const [os, arch] of [["windows", "x86_64"], ["freebsd", "x86_64"], ["linux"
 Deno.test("nameMaxOf() serves systems that are not supported, too", () => {
   // There, names can be described, and the first use of one says what is missing.
   assertEquals([nameMaxOf("windows"), nameMaxOf("freebsd")], [255, 255]);
+});
+
+Deno.test("nameMaxWith() knows that glibc before 2.34 takes two bytes less", () => {
+  for (const old of ["2.27", "2.31", "2.33.9000"]) assertEquals(nameMaxWith("linux", old), 253);
+  for (const other of ["2.34", "2.41", "3.0", null]) assertEquals(nameMaxWith("linux", other), 255);
+  assertEquals(nameMaxWith("darwin", null), 30);
+  for (const os of ["linux", "darwin", "windows"]) {
+    assertLessOrEqual(nameMaxAnywhere(os), nameMaxWith(os, os === "linux" ? "2.27" : null));
+  }
 });
 
 Deno.test("platformOf() is not fooled by names that every object has", () => {

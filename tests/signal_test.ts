@@ -1,32 +1,33 @@
 import { assertEquals } from "@std/assert";
-import { signal } from "../ffi/signal.ts";
-import { errorOf, evalChild, runChild } from "./helpers.ts";
+import { kill } from "../ffi/signal.ts";
+import { errorOf, runChild } from "./helpers.ts";
 
 const url = JSON.stringify(new URL("../ffi/signal.ts", import.meta.url).href);
 
-Deno.test("signal() sets what a signal does, and gives what it did", async () => {
-  const result = await evalChild(
-    `const { raise, SIG_DFL, SIG_IGN, signal } = await import(${url});
-    const before = [signal(10, SIG_IGN), signal(10, SIG_IGN)].map(String);
-    raise(10);
-    console.log(JSON.stringify([...before, String(signal(10, SIG_DFL))]));`,
-    { permissions: ["--allow-ffi"] },
-  );
-  assertEquals(result, ["0", "1", "1"]);
-});
-
-Deno.test("raise() ends the process where the signal's action is the system's", async () => {
+Deno.test("kill() sends a signal to a process", async () => {
   const result = await runChild(
-    `const { raise, SIG_DFL, signal } = await import(${url});
-    signal(12, SIG_DFL);
-    raise(12);
+    `const { kill } = await import(${url});
+    kill(Deno.pid, 0);
+    console.log("alive");
+    kill(Deno.pid, 12);
+    await new Promise((resume) => setTimeout(resume, 10_000));
     console.log("survived");`,
     { permissions: ["--allow-ffi"] },
   );
-  assertEquals([result.signal, result.stdout], ["SIGUSR2", ""]);
+  assertEquals([result.signal, result.stdout], ["SIGUSR2", "alive\n"], result.stderr);
 });
 
-Deno.test("signal() of a number that there is not is EINVAL", () => {
-  const { code, message } = errorOf(() => signal(1000, 0n));
-  assertEquals([code, message], ["EINVAL", "Invalid argument (os error 22): signal '1000'"]);
+Deno.test("kill() of a number that there is not is EINVAL", () => {
+  const { code, message } = errorOf(() => kill(Deno.pid, 1000));
+  assertEquals([code, message], ["EINVAL", `Invalid argument (os error 22): kill '${Deno.pid}'`]);
+});
+
+Deno.test("exitNow() ends the process without any event, from a Worker, too", async () => {
+  const result = await runChild(
+    `addEventListener("unload", () => console.log("unload"));
+    const code = "import { exitNow } from " + ${JSON.stringify(url)} + "; exitNow(43);";
+    new Worker("data:application/javascript," + encodeURIComponent(code), { type: "module" });`,
+    { permissions: ["--allow-ffi", "--allow-read"] },
+  );
+  assertEquals([result.code, result.stdout], [43, ""], result.stderr);
 });

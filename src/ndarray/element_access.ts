@@ -20,6 +20,7 @@
  * @module
  */
 
+import { descriptorOf } from "../check.ts";
 import type { DType, TypedArrayOf } from "../dtype.ts";
 import type { SliceItem } from "./slice.ts";
 
@@ -764,6 +765,10 @@ export function makeFastClass(
   const isBool = dtype === "bool";
   const Row = rank === 0 ? null : classOf(rank - 1);
   const Fast = factory({ Base, Row, sliceFrom, dtype, isBool, kind, freeze, min, imul });
-  Object.defineProperty(Fast.prototype, "constructor", { value: Base.prototype.constructor });
+  Object.defineProperty(
+    Fast.prototype,
+    "constructor",
+    descriptorOf({ value: Base.prototype.constructor }),
+  );
   return Fast;
 }

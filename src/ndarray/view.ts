@@ -5,7 +5,7 @@
  * @module
  */
 
-import { checkInteger, kindOf } from "../check.ts";
+import { checkInteger, descriptorOf, kindOf } from "../check.ts";
 import { copyElements, isOneRun } from "./copy.ts";
 import {
   type DType,
@@ -203,7 +203,7 @@ export class View {
       : describeArray(printable(this), "NDArray");
   }
 }
-Object.defineProperty(View, "name", { value: "NDArray" });
+Object.defineProperty(View, "name", descriptorOf({ value: "NDArray" }));
 
 // --- Making views ----------------------------------------------------------------------------
 

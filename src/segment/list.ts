@@ -8,7 +8,7 @@ import { hasCode } from "../../ffi/errors.ts";
 import { close, type FileStatus, geteuid, open, read, readdir, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { readOptions } from "../check.ts";
-import { nameMax, prefixOf } from "./name.ts";
+import { madeNameMax, nameMax, prefixOf } from "./name.ts";
 
 /** What is known of a segment. */
 export interface SegmentInfo {
@@ -57,7 +57,7 @@ export function listSegments(): SegmentInfo[] {
     name,
     byteLength,
     createdAt: new Date(createdAt),
-    prefix: prefixOf(name, nameMax()),
+    prefix: prefixOf(name, madeNameMax()) ?? prefixOf(name, nameMax()),
     pids: pids.get(identity) ?? [],
   })).sort((a, b) => a.name < b.name ? -1 : 1);
 }
@@ -126,7 +126,7 @@ function mappedFiles(maps: string): Set<string> {
 }
 
 /** Reads a file under `/proc`; `null` if the process has ended, or it is somebody else's. */
-function readProcFile(path: string): Uint8Array | null {
+export function readProcFile(path: string): Uint8Array | null {
   try {
     return readFile(path);
   } catch (error) {
@@ -135,21 +135,54 @@ function readProcFile(path: string): Uint8Array | null {
   }
 }
 
+/** How many mappings this process has; `null` where it cannot be told. */
+export function countMappings(): number | null {
+  try {
+    let count = 0;
+    forEachChunk("/proc/self/maps", (bytes) => {
+      for (const byte of bytes) if (byte === NEWLINE) count++;
+    });
+    return count;
+  } catch {
+    return null; // What asks is about to throw an error of its own.
+  }
+}
+const NEWLINE = 10;
+
+/** How many mappings the system allows a process; `null` where it cannot be told. */
+export function mostMappings(): number | null {
+  try {
+    return Number(new TextDecoder().decode(readFile("/proc/sys/vm/max_map_count")));
+  } catch {
+    return null; // As above.
+  }
+}
+
 /** Reads a file whose size is not known before it is read. */
 function readFile(path: string): Uint8Array {
+  let all = new Uint8Array(1 << 16);
+  let length = 0;
+  forEachChunk(path, (bytes) => {
+    if (length + bytes.length > all.length) {
+      const larger = new Uint8Array(all.length * 2);
+      larger.set(all.subarray(0, length));
+      all = larger;
+    }
+    all.set(bytes, length);
+    length += bytes.length;
+  });
+  return all.subarray(0, length);
+}
+
+/** Hands over the bytes of a file, piece by piece; each is valid until the next. */
+function forEachChunk(path: string, take: (bytes: Uint8Array) => void): void {
   const fd = open(path, platform().flags.O_RDONLY);
   try {
-    let bytes = new Uint8Array(1 << 16);
-    let length = 0;
+    const bytes = new Uint8Array(1 << 14);
     while (true) {
-      if (length === bytes.length) {
-        const larger = new Uint8Array(bytes.length * 2);
-        larger.set(bytes);
-        bytes = larger;
-      }
-      const count = read(fd, bytes.subarray(length), path);
-      if (count === 0) return bytes.subarray(0, length);
-      length += count;
+      const count = read(fd, bytes, path);
+      if (count === 0) return;
+      take(bytes.subarray(0, count));
     }
   } finally {
     close(fd);

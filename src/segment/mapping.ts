@@ -5,19 +5,10 @@
  */
 
 import { type Advice, hasCode } from "../../ffi/errors.ts";
-import {
-  close,
-  fchmod,
-  fstat,
-  ftruncate,
-  type OpenFileStatus,
-  posixFallocate,
-  umask,
-} from "../../ffi/files.ts";
+import { close, fstat, type OpenFileStatus } from "../../ffi/files.ts";
 import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
-import { SIG_IGN, signal } from "../../ffi/signal.ts";
 import {
   checkAvailable,
   isAnonymousName,
@@ -27,10 +18,21 @@ import {
   unlinkAnonymous,
 } from "./anonymous.ts";
 import { markSegment, type SegmentIdentity } from "./buffer_segment.ts";
+import { countMappings, mostMappings } from "./list.ts";
+import { checkUsableName } from "./name.ts";
+import {
+  checkFileSizeLimit,
+  directoryAdvice,
+  makeSegment,
+  setSize,
+  unlinkOwn,
+  unmake,
+} from "./making.ts";
 
 /** How a segment is made. */
 export interface CreateOptions {
-  /** The permission bits, set exactly and not thinned by the umask; by default `0o600`. */
+  /** The permission bits, set exactly and not thinned by the umask; by default `0o600`.
+   * Others attach with permission to write (`0o666`), or copy-on-write with permission to read (`0o644`). */
   mode?: number;
   /**
    * Whether to reserve memory for the whole segment (the default), so that a full `/dev/shm` is an
@@ -60,7 +62,19 @@ export interface OpenOptions {
  * Gives up mappings whose buffer was garbage-collected. The memory may live on in another buffer, if
  * `transfer()` or `postMessage()` moved it there, so it must not be unmapped.
  */
-const abandoned = new FinalizationRegistry<Region>(layZeroPages);
+const abandoned = new FinalizationRegistry<Region>((region) => {
+  for (const each of [...notGivenUp.splice(0), region]) {
+    try {
+      layZeroPages(each);
+    } catch {
+      // The system has no memory for zero pages now (overcommit is refused): nobody could catch an error here.
+      notGivenUp.push(each);
+    }
+  }
+});
+
+/** Abandoned mappings that could not be given up; they are tried again with the next one. */
+const notGivenUp: Region[] = [];
 
 /** A segment that is mapped into this process, as an `ArrayBuffer`. */
 export class Mapping {
@@ -68,12 +82,14 @@ export class Mapping {
   readonly name: string;
   /** The size of the segment, in bytes. */
   readonly byteLength: number;
+  readonly #inode: number;
   readonly #region: Region;
   #buffer: ArrayBuffer | null;
 
   private constructor(segment: SegmentIdentity, byteLength: number, region: Region) {
     this.name = segment.name;
     this.byteLength = byteLength;
+    this.#inode = segment.inode;
     this.#region = region;
     // From here on the buffer is the owner: who holds a view of it keeps the mapping.
     this.#buffer = bufferOver(region, byteLength);
@@ -94,19 +110,24 @@ export class Mapping {
    * @param options mode and reservation, checked
    */
   static create(name: string, byteLength: number, options: CreateOptions): Mapping {
+    needStack();
     const { mode = 0o600, reserve = true } = options;
-    const fd = make(name, mode);
+    const fd = makeSegment(name, byteLength, mode, reserve);
     try {
-      if (platform().fchmod) fchmod(fd, mode, name);
-      setSize(fd, name, byteLength, reserve);
       const { device, inode } = fstat(fd, name);
       return Mapping.#map(fd, { name, device, inode }, byteLength, false);
     } catch (error) {
-      removeOwn(fd, name);
+      unmake(fd, name);
       throw error;
     } finally {
       close(fd);
     }
+  }
+
+  /** Undoes `create()`: gives up the mapping, and removes the name if it still leads to this segment. */
+  undoCreate(): void {
+    this.close();
+    unlinkOwn(this.name, this.#inode);
   }
 
   /**
@@ -118,9 +139,11 @@ export class Mapping {
    * @param options mode and reservation, checked
    */
   static createAnonymous(label: string, byteLength: number, options: CreateOptions): Mapping {
+    needStack();
     const { mode = 0o600, reserve = true } = options;
     const { fd, name } = makeAnonymous(label, mode);
     try {
+      checkFileSizeLimit(name, byteLength, reserve);
       if (reserve) checkAvailable(name, byteLength);
       setSize(fd, name, byteLength, reserve);
       sealSize(fd, name);
@@ -139,6 +162,7 @@ export class Mapping {
    * @param options access and timeout, checked
    */
   static open(name: string, options: OpenOptions): Mapping {
+    needStack();
     const { access = "read-write", timeout = 0 } = options;
     const isPrivate = access === "copy-on-write";
     const fd = isAnonymousName(name)
@@ -170,94 +194,61 @@ export class Mapping {
   /**
    * Gives up the mapping; the second time does nothing. Every view of the buffer is detached first,
    * so that none can touch memory that is gone. The segment and its name stay.
+   *
+   * If the system refuses, the mapping stays as it is, and can be closed again.
    */
   close(): void {
     const buffer = this.#buffer;
     if (buffer === null) return;
+    if (isDetached(buffer) || !detach(buffer)) {
+      // Somebody moved the memory into another buffer, or marked the buffer as one that cannot be moved. Either
+      // way there are views that must not lose their pages.
+      layZeroPages(this.#region);
+    } else {
+      munmap(this.#region);
+    }
     this.#buffer = null;
     abandoned.unregister(this);
-    if (buffer.detached) {
-      // Somebody moved the memory into another buffer, which must not lose its pages under it.
-      layZeroPages(this.#region);
-      return;
-    }
-    buffer.transfer(0);
-    munmap(this.#region);
   }
+}
+
+// Methods that somebody replaces, on the prototype or on a buffer, are not trusted: these are taken when this
+// file is loaded.
+const { apply, getOwnPropertyDescriptor } = Reflect;
+const { transfer } = ArrayBuffer.prototype;
+const detached = getOwnPropertyDescriptor(ArrayBuffer.prototype, "detached")!.get!;
+
+function isDetached(buffer: ArrayBuffer): boolean {
+  return apply(detached, buffer, []);
+}
+
+/** Empties all views of a buffer, without a copy; tells whether it could. */
+function detach(buffer: ArrayBuffer): boolean {
+  try {
+    apply(transfer, buffer, [0]);
+  } catch {
+    // It was marked as one that cannot be moved: its state tells.
+  }
+  return isDetached(buffer);
 }
 
 /**
  * Removes a segment's name; of an anonymous segment, the descriptor by which others reach it.
  *
- * @param name a checked name
+ * @param name the name
  * @returns `false` if it was gone already
  */
 export function unlink(name: string): boolean {
+  checkUsableName(name);
   return isAnonymousName(name) ? unlinkAnonymous(name) : shmUnlink(name);
 }
 
-// --- Making a segment ------------------------------------------------------------------------
-
-/** Makes an empty segment, and opens it. */
-function make(name: string, mode: number): number {
-  const { O_RDWR, O_CREAT, O_EXCL } = platform().flags;
-  const open = (): number => shmOpen(name, O_RDWR | O_CREAT | O_EXCL, mode, takenAdvice);
-  return platform().fchmod ? open() : withUmask(0, open);
-}
-
-const takenAdvice: Advice = (code) =>
-  code === "EEXIST" ? "load() or open() attaches to it, unlink() removes it" : undefined;
-
-/** Makes files with exactly the bits that are asked for, where `fchmod` cannot set them afterwards. */
-function withUmask<T>(mask: number, action: () => T): T {
-  const before = umask(mask);
-  try {
-    return action();
-  } finally {
-    umask(before);
-  }
-}
-
 /**
- * Sets the size of a new segment, and reserves memory for all of it or for none of it.
- *
- * With reservation the size appears when the memory is there: a process that attaches in between
- * finds a segment without a size, never one whose pages may be missing. Where the system cannot reserve,
- * the segment is left sparse.
+ * Takes some room of the stack, and gives it back. Near the end of the stack it throws, before anything is made:
+ * later an error could come between any two steps, and the steps that undo them would fail, too.
  */
-function setSize(fd: number, name: string, byteLength: number, reserve: boolean): void {
-  const set = (): void => {
-    const advice = (code: string) => code === "ENOSPC" ? spaceAdvice(byteLength) : undefined;
-    if (reserve && posixFallocate(fd, byteLength, name, advice)) return;
-    ftruncate(fd, byteLength, name);
-  };
-  // The kernel sends SIGXFSZ, which ends a process, to who makes a file larger than `ulimit -f`
-  // allows; ignored, it is an EFBIG. No limit is so low that one page is above it.
-  if (byteLength > PAGE) withoutSignal(SIGXFSZ, set);
-  else set();
-}
-const PAGE = 4096;
-/** The same number on every supported system. */
-const SIGXFSZ = 25;
-
-/** Ignores a signal while something is done. */
-function withoutSignal(number: number, action: () => void): void {
-  const before = signal(number, SIG_IGN);
-  try {
-    action();
-  } finally {
-    signal(number, before);
-  }
-}
-
-function spaceAdvice(byteLength: number): string {
-  return `${byteLength} bytes do not fit into ${platform().directory}: remove leftovers, ` +
-    "or make it larger (a container's with --shm-size)";
-}
-
-/** Undoes a creation that failed half-way, unless somebody removed the name meanwhile. */
-function removeOwn(fd: number, name: string): void {
-  if (fstat(fd, name).named) shmUnlink(name);
+function needStack(depth = 1000): number {
+  return depth === 0 ? 0 : needStack(depth - 1) + 1;
 }
 
 // --- Attaching -------------------------------------------------------------------------------
@@ -286,7 +277,9 @@ function openOnceThere(name: string, isPrivate: boolean, timeout: number): numbe
 const LONGEST_PAUSE = 8;
 
 const absentAdvice: Advice = (code) =>
-  code === "ENOENT" ? "load({ timeout }) waits for its creator" : undefined;
+  code === "ENOENT"
+    ? directoryAdvice(code) ?? "load({ timeout }) waits for its creator"
+    : undefined;
 
 const attachAdvice: Advice = (code) =>
   code === "EACCES" || code === "EROFS"
@@ -308,10 +301,12 @@ function statusOnceSized(fd: number, name: string): OpenFileStatus {
     }
     if (status.byteLength > 0) return status;
     deadline ||= performance.now() + SIZE_TIMEOUT;
-    if (!status.named || performance.now() > deadline) {
+    if (status.named === false || performance.now() > deadline) {
       throw new RangeError(
         `Cannot attach to '${name}': its size is 0 bytes; ` +
-          (status.named ? "its creator has not set one" : "its creator gave up and removed it"),
+          (status.named === false
+            ? "its creator gave up and removed it"
+            : "its creator has not set one"),
       );
     }
     sleep(1);
@@ -331,20 +326,29 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4));
  * this one writes goes to private copies of the pages.
  */
 function mapPages(fd: number, name: string, byteLength: number, isPrivate: boolean): Region {
-  const { flags, mapsBeyondEnd } = platform();
+  const { flags, hints, mapsBeyondEnd } = platform();
   const { PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_NORESERVE } = flags;
   // The copies are few, mostly: memory for all of them is not asked for before.
   const sharing = isPrivate ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
-  const isHuge = byteLength >= HUGE;
+  const isHuge = byteLength >= HUGE && hints;
   const hint = isHuge ? hugeHint : 0n;
   const span = byteLength >= LARGE && mapsBeyondEnd ? byteLength + GAP : byteLength;
-  const region = mmap(hint, BigInt(span), PROT_READ | PROT_WRITE, sharing, fd, name);
+  const region = mmap(hint, BigInt(span), PROT_READ | PROT_WRITE, sharing, fd, name, addressAdvice);
   if (isHuge) {
     const start = addressOf(region);
     hugeHint = start - start % BigInt(HUGE);
   }
   return region;
 }
+
+const addressAdvice: Advice = (code) => {
+  if (code !== "ENOMEM") return undefined;
+  const [count, most] = [countMappings(), mostMappings()];
+  // V8 and others take some, too.
+  if (count === null || most === null || count < most * 0.95) return undefined;
+  return `this process has ${count} mappings, and vm.max_map_count allows ${most}: close arrays that are ` +
+    "not needed, or let sysctl raise it";
+};
 
 /** The size from which on a mapping has page tables of its own: a GiB. */
 const HUGE = 2 ** 30;

@@ -12,8 +12,9 @@ export {
   findLeftovers,
   listSegments,
   type PruneOptions,
+  readProcFile,
   type SegmentInfo,
 } from "./list.ts";
 export { type CreateOptions, type OpenOptions, unlink } from "./mapping.ts";
-export { buildName, checkName, nameMax } from "./name.ts";
-export { createAnonymousMemory, SharedMemory } from "./shared_memory.ts";
+export { buildName, checkName, checkUsableName, madeNameMax, nameMax } from "./name.ts";
+export { createAnonymousMemory, SharedMemory, undoCreate } from "./shared_memory.ts";

@@ -4,12 +4,33 @@
  * @module
  */
 
-import { nameMaxOf } from "../../ffi/platform.ts";
+import { glibcVersion } from "../../ffi/library.ts";
+import { nameMaxAnywhere, nameMaxOf, nameMaxWith } from "../../ffi/platform.ts";
 import { kindOf, quote } from "../check.ts";
 
 /** The longest name of a segment, in UTF-8 bytes. */
 export function nameMax(): number {
   return nameMaxOf(Deno.build.os);
+}
+
+/** The longest name that is made here: it fits with every C library. */
+export function madeNameMax(): number {
+  return nameMaxAnywhere(Deno.build.os);
+}
+
+/**
+ * Checks a name that is about to be used. Besides what {@linkcode checkName} checks, a long name must fit with the
+ * C library, too, which is not opened for a short one.
+ *
+ * @param name the name
+ * @throws {TypeError} if the name is no string
+ * @throws {RangeError} if it is not legal, or too long
+ */
+export function checkUsableName(name: unknown): asserts name is string {
+  checkName(name, nameMax());
+  if (name.length * 3 <= madeNameMax()) return;
+  if (new TextEncoder().encode(name).length <= madeNameMax()) return;
+  checkName(name, nameMaxWith(Deno.build.os, glibcVersion()));
 }
 
 /**

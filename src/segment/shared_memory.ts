@@ -4,11 +4,14 @@
  * @module
  */
 
-import { kindOf, quote, readOptions } from "../check.ts";
+import { kindOf, quote, readOptions, shorten } from "../check.ts";
 import { showAs } from "../inspect.ts";
 import { isAnonymousName } from "./anonymous.ts";
 import { type CreateOptions, Mapping, type OpenOptions, unlink } from "./mapping.ts";
-import { checkName, nameMax } from "./name.ts";
+import { checkUsableName } from "./name.ts";
+
+/** Gives up what `create()` made, the name included, unless it leads to another segment by now. */
+export let undoCreate: (memory: SharedMemory) => void;
 
 /** Proves that the constructor is called by this file. */
 const KEY = Symbol();
@@ -68,7 +71,7 @@ export class SharedMemory {
    * (`ENOMEM`)
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    *
-   * @example A segment that others may read
+   * @example A segment that others may load copy-on-write
    * ```ts
    * import { SharedMemory } from "@shm/array";
    * import { assertEquals } from "@std/assert";
@@ -82,7 +85,7 @@ export class SharedMemory {
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
   static create(name: string, byteLength: number, options?: CreateOptions): SharedMemory {
-    checkName(name, nameMax());
+    checkUsableName(name);
     if (isAnonymousName(name)) {
       throw new RangeError(
         `Cannot create ${quote(name)}: names of this form lead to anonymous segments; ` +
@@ -118,7 +121,7 @@ export class SharedMemory {
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
   static open(name: string, options?: OpenOptions): SharedMemory {
-    checkName(name, nameMax());
+    checkUsableName(name);
     return new SharedMemory(KEY, Mapping.open(name, checkOpenOptions(options)));
   }
 
@@ -212,6 +215,7 @@ export class SharedMemory {
   }
 
   static {
+    undoCreate = (memory) => memory.#mapping.undoCreate();
     showAs(this.prototype, (memory) => {
       if (!(#mapping in memory)) return {}; // the prototype itself can be looked at, too
       const { name, size, buf } = memory;
@@ -257,8 +261,8 @@ function checkCreateOptions(options: CreateOptions | undefined): CreateOptions {
     "create",
   );
   if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o777)) {
-    const given = Number.isInteger(mode) && mode > 0 ? `0o${mode.toString(8)}` : mode;
-    throw new RangeError(`Cannot create: mode must be from 0 to 0o777, not ${given}`);
+    const given = Number.isInteger(mode) && mode > 0 ? `0o${mode.toString(8)}` : String(mode);
+    throw new RangeError(`Cannot create: mode must be from 0 to 0o777, not ${shorten(given)}`);
   }
   return { mode, reserve };
 }

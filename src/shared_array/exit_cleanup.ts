@@ -1,23 +1,28 @@
 /**
- * Who cleans up when the process ends: by itself, by `Deno.exit()`, or by a signal that somebody asked for.
+ * Who cleans up when the process ends: by itself, by `Deno.exit()`, by a signal that somebody asked for, or
+ * by an error that nobody caught.
  *
  * @module
  */
 
 import { platform } from "../../ffi/platform.ts";
-import { raise, SIG_DFL, signal } from "../../ffi/signal.ts";
+import { endBySignal, markCleaner, type Unmark } from "./process_end.ts";
 
 /** What is called when the process ends. */
 interface Cleaner {
   readonly clean: () => void;
   readonly signals: readonly Deno.Signal[];
+  readonly uncaught: boolean;
 }
 
 /** The cleaners that have not been taken back, in the order in which they came. */
 const cleaners = new Set<Cleaner>();
 
 /** For each signal, the listener, and how many times cleaners want it. */
-const listeners = new Map<Deno.Signal, { readonly listener: () => void; wanted: number }>();
+const listeners = new Map<
+  Deno.Signal,
+  { readonly listener: () => void; readonly unmark: Unmark; wanted: number }
+>();
 
 /** The signals that can be listened to, and that end a process that does not. */
 export function endingSignals(): string[] {
@@ -30,12 +35,21 @@ export function endingSignals(): string[] {
  * @param clean cleans up; what it throws is printed, and keeps no other cleaner from its work
  * @param signals at which signals to clean, too, all of {@linkcode endingSignals}; after that the process ends
  * as the signal ends one that does not listen to it
+ * @param uncaught whether to clean, too, at an error or a rejection that nobody caught
  * @returns takes it back; the second time does nothing
  */
-export function cleanAtExit(clean: () => void, signals: readonly Deno.Signal[]): () => void {
-  const cleaner = { clean, signals: [...signals] };
+export function cleanAtExit(
+  clean: () => void,
+  signals: readonly Deno.Signal[],
+  uncaught = false,
+): () => void {
+  const cleaner = { clean, signals: [...signals], uncaught };
   if (cleaners.size === 0) addEventListener("unload", cleanAll);
   cleaners.add(cleaner);
+  if (uncaught && uncaughtCleaners().length === 1) {
+    addEventListener("error", cleanUncaught);
+    addEventListener("unhandledrejection", cleanUncaught);
+  }
   for (const name of cleaner.signals) listen(name);
   return () => forget(cleaner);
 }
@@ -43,7 +57,15 @@ export function cleanAtExit(clean: () => void, signals: readonly Deno.Signal[]):
 function forget(cleaner: Cleaner): void {
   if (!cleaners.delete(cleaner)) return;
   if (cleaners.size === 0) removeEventListener("unload", cleanAll);
+  if (cleaner.uncaught && uncaughtCleaners().length === 0) {
+    removeEventListener("error", cleanUncaught);
+    removeEventListener("unhandledrejection", cleanUncaught);
+  }
   for (const name of cleaner.signals) unlisten(name);
+}
+
+function uncaughtCleaners(): Cleaner[] {
+  return [...cleaners].filter(({ uncaught }) => uncaught);
 }
 
 function listen(name: Deno.Signal): void {
@@ -56,23 +78,41 @@ function listen(name: Deno.Signal): void {
     try {
       cleanAll();
     } finally {
+      // The process may go on, if a listener of the program keeps it: then this one is needed no more.
+      stopListening(name);
       endBySignal(name);
     }
   };
   Deno.addSignalListener(name, listener);
-  listeners.set(name, { listener, wanted: 1 });
+  listeners.set(name, { listener, unmark: markCleaner(), wanted: 1 });
 }
 
 function unlisten(name: Deno.Signal): void {
-  const entry = listeners.get(name)!;
-  if (--entry.wanted > 0) return;
-  Deno.removeSignalListener(name, entry.listener);
+  const entry = listeners.get(name);
+  // After the signal has come, nobody listens to it.
+  if (entry !== undefined && --entry.wanted === 0) stopListening(name);
+}
+
+function stopListening(name: Deno.Signal): void {
+  const entry = listeners.get(name);
+  if (entry === undefined) return;
   listeners.delete(name);
+  Deno.removeSignalListener(name, entry.listener);
+  entry.unmark();
 }
 
 /** Lets every cleaner do its work; the process is about to end. */
 function cleanAll(): void {
-  for (const { clean } of cleaners) {
+  callAll(cleaners);
+}
+
+/** Lets those do their work who were told that an uncaught error ends the program. */
+function cleanUncaught(event: Event): void {
+  if (!event.defaultPrevented) callAll(uncaughtCleaners());
+}
+
+function callAll(some: Iterable<Cleaner>): void {
+  for (const { clean } of some) {
     try {
       clean();
     } catch (error) {
@@ -80,11 +120,4 @@ function cleanAll(): void {
       console.error(error);
     }
   }
-}
-
-/** Ends this process as the signal ends one that does not listen to it. */
-function endBySignal(name: Deno.Signal): void {
-  const number = platform().signals[name];
-  signal(number, SIG_DFL);
-  raise(number);
 }

@@ -5,7 +5,7 @@
  */
 
 import type { DTypeLike, DTypeOf } from "../dtype.ts";
-import { readOptions } from "../check.ts";
+import { descriptorOf, failuresText, readOptions, shorten } from "../check.ts";
 import type { Shape } from "../ndarray/mod.ts";
 import type { CreateOptions } from "../segment/mod.ts";
 import { cleanAtExit, endingSignals } from "./exit_cleanup.ts";
@@ -18,15 +18,28 @@ export interface RegisterOptions {
    * ended it; by default none.
    */
   signals?: readonly Deno.Signal[];
+  /**
+   * Whether the register cleans up, too, when an `error` or `unhandledrejection` event comes whose
+   * default nobody has prevented yet; by default it does not. It must be asked for, because the register
+   * cannot know whether a later listener handles the error and the program goes on.
+   */
+  uncaught?: boolean;
 }
 
 /**
  * A list of segment names that removes the segments when its scope ends, also by an exception, and
- * when the process ends by itself or by `Deno.exit()` (the `unload` event). Where neither comes about
- * (an uncaught error outside the scope, as in a timer; `SIGKILL`; a signal that was not asked for) the
- * segments stay, and `SharedMemoryArray.prune()` removes them.
+ * when the process ends by itself or by `Deno.exit()` (the `unload` event); at signals and at uncaught
+ * errors where it was asked to. Where nothing of this comes about (`SIGKILL`; a signal or an error that was
+ * not asked for; the end of a `Worker`, by `terminate()`, by `close()` or with the main program) the
+ * segments stay, and `SharedMemoryArray.prune()` removes them. So keep registers in the main thread.
  *
- * It is an `Array<string>`: whatever is pushed is removed, whoever created it.
+ * It is an `Array<string>`: whatever is pushed is removed, whoever created it. One that was disposed of can
+ * be used again.
+ *
+ * At a signal that was asked for, every register of the process cleans, in all Workers, too; then the process
+ * ends by the signal, unless the program has a listener of its own: that one decides, and is called once more
+ * for each thread that has registers. PID 1, which the kernel does not end, exits with 128 + the signal's
+ * number, and so does a program under `deno run --watch` at SIGTERM, so that the watcher starts it again.
  *
  * @example Nothing is left behind
  * ```ts
@@ -48,13 +61,15 @@ export class SharedMemoryRegister extends Array<string> {
     return Array;
   }
 
-  /** Takes this register out of what is cleaned when the process ends. */
-  readonly #forget: () => void;
+  readonly #signals: readonly Deno.Signal[];
+  readonly #uncaught: boolean;
+  /** Takes this register out of what is cleaned when the process ends; `null` if it is not in it. */
+  #forget: (() => void) | null = null;
 
   /**
    * Makes an empty register.
    *
-   * @param options at which signals to clean up, too
+   * @param options at which signals to clean up, too, and whether at uncaught errors
    * @throws {TypeError} if an option is of the wrong kind or unknown
    * @throws {RangeError} if a signal is none that can be listened to
    *
@@ -63,19 +78,40 @@ export class SharedMemoryRegister extends Array<string> {
    * import { SharedMemoryRegister } from "@shm/array";
    * import { assertEquals } from "@std/assert";
    *
-   * using register = new SharedMemoryRegister({ signals: ["SIGINT", "SIGTERM"] });
+   * using register = new SharedMemoryRegister({ signals: ["SIGINT", "SIGTERM", "SIGHUP"] });
    * assertEquals(register.length, 0);
    * ```
    */
   constructor(options?: RegisterOptions) {
-    const { signals = [] } = readOptions(
+    const { signals = [], uncaught = false } = readOptions(
       options,
-      { signals: 'array such as ["SIGINT", "SIGTERM"]' },
+      { signals: 'array such as ["SIGINT", "SIGTERM"]', uncaught: "boolean" },
       "make a register",
     );
     checkSignals(signals);
     super();
-    this.#forget = cleanAtExit(() => this[Symbol.dispose](), signals);
+    this.#signals = [...signals];
+    this.#uncaught = uncaught;
+    this.#watch();
+  }
+
+  static {
+    // Whatever enters an empty list (push, unshift, splice, an assignment) stores an element 0, and an array
+    // without one asks its prototype for a setter.
+    const set = function (this: SharedMemoryRegister, value: string): void {
+      const plain = { value, writable: true, enumerable: true, configurable: true };
+      Object.defineProperty(this, 0, descriptorOf(plain));
+      if (#forget in this) this.#watch();
+    };
+    // It stands between this class and Array: it is no member of a register.
+    const between: object = Object.create(Array.prototype);
+    Object.defineProperty(between, 0, descriptorOf({ get: () => undefined, set }));
+    Object.setPrototypeOf(this.prototype, between);
+  }
+
+  /** Has this register cleaned when the process ends. */
+  #watch(): void {
+    this.#forget ??= cleanAtExit(() => this[Symbol.dispose](), this.#signals, this.#uncaught);
   }
 
   /**
@@ -108,11 +144,12 @@ export class SharedMemoryRegister extends Array<string> {
     if (failures.length > 0) {
       throw new AggregateError(
         failures,
-        `Cannot clear the register: ${failures.map((e) => (e as Error).message).join("; ")}`,
+        `Cannot clear the register: ${failuresText(failures)}`,
       );
     }
     this.length = 0;
-    this.#forget();
+    this.#forget?.();
+    this.#forget = null;
   }
 }
 
@@ -205,7 +242,7 @@ function checkSignals(signals: readonly Deno.Signal[]): void {
   for (const signal of signals) {
     if (!known.includes(signal)) {
       throw new RangeError(
-        `Cannot make a register: ${String(signal)} cannot be listened to; there is ` +
+        `Cannot make a register: ${shorten(String(signal))} cannot be listened to; there is ` +
           known.join(", "),
       );
     }

@@ -12,7 +12,7 @@ import {
   parseDType,
   typedArrayOf,
 } from "../dtype.ts";
-import { kindOf, listText, readOptions } from "../check.ts";
+import { descriptorOf, failuresText, kindOf, listText, readOptions } from "../check.ts";
 import { showAs } from "../inspect.ts";
 import {
   checkShape,
@@ -29,16 +29,19 @@ import {
   buildName,
   checkName,
   checkPruneOptions,
+  checkUsableName,
   createAnonymousMemory,
   type CreateOptions,
   findLeftovers,
   listSegments,
+  madeNameMax,
   nameMax,
   type OpenOptions,
   type PruneOptions,
   type SegmentInfo,
   sharedBytesOf,
   SharedMemory,
+  undoCreate,
   unlink,
 } from "../segment/mod.ts";
 import { freezeLayout, type MemoryLayout, placeElements, type Placement } from "./memory_layout.ts";
@@ -138,7 +141,8 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * a 0-d array of one element
    * @param dtype the element type: a name (`"float32"`), a NumPy type string (`"<f4"`), or a typed
    * array's constructor (`Float32Array`)
-   * @param name the segment's name: not empty, without "/" and NUL, at most 255 bytes (macOS: 30)
+   * @param name the segment's name: not empty, without "/" and NUL, at most 255 bytes (macOS: 30; with
+   * glibc before 2.34: 253, which `create()` and `load()` check)
    * @param arraySlice what `load()` takes of the array, as in `view.slice(...arraySlice)`
    * @param layout where the array lies in its segment: `byteOffset` of element `[0, 0, …]` in bytes, and
    * `stride` in elements; by default C order from the first byte on
@@ -207,7 +211,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     this.#name = name;
     this.#placement = placement;
     const describe = (key: string, value: unknown): void => {
-      Object.defineProperty(this, key, { value, enumerable: true });
+      Object.defineProperty(this, key, descriptorOf({ value, enumerable: true }));
     };
     describe("shape", Object.freeze([...lengths]));
     describe("dtype", canonical);
@@ -264,7 +268,13 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    */
   create(options?: CreateOptions): NDArray<DTypeOf<T>, RankOf<S>> {
     this.#checkDetached("create");
-    return this.#attach(SharedMemory.create(this.name, this.#placement.byteLength, options), null);
+    const smh = SharedMemory.create(this.name, this.#placement.byteLength, options);
+    try {
+      return this.#attach(smh, null);
+    } catch (error) {
+      undoCreate(smh);
+      throw error;
+    }
   }
 
   /**
@@ -358,7 +368,12 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
           (this.layout === undefined ? "" : " in its layout"),
       );
     }
-    return this.#attach(smh, this.arraySlice);
+    try {
+      return this.#attach(smh, this.arraySlice);
+    } catch (error) {
+      smh.close();
+      throw error;
+    }
   }
 
   /**
@@ -581,7 +596,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
       date: new Date(),
       uuid: crypto.randomUUID(),
     };
-    const name = buildName(parts, nameMax());
+    const name = buildName(parts, madeNameMax());
     SharedMemoryArray.COUNTER = parts.counter;
     return name;
   }
@@ -615,7 +630,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
       throw new TypeError("Cannot clear buffers: the names must be a list of strings");
     }
     const wanted = new Set(names);
-    for (const name of wanted) checkName(name, nameMax());
+    for (const name of wanted) checkUsableName(name);
     const removed: string[] = [];
     const failures: unknown[] = [];
     for (const name of wanted) {
@@ -628,9 +643,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     if (failures.length > 0) {
       throw new AggregateError(
         failures,
-        `Cannot clear ${failures.length} of ${wanted.size} buffers: ${
-          failures.map((failure) => (failure as Error).message).join("; ")
-        }`,
+        `Cannot clear ${failures.length} of ${wanted.size} buffers: ${failuresText(failures)}`,
       );
     }
     return removed;
@@ -701,7 +714,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
 
   /** One line that says what this array is. */
   toString(): string {
-    return `SharedMemoryArray '${this.name}' [${this.shape.join(", ")}] ${this.dtype}`;
+    return `SharedMemoryArray '${this.name}' ${listText(this.shape)} ${this.dtype}`;
   }
 
   static {
@@ -738,9 +751,10 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     const { firstByte, length, layout } = this.#placement;
     const data = new (typedArrayOf(dtype))(smh.buf!, firstByte, length);
     const whole = makeView(data, layout, dtype) as unknown as NDArray<DTypeOf<T>>;
+    const array = part === null ? whole : whole.slice(...part);
     this.#smh = smh;
-    this.#array = part === null ? whole : whole.slice(...part);
-    return this.#array;
+    this.#array = array;
+    return array;
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { kindOf } from "../check.ts";
+import { descriptorOf, kindOf } from "../check.ts";
 import type { NDArray } from "../ndarray/mod.ts";
 import type { SharedMemory } from "../segment/mod.ts";
 import { SharedMemoryArray, type SharedMemoryDescriptor } from "./shared_memory_array.ts";
@@ -140,23 +140,21 @@ export function shmarrayWrap(
   function wrapped(this: unknown, ...args: unknown[]): unknown {
     const held: SharedMemory[] = [];
     const described = new Map<string, SharedMemoryArray>();
-    let result: unknown;
+    let later: Promise<unknown> | null = null;
     try {
-      result = fn.apply(this, args.map((arg) => resolve(arg, held, described)));
-    } catch (error) {
-      release(held);
-      throw error;
+      const result = fn.apply(this, args.map((arg) => resolve(arg, held, described)));
+      // The result is asked for `then` and `constructor`, which may be getters that throw.
+      if (!isThenable(result)) return result;
+      later = Promise.resolve(result);
+    } finally {
+      if (later === null) release(held);
     }
-    if (!isThenable(result)) {
-      release(held);
-      return result;
-    }
-    return Promise.resolve(result).finally(() => release(held));
+    return later.finally(() => release(held));
   }
-  return Object.defineProperties(wrapped, {
-    name: { value: fn.name, configurable: true },
-    length: { value: fn.length, configurable: true },
-  });
+  for (const key of ["name", "length"] as const) {
+    Object.defineProperty(wrapped, key, descriptorOf({ value: fn[key], configurable: true }));
+  }
+  return wrapped;
 }
 
 /**

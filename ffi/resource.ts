@@ -1,0 +1,28 @@
+/**
+ * Limits of what this process may use.
+ *
+ * @module
+ */
+
+import { attempt, isMinusOne, lastError, libc } from "./library.ts";
+
+/** The size of files that this process makes larger, in bytes; the same number on every supported system. */
+export const RLIMIT_FSIZE = 1;
+
+/** `struct rlimit`: the limit now, and how far it may be raised. */
+const limits = new BigUint64Array(2);
+
+/**
+ * Asks for a limit.
+ *
+ * @param resource of what
+ * @returns the limit that holds now; where there is none, a number larger than any
+ * @see {@link https://man7.org/linux/man-pages/man2/getrlimit.2.html | getrlimit(2)}
+ */
+export function getrlimit(resource: number): bigint {
+  const { symbols } = libc();
+  if (attempt(() => symbols.getrlimit(resource, limits), isMinusOne) === null) {
+    throw lastError("getrlimit", String(resource));
+  }
+  return limits[0];
+}

@@ -1,0 +1,176 @@
+/**
+ * How a segment is made, so that nobody ever finds one that is not whole, and a failure leaves nothing.
+ *
+ * @module
+ */
+
+import { type Advice, hasCode, systemError } from "../../ffi/errors.ts";
+import {
+  close,
+  fchmod,
+  fstat,
+  ftruncate,
+  linkat,
+  open,
+  posixFallocate,
+  statx,
+} from "../../ffi/files.ts";
+import { platform } from "../../ffi/platform.ts";
+import { getrlimit, RLIMIT_FSIZE } from "../../ffi/resource.ts";
+import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
+
+/**
+ * The size from which on a segment gets its name last. That takes some 50 µs more, which at 1 MiB are a tenth
+ * of what the reservation takes (create in `bench/attach_bench.ts`).
+ */
+const NAMED_LAST = 2 ** 20;
+
+/**
+ * Makes a segment: zero-filled, with its mode, its size and its memory. A large one gets its name last: who
+ * attaches never waits for a reservation, a creator that is killed leaves no empty name, and a failure has no
+ * name to take back.
+ *
+ * @param name a checked name that no segment has
+ * @param byteLength its size in bytes, at least 1
+ * @param mode its permission bits, set exactly
+ * @param reserve whether to reserve memory for all of it
+ * @returns a file descriptor, which the caller closes; `unmake()` takes the name back
+ */
+export function makeSegment(
+  name: string,
+  byteLength: number,
+  mode: number,
+  reserve: boolean,
+): number {
+  checkFileSizeLimit(name, byteLength, reserve);
+  const nameless = byteLength < NAMED_LAST ? null : openNameless(name);
+  const fd = nameless ?? makeNamed(name, mode);
+  try {
+    if (platform().fchmod) fchmod(fd, mode, name);
+    setSize(fd, name, byteLength, reserve);
+    if (nameless !== null) linkat(fd, pathOf(name), name, creationAdvice);
+  } catch (error) {
+    try {
+      if (nameless === null) unmake(fd, name);
+    } finally {
+      close(fd);
+    }
+    throw error;
+  }
+  return nameless === null ? fd : openByName(fd, name);
+}
+
+/**
+ * Takes back the name of a segment that was made, and leaves a name that meanwhile is somebody else's.
+ *
+ * @param fd the segment
+ * @param name the name by which it was made
+ */
+export function unmake(fd: number, name: string): void {
+  const { named, inode } = fstat(fd, name);
+  if (named !== false) unlinkOwn(name, inode);
+}
+
+/**
+ * Removes a name that leads to a certain segment, and leaves one that meanwhile is somebody else's.
+ *
+ * @param name a checked name
+ * @param inode the segment's number; 0 where the system gives none
+ */
+export function unlinkOwn(name: string, inode: number): void {
+  if (platform().directory !== null) {
+    const status = statx(pathOf(name));
+    if (status === null || !status.identity.endsWith(`:${inode}`)) return;
+  }
+  shmUnlink(name);
+}
+
+function pathOf(name: string): string {
+  return `${platform().directory}/${name}`;
+}
+
+function makeNamed(name: string, mode: number): number {
+  const { O_RDWR, O_CREAT, O_EXCL } = platform().flags;
+  return shmOpen(name, O_RDWR | O_CREAT | O_EXCL, mode, creationAdvice);
+}
+
+/** Opens a segment that has no name; `null` where the system cannot, or could not name it afterwards. */
+function openNameless(name: string): number | null {
+  const { directory, os } = platform();
+  const { O_RDWR, O_TMPFILE } = platform().flags;
+  if (directory === null || O_TMPFILE === 0 || statx("/proc/self/fd") === null) return null;
+  // A name that is taken is told now: a reservation may take seconds, and find no room.
+  if (statx(pathOf(name)) !== null) throw systemError(os, EEXIST, "shm_open", name, creationAdvice);
+  try {
+    return open(directory, O_RDWR | O_TMPFILE, 0o600);
+  } catch (error) {
+    // Kernels and file systems that know no such files say so in one of these ways.
+    if (hasCode(error, "EOPNOTSUPP", "EISDIR", "ENOENT", "EINVAL")) return null;
+    throw error;
+  }
+}
+/** The same number on every supported system. */
+const EEXIST = 17;
+
+/**
+ * Opens a segment once more, by the name that it just got: otherwise `/proc/PID/maps` would show a number in
+ * the place of the name. Where that is not possible (its mode lets nobody open it), it stays as it is.
+ */
+function openByName(fd: number, name: string): number {
+  let again: number;
+  try {
+    again = shmOpen(name, platform().flags.O_RDWR, 0);
+  } catch {
+    return fd;
+  }
+  const isSame = fstat(again, name).inode === fstat(fd, name).inode;
+  close(isSame ? fd : again);
+  return isSame ? again : fd;
+}
+
+/**
+ * Refuses a size that this process may not give a file (`ulimit -f`): the kernel would send SIGXFSZ, which
+ * ends the process, and what a signal does is a matter of the whole process.
+ */
+export function checkFileSizeLimit(name: string, byteLength: number, reserve: boolean): void {
+  if (BigInt(byteLength) <= getrlimit(RLIMIT_FSIZE)) return;
+  const call = reserve ? "posix_fallocate" : "ftruncate";
+  throw systemError(platform().os, EFBIG, call, name, () => "ulimit -f raises the limit");
+}
+/** The same number on every supported system. */
+const EFBIG = 27;
+
+/**
+ * Sets the size of a new segment, and reserves memory for all of it or for none of it.
+ *
+ * With reservation the size appears when the memory is there: a process that attaches in between
+ * finds a segment without a size, never one whose pages may be missing. Where the system cannot reserve,
+ * the segment is left sparse.
+ */
+export function setSize(fd: number, name: string, byteLength: number, reserve: boolean): void {
+  const advice = (code: string) => code === "ENOSPC" ? spaceAdvice(byteLength) : undefined;
+  if (reserve && posixFallocate(fd, byteLength, name, advice)) return;
+  ftruncate(fd, byteLength, name);
+}
+
+function spaceAdvice(byteLength: number): string {
+  return `${byteLength} bytes do not fit into ${platform().directory}: remove leftovers, ` +
+    "or make it larger (a container's with --shm-size)";
+}
+
+const creationAdvice: Advice = (code) => {
+  if (code === "EEXIST") return "load() or open() attaches to it, unlink() removes it";
+  if (code === "EACCES") return `this user may not make files in ${platform().directory}`;
+  return directoryAdvice(code);
+};
+
+/**
+ * Tells that segments have no place at all, if that is so.
+ *
+ * @param code of the error of a call on a name
+ */
+export function directoryAdvice(code: string): string | undefined {
+  const { directory } = platform();
+  if (code !== "ENOENT" || directory === null || statx(directory) !== null) return undefined;
+  return `there is no ${directory}: mount a tmpfs there (a container's with --tmpfs ${directory})`;
+}

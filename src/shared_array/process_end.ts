@@ -1,0 +1,125 @@
+/**
+ * How a process that was sent a signal ends, after the cleaners of this isolate have done their work. Other
+ * isolates (Workers), other copies of this module and listeners of the program take part without knowing of
+ * each other.
+ *
+ * @module
+ */
+
+import { close, readdir, readlink } from "../../ffi/files.ts";
+import { memfdCreate } from "../../ffi/mman.ts";
+import { platform } from "../../ffi/platform.ts";
+import { exitNow, kill } from "../../ffi/signal.ts";
+import { readProcFile } from "../segment/mod.ts";
+
+/** Takes back a mark that {@linkcode markCleaner} made; the second time does nothing. */
+export type Unmark = () => void;
+
+/** The name of the marks; another copy of this module gives the same. */
+const MARK = "shm-array-cleaner";
+
+/**
+ * Marks that this isolate has something to clean at a signal. The mark is an open descriptor, because
+ * descriptors are what all threads of a process have in common. It is needed where the process must end by
+ * an exit, which does not wait for other threads: elsewhere nothing is marked.
+ *
+ * @returns takes the mark back
+ */
+export function markCleaner(): Unmark {
+  const { memfd } = platform();
+  if (memfd === null || !mayCall() || !(Deno.pid === 1 || isWatched())) return () => {};
+  let fd: number | null;
+  try {
+    fd = memfdCreate(MARK, memfd.MFD_CLOEXEC);
+  } catch {
+    fd = null; // Without a descriptor the end is as for one isolate.
+  }
+  return () => {
+    if (fd !== null) close(fd);
+    fd = null;
+  };
+}
+
+/** Whether C can be called without a question to the user. */
+function mayCall(): boolean {
+  return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+}
+
+/** Whether some isolate of this process has not taken its mark back. */
+function someAreMarked(): boolean {
+  try {
+    return readdir("/proc/self/fd").some((fd) => {
+      const target = readlink(`/proc/self/fd/${fd}`);
+      return target !== null && target.startsWith(`/memfd:${MARK} `);
+    });
+  } catch {
+    return false; // Without /proc there is no way to see them.
+  }
+}
+
+/**
+ * Ends this process as a signal ends one that does not listen to it. This isolate must have taken its own
+ * listener away.
+ *
+ * The signal is sent again. As long as a listener is left, of another isolate or of the program, Deno calls
+ * it; when none is left, Deno takes the system's action, so that a parent sees the signal. Two processes end
+ * by an exit instead: PID 1, which the kernel spares its own signals, and a program under `--watch`, where
+ * the SIGTERM comes from the watcher and the watcher must survive.
+ *
+ * @param name the signal
+ */
+export function endBySignal(name: Deno.Signal): void {
+  const number = platform().signals[name];
+  if (Deno.pid === 1) {
+    exitOnceClean(128 + number, PATIENCE);
+  } else if (name === "SIGTERM" && isWatched()) {
+    exitOnceClean(128 + number, WATCHERS_PATIENCE);
+  } else {
+    try {
+      kill(Deno.pid, number);
+    } catch (error) {
+      // Without --allow-ffi there is no signal, but an end.
+      console.error(error);
+      Deno.exit(128 + number);
+    }
+  }
+}
+
+/** How long the others have for cleaning, in milliseconds; `docker stop` kills after 10 seconds. */
+const PATIENCE = 3000;
+
+/** The same under `--watch`, which ends a program by itself after 500 ms. */
+const WATCHERS_PATIENCE = 350;
+
+/** Exits when all others have cleaned. Until then listeners that come after this one are called, too. */
+function exitOnceClean(code: number, patience: number): void {
+  const deadline = performance.now() + patience;
+  const look = (): void => {
+    if (performance.now() < deadline && someAreMarked()) setTimeout(look, 5);
+    else if (isWorker() && Deno.pid === 1) setTimeout(() => exitNow(code), WORKERS_DELAY);
+    else Deno.exit(code);
+  };
+  setTimeout(look, 0);
+}
+
+/**
+ * How much longer than the main thread a Worker waits, in milliseconds. `Deno.exit()` in a Worker ends only
+ * the Worker, and the C library's way gives the main thread no `unload` event; if the main thread has no
+ * cleaner, nobody else ends the process.
+ */
+const WORKERS_DELAY = 200;
+
+function isWorker(): boolean {
+  return "DedicatedWorkerGlobalScope" in globalThis;
+}
+
+/** Whether Deno runs this program with `--watch`, as its command line tells where there is a /proc. */
+function isWatched(): boolean {
+  if (platform().directory === null || !mayCall()) return false;
+  const line = readProcFile("/proc/self/cmdline");
+  if (line === null) return false;
+  // The arguments of the program come last, and are its own affair; a NUL ends each.
+  const words = new TextDecoder().decode(line).split("\0").slice(0, -1);
+  return words.slice(0, words.length - Deno.args.length)
+    .some((word) => /^--watch(-hmr)?(=|$)/.test(word));
+}

@@ -1,0 +1,23 @@
+import { assertEquals } from "@std/assert";
+import { getrlimit, RLIMIT_FSIZE } from "../ffi/resource.ts";
+import { errorOf, evalChild } from "./helpers.ts";
+
+Deno.test("getrlimit() gives the limit that holds now", async () => {
+  const resource = JSON.stringify(new URL("../ffi/resource.ts", import.meta.url).href);
+  const limits = await evalChild(
+    `const { getrlimit, RLIMIT_FSIZE } = await import(${resource});
+    const limits = [getrlimit(RLIMIT_FSIZE)];
+    new Deno.Command("prlimit", { args: ["--pid", String(Deno.pid), "--fsize=4097:"] })
+      .outputSync();
+    limits.push(getrlimit(RLIMIT_FSIZE));
+    console.log(JSON.stringify(limits.map(String)));`,
+    { before: "ulimit -f 200000" },
+  );
+  assertEquals(limits, ["102400000", "4097"]);
+});
+
+Deno.test("getrlimit() of a resource that there is not is EINVAL", () => {
+  const { message } = errorOf(() => getrlimit(1000));
+  assertEquals(message, "Invalid argument (os error 22): getrlimit '1000'");
+  assertEquals(typeof getrlimit(RLIMIT_FSIZE), "bigint");
+});
