@@ -27,6 +27,7 @@ import {
   unlinkAnonymous,
 } from "./anonymous.ts";
 import { markSegment, type SegmentIdentity } from "./buffer_segment.ts";
+import { tellClosing } from "./close_notice.ts";
 
 /** How a segment is made. */
 export interface CreateOptions {
@@ -175,6 +176,7 @@ export class Mapping {
     const buffer = this.#buffer;
     if (buffer === null) return;
     this.#buffer = null;
+    tellClosing(buffer);
     abandoned.unregister(this);
     if (buffer.detached) {
       // Somebody moved the memory into another buffer, which must not lose its pages under it.

@@ -1,0 +1,9 @@
+/** @module */
+export {
+  notify,
+  wait,
+  waitAsync,
+  type WaitAsyncOptions,
+  type WaitAsyncResult,
+  type WaitResult,
+} from "./wait.ts";
