@@ -210,8 +210,7 @@ export function futexWake(address: number, count: number): number {
 
 function wake(address: number, operation: number, count: number): number {
   const { futex_wake } = calls();
-  const call = (): number =>
-    futex_wake(SYS_futex, address as unknown as bigint, operation, count);
+  const call = (): number => futex_wake(SYS_futex, address as unknown as bigint, operation, count);
   const woken = call();
   if (woken >= 0) return woken;
   const again = attempt(call, isMinusOne);

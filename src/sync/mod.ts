@@ -1,5 +1,13 @@
 /** @module */
 export {
+  type AcquireAsyncOptions,
+  type AcquireOptions,
+  type LockCreateOptions,
+  type LockDescriptor,
+  LockGuard,
+  SharedMemoryLock,
+} from "./lock.ts";
+export {
   notify,
   wait,
   waitAsync,

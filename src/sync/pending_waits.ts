@@ -20,7 +20,7 @@ import { onClose } from "../segment/mod.ts";
 
 /** A word of shared memory. */
 export interface Place {
-  readonly array: Int32Array;
+  readonly array: Int32Array<ArrayBuffer>;
   readonly index: number;
   /** Where the word is in the memory of this process. */
   readonly address: number;
@@ -92,12 +92,13 @@ class PendingWait {
   /** Settles the wait by its reason. */
   settleByReason(): void {
     this.#isOver();
+    const { reason } = this;
     if (this.isClosed()) {
       this.reject(
         new Deno.errors.BadResource("Cannot wait any longer: the array was closed meanwhile"),
       );
-    } else if (this.reason!.kind === "aborted") {
-      this.reject(this.reason.reason);
+    } else if (reason?.kind === "aborted") {
+      this.reject(reason.reason);
     } else {
       this.resolve("ok");
     }

@@ -7,7 +7,7 @@
 import { addressOf, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
 import { kindOf, readOptions } from "../check.ts";
 import { segmentOf } from "../segment/mod.ts";
-import { areWaitsPending, beginWait, type Ending, type Place, wakeOwn } from "./pending_waits.ts";
+import { areWaitsPending, beginWait, type Place, wakeOwn } from "./pending_waits.ts";
 
 /** How {@linkcode wait} ended. */
 export type WaitResult = "ok" | "not-equal" | "timed-out";
@@ -204,7 +204,7 @@ const known = new WeakMap<ArrayBufferLike, Memory>();
 
 /** Checks the array and the index, as `Atomics` does. */
 function checkElement(array: unknown, index: unknown, action: string): number {
-  if (!(array instanceof Int32Array)) {
+  if (!isInt32Array(array)) {
     throw new TypeError(
       `Cannot ${action}: it takes an Int32Array, not ${
         ArrayBuffer.isView(array) ? `a ${array.constructor.name}` : kindOf(array)
@@ -221,15 +221,25 @@ function checkElement(array: unknown, index: unknown, action: string): number {
   return position;
 }
 
+function isInt32Array(value: unknown): value is Int32Array {
+  return value instanceof Int32Array;
+}
+
 /** Tells where a checked element is. */
 function placeOf(array: Int32Array, index: number, action: string): Place {
   const { address, segment } = memoryOf(array, action);
   const offset = array.byteOffset + 4 * index;
-  return { array, index, address: address + offset, key: `${segment}:${offset}` };
+  return {
+    array: array as Int32Array<ArrayBuffer>,
+    index,
+    address: address + offset,
+    key: `${segment}:${offset}`,
+  };
 }
 
 /** Tells where the memory of an array is, which must be open still. */
-function memoryOf({ buffer }: Int32Array, action: string): Memory {
+function memoryOf(array: Int32Array, action: string): Memory {
+  const { buffer } = array as Int32Array<ArrayBuffer>;
   if (buffer.detached) {
     throw new Deno.errors.BadResource(`Cannot ${action}: the array was closed`);
   }
@@ -239,10 +249,12 @@ function memoryOf({ buffer }: Int32Array, action: string): Memory {
   if (segment === undefined) {
     throw new TypeError(
       `Cannot ${action}: the array is not over a mapped segment` +
-        (buffer instanceof SharedArrayBuffer ? "; Atomics serves a SharedArrayBuffer" : ""),
+        ((buffer as ArrayBufferLike) instanceof SharedArrayBuffer
+          ? "; Atomics serves a SharedArrayBuffer"
+          : ""),
     );
   }
-  const found = { address: addressOf(buffer as ArrayBuffer), segment };
+  const found = { address: addressOf(buffer), segment };
   known.set(buffer, found);
   return found;
 }
@@ -281,8 +293,9 @@ function block(
   address: number,
   expected: number,
   timeout: number,
-): Ending {
+): WaitResult {
   const deadline = monotonicNow() + timeout;
+  let hasSlept = false;
   while (true) {
     const now = monotonicNow();
     if (now >= deadline) return "timed-out";
@@ -291,7 +304,8 @@ function block(
     if (outcome === "woken") return "ok";
     // The kernel's word for it is looked after: V8 may have overwritten it.
     if (outcome === "timed-out" && monotonicNow() >= deadline) return "timed-out";
-    if (Atomics.load(array, index) !== expected) return "ok";
+    hasSlept ||= outcome !== "changed";
+    if (Atomics.load(array, index) !== expected) return hasSlept ? "ok" : "not-equal";
   }
 }
 
