@@ -468,12 +468,13 @@ export class SharedMemoryLock {
    * @example Not for ever
    * ```ts
    * import { SharedMemoryLock } from "@shm/array/sync";
-   * import { assertThrows } from "@std/assert";
+   * import { assertEquals, assertThrows } from "@std/assert";
    *
    * using mine = new SharedMemoryLock(`lock-${crypto.randomUUID()}`).create();
    * using theirs = SharedMemoryLock.from(mine).load();
    * using _guard = theirs.acquire();
-   * assertThrows(() => mine.acquire({ timeout: 50 }), DOMException, "TimeoutError");
+   * const error = assertThrows(() => mine.acquire({ timeout: 50 }), DOMException);
+   * assertEquals(error.name, "TimeoutError");
    * mine.unlink();
    * ```
    */
