@@ -11,12 +11,14 @@
  * @module
  */
 
+import { close, fstat } from "../../ffi/files.ts";
 import { tryFlock, unflock } from "../../ffi/flock.ts";
 import { monotonicNow } from "../../ffi/futex.ts";
-import { close, shmOpen, status } from "../../ffi/library.ts";
+import { platform } from "../../ffi/platform.ts";
+import { shmOpen } from "../../ffi/shm.ts";
 import { kindOf, readOptions } from "../check.ts";
 import { showAs } from "../inspect.ts";
-import { checkName, nameMax, SharedMemory, unlink } from "../segment/mod.ts";
+import { checkName, nameMax, segmentOf, SharedMemory, unlink } from "../segment/mod.ts";
 import { notify, wait, waitAsync } from "./wait.ts";
 
 const TURN = 0;
@@ -146,7 +148,8 @@ class Attachment {
 
   static open(name: string): Attachment {
     while (true) {
-      const fd = shmOpen(name, "open"); // close-on-exec, so that no child program keeps the lock
+      // shm_open opens close-on-exec, so that no program that is started keeps the lock.
+      const fd = shmOpen(name, platform().flags.O_RDWR, 0);
       let memory: SharedMemory | undefined;
       try {
         memory = SharedMemory.open(name);
@@ -155,13 +158,16 @@ class Attachment {
             `Cannot load '${name}': the segment has ${memory.size} bytes, and a lock needs ${BYTES}`,
           );
         }
-        // While the file that was opened first has its name, the mapping is of the same file.
-        if (status(fd, name).named) return new Attachment(name, fd, memory);
+        const { device, inode } = fstat(fd, name);
+        if (segmentOf(memory.buf!) === `${device}:${inode}`) {
+          return new Attachment(name, fd, memory);
+        }
       } catch (error) {
         memory?.close();
         close(fd);
         throw error;
       }
+      // The name was given to another segment between the two.
       memory.close();
       close(fd);
     }
@@ -169,7 +175,7 @@ class Attachment {
 
   /** Whether the segment has a name still. One that has none excludes nobody who comes later. */
   get isNamed(): boolean {
-    return status(this.fd, this.#name).named;
+    return fstat(this.fd, this.#name).named;
   }
 
   /** Gives all up, a lock included; the second time does nothing. */
