@@ -167,12 +167,13 @@ export type FutexOutcome = "woken" | "changed" | "timed-out" | "interrupted";
  *
  * @param address the address of the word, which any number of processes may map
  * @param value the value, compared by the kernel in the moment in which the wait begins
- * @param deadline when to give up, by {@linkcode monotonicNow}
+ * @param deadline when to give up, by {@linkcode monotonicNow}; `Infinity` for never
  */
 export function futexWait(address: number, value: number, deadline: number): FutexOutcome {
   const { futex } = calls();
   const { errno } = libc();
-  setTimespec(scratch, deadline);
+  const limit = deadline === Infinity ? null : scratch;
+  if (limit !== null) setTimespec(limit, deadline);
   let outcome: FutexOutcome | undefined;
   const result = attempt(
     () =>
@@ -181,7 +182,7 @@ export function futexWait(address: number, value: number, deadline: number): Fut
         address as unknown as bigint,
         FUTEX_WAIT_BITSET,
         value,
-        scratch,
+        limit,
         0n,
         FUTEX_BITSET_MATCH_ANY,
       ),

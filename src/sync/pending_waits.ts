@@ -32,10 +32,11 @@ export interface Place {
 export type Ending = "ok" | "timed-out";
 
 /** Why a wait is to end, though the kernel has not said so. */
-type Reason = { readonly kind: "notified" | "closed" } | {
-  readonly kind: "aborted";
-  readonly reason: unknown;
-};
+type Reason =
+  | { readonly kind: "closed" }
+  /** `isCounted`: the kernel was asked to wake it, too. */
+  | { readonly kind: "notified"; readonly isCounted: boolean }
+  | { readonly kind: "aborted"; readonly reason: unknown };
 
 /** What has a wait ended: a thread that sleeps for it, or a timer. */
 interface Owner {
@@ -164,14 +165,11 @@ export function areWaitsPending(): boolean {
  * @returns how many
  */
 export function wakeOwn(key: string, count: number): number {
-  let woken = 0;
-  for (const wait of byWord.get(key) ?? []) {
-    if (woken >= count) break;
-    if (wait.reason !== null) continue;
-    wait.end({ kind: "notified" });
-    woken++;
-  }
-  return woken;
+  const waiting = [...byWord.get(key) ?? []].filter(({ reason }) => reason === null);
+  const woken = waiting.slice(0, count);
+  // With some notifications left the kernel is asked next, which has these waits in its queue still.
+  for (const wait of woken) wait.end({ kind: "notified", isCounted: woken.length < count });
+  return woken.length;
 }
 
 /** Hands a notification on that a wait took which is not to have it. */
@@ -228,18 +226,17 @@ class SleepingThread implements Owner {
   async #run(): Promise<void> {
     this.#isAsleep = true;
     while (this.#waits.length > 0) {
-      const asleep = this.#waits.slice();
       let end = monotonicNow() + SLICE;
       this.#vector.clear();
       this.#control.pushTo(this.#vector);
-      for (const { place, expected, deadline } of asleep) {
+      for (const { place, expected, deadline } of this.#waits) {
         this.#vector.push(place.address, expected);
         if (deadline < end) end = deadline;
       }
       const woken = await this.#vector.wait(end);
       const isExplained = woken >= 0 || this.#isPoked;
       this.#isPoked = false;
-      const isSettled = this.#settle(asleep, woken);
+      const isSettled = this.#settle(woken);
       if (isExplained || isSettled || monotonicNow() >= end) this.#failures = 0;
       else if (++this.#failures > MOST_FAILURES) this.#giveUp();
     }
@@ -249,18 +246,17 @@ class SleepingThread implements Owner {
   /**
    * Settles what has ended. The kernel tells only the last word that it woke. Waits on one word stand in
    * its queue in the order of the list, so all before that one on the same word were woken, too; of other
-   * words it is unknown, but a changed value tells it.
+   * words it is unknown, but a changed value tells it. Waits that were added meanwhile stand behind.
    *
-   * @param asleep the waits in the list of the call
    * @param woken what the call returned
    * @returns whether any has ended
    */
-  #settle(asleep: readonly PendingWait[], woken: number): boolean {
+  #settle(woken: number): boolean {
     const now = monotonicNow();
     const last = woken - 1; // the control word stands before the waits
-    const wokenKey = asleep[last]?.place.key;
-    const ended = new Set<PendingWait>();
-    asleep.forEach((wait, i) => {
+    const wokenKey = this.#waits[last]?.place.key;
+    const pending: PendingWait[] = [];
+    this.#waits.forEach((wait, i) => {
       const { place, reason, deadline } = wait;
       const isClosed = wait.isClosed();
       const isWoken = i <= last && place.key === wokenKey;
@@ -268,16 +264,14 @@ class SleepingThread implements Owner {
       if (isClosed || reason !== null) wait.settleByReason();
       else if (isWoken || isChanged) wait.settle("ok");
       else if (deadline <= now) wait.settle("timed-out");
-      else return;
-      ended.add(wait);
+      else pending.push(wait);
+      if (isClosed || reason === null || (reason.kind === "notified" && reason.isCounted)) return;
       // It may have been woken in the place of another, which would sleep on.
-      if (!isClosed && reason !== null && (isWoken || (isChanged && i < last))) {
-        wakeOthers(place.address);
-      }
+      if (isWoken || (isChanged && i < last)) wakeOthers(place.address);
     });
-    // Those that were added meanwhile stay.
-    this.#waits = this.#waits.filter((wait) => !ended.has(wait));
-    return ended.size > 0;
+    const isAnyEnded = pending.length < this.#waits.length;
+    this.#waits = pending;
+    return isAnyEnded;
   }
 
   /** Has the waits looked at in the other way. */

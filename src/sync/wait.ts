@@ -32,7 +32,8 @@ export interface WaitAsyncOptions {
  * element before you notify, so that no notification is lost between a look and a wait.
  *
  * The event loop stands still meanwhile: no timer, no listener for a signal runs. With a listener for
- * `SIGINT`, Ctrl-C waits, too. {@linkcode waitAsync} does not block.
+ * `SIGINT`, Ctrl-C waits, too. A `Worker` that is blocked here cannot be terminated before it is woken, as
+ * with `Atomics.wait` in Deno. {@linkcode waitAsync} does not block.
  *
  * On macOS and Windows the element is looked at every millisecond.
  *
@@ -280,12 +281,6 @@ function toTimeout(value: unknown): number {
 
 // --- Blocking --------------------------------------------------------------------------------
 
-/**
- * How long the kernel is asked to sleep at a time, in milliseconds: a Worker that is terminated meanwhile
- * ends at the end of it.
- */
-const SLICE = 1000;
-
 /** Blocks while an element has a value. */
 function block(
   array: Int32Array,
@@ -297,13 +292,10 @@ function block(
   const deadline = monotonicNow() + timeout;
   let hasSlept = false;
   while (true) {
-    const now = monotonicNow();
-    if (now >= deadline) return "timed-out";
-    const end = Math.min(deadline, now + SLICE);
-    const outcome = hasFutex() ? futexWait(address, expected, end) : nap();
+    const outcome = hasFutex() ? futexWait(address, expected, deadline) : nap();
     if (outcome === "woken") return "ok";
-    // The kernel's word for it is looked after: V8 may have overwritten it.
-    if (outcome === "timed-out" && monotonicNow() >= deadline) return "timed-out";
+    // What else the kernel said is looked after: V8 may have overwritten it.
+    if (outcome !== "changed" && monotonicNow() >= deadline) return "timed-out";
     hasSlept ||= outcome !== "changed";
     if (Atomics.load(array, index) !== expected) return hasSlept ? "ok" : "not-equal";
   }
