@@ -436,7 +436,9 @@ Deno.test("killed waiters change nothing", async () => {
     [holder, asyncHolder, holder].map((code) => Teller.start(code, [lock.name])),
   );
   for (const waiter of waiters) assertEquals(await waiter.line(), "ready");
-  await Promise.all(waiters.map((waiter) => untilWaiting(waiter)));
+  await Promise.all(
+    waiters.map((waiter, i) => untilWaiting(waiter, i === 1 ? "async" : undefined)),
+  );
   for (const waiter of waiters) await waiter[Symbol.asyncDispose]();
   using other = another(lock);
   assertEquals(other.tryAcquire(), null);

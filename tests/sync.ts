@@ -6,6 +6,7 @@
  */
 
 import { SharedMemoryArray } from "@shm/array";
+import { hasFutexWaitMany } from "../ffi/futex.ts";
 import { startChild } from "./helpers.ts";
 import { python } from "./python.ts";
 
@@ -154,26 +155,33 @@ export async function until(what: string, holds: () => boolean, limit = 20_000):
   }
 }
 
-/**
- * How many threads of a process wait on memory that processes share, as the kernel tells it: in `futex`
- * without the private flag, or in `futex_waitv`.
- */
-export function threadsWaiting(pid: number): number {
-  let count = 0;
+/** Whether a kernel that can wait on many words runs this; one that is emulated cannot. */
+export const hasVector: boolean = hasFutexWaitMany();
+
+/** Whether a thread of a process waits on a mapped segment, as the kernel tells it. */
+function isWaiting(pid: number): boolean {
+  const segments = Deno.readTextFileSync(`/proc/${pid}/maps`).split("\n")
+    .filter((line) => line.includes("/dev/shm/"))
+    .map((line) => line.split(/[- ]/, 2).map((address) => parseInt(address, 16)));
   for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
     try {
       const call = Deno.readTextFileSync(`/proc/${pid}/task/${name}/syscall`);
-      if (/^(202|98) \S+ (0x9|0x0) |^449 /.test(call)) count++;
+      // The numbers of futex_waitv everywhere, and of futex on x86_64 and aarch64.
+      if (call.startsWith("449 ")) return true;
+      const address = parseInt(/^(?:202|98) (\S+)/.exec(call)?.[1] ?? "0");
+      if (segments.some(([begin, end]) => address >= begin && address < end)) return true;
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error; // the thread has ended
     }
   }
-  return count;
+  return false;
 }
 
 /** Waits until a process waits on memory that processes share. */
-export function untilWaiting({ pid }: { pid: number }, threads = 1): Promise<void> {
-  return until(`${threads} waiting threads`, () => threadsWaiting(pid) >= threads);
+export function untilWaiting({ pid }: { pid: number }, how?: "async"): Promise<void> {
+  // A wait that looks again and again cannot be seen from outside.
+  if (how === "async" && !hasVector) return sleep(2000);
+  return until("a waiting thread", () => isWaiting(pid));
 }
 
 export function sleep(milliseconds: number): Promise<void> {

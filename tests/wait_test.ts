@@ -12,6 +12,7 @@ import { scale } from "./scale.ts";
 import {
   compile,
   compilerTest,
+  hasVector,
   progress,
   sleep,
   syncUrl,
@@ -403,9 +404,10 @@ for (const [name, code] of Object.entries(waiters)) {
   Deno.test(`${name} is woken by notify() in another process`, async () => {
     using words = new Words();
     await using teller = await Teller.start(code, [words.name]);
-    await untilWaiting(teller);
+    const isAsync = name === "waitAsync()";
+    await untilWaiting(teller, isAsync ? "async" : undefined);
     Atomics.store(words.data, 0, 42);
-    assertEquals(notify(words.data, 0), 1);
+    assertEquals(notify(words.data, 0), isAsync && !hasVector ? 0 : 1);
     assertEquals(await teller.line(), "ok 42");
     assertEquals(await teller.end(), { code: 0, signal: null, rest: "", errors: "" });
   });
@@ -443,9 +445,9 @@ compilerTest("wait() and notify() work with C", async () => {
     {
       using words = new Words();
       const waiting = begun(waitAsync(words.data, 0, 0));
-      await untilWaiting({ pid: Deno.pid });
+      await untilWaiting({ pid: Deno.pid }, "async");
       await using teller = Teller.run(peer, ["notify", words.name]);
-      assertEquals(await teller.line(), "1");
+      assertEquals(await teller.line(), hasVector ? "1" : "0");
       assertEquals([await waiting, words.data[0]], ["ok", 7]);
     }
   } finally {
@@ -467,7 +469,7 @@ print(wait(words, 1, 0, 20), words[1])
     [words.name],
   );
   assertEquals(await teller.line(), "not-equal timed-out timed-out");
-  assertEquals(await teller.line(), "1");
+  assertEquals(await teller.line(), hasVector ? "1" : "0");
   assertEquals([await waiting, words.data[0]], ["ok", 3]);
   await untilWaiting(teller);
   words.data[1] = 4;
@@ -508,10 +510,10 @@ Deno.test("waitAsync() that is pending keeps the program alive, one that is over
     `,
     [words.name],
   );
-  await untilWaiting(teller);
+  await untilWaiting(teller, "async");
   await sleep(50);
   Atomics.store(words.data, 0, 1);
-  assertEquals(notify(words.data, 0), 1);
+  assertEquals(notify(words.data, 0), hasVector ? 1 : 0);
   assertEquals(await teller.end(), { code: 0, signal: null, rest: "ok\n", errors: "" });
 });
 

@@ -96,9 +96,9 @@
  *
  * // The word is odd while the writer writes. It is changed and looked at by a read-modify-write, which
  * // keeps plain stores and loads on their side of it; Atomics.store() and load() do not on ARM. A writer
- * // that is killed in the middle leaves it odd: who is next makes it even, and writes anew.
+ * // that is killed in the middle leaves it odd, and readers wait until the next writer has written.
  * function writeVersion(version: Int32Array, write: () => void): void {
- *   Atomics.add(version, 0, 1);
+ *   if ((Atomics.load(version, 0) & 1) === 0) Atomics.add(version, 0, 1);
  *   write();
  *   Atomics.add(version, 0, 1);
  * }
