@@ -6,22 +6,15 @@
  */
 
 import { attempt, isMinusOne, lastError, lastErrorNumber, openSymbols } from "./library.ts";
+import { declareFlock } from "./symbols.ts";
 
-const declarations = {
-  // int flock(int fd, int operation)
-  flock: {
-    parameters: [
-      "i32", // int fd
-      "i32", // int operation
-    ],
-    result: "i32", // int
-  },
-} as const;
+type Symbols = Deno.DynamicLibrary<ReturnType<typeof declareFlock>>["symbols"];
 
-let opened: Deno.DynamicLibrary<typeof declarations>["symbols"] | undefined;
+let opened: Symbols | undefined;
 
-function calls(): Deno.DynamicLibrary<typeof declarations>["symbols"] {
-  return opened ??= openSymbols(declarations);
+/** The symbols; opens them at the first call. */
+function calls(): Symbols {
+  return opened ??= openSymbols(declareFlock());
 }
 
 const LOCK_EX = 2;

@@ -8,83 +8,19 @@
  */
 
 import { attempt, isMinusOne, lastError, lastErrorNumber, libc, openSymbols } from "./library.ts";
+import { platform } from "./platform.ts";
+import { declareFutex } from "./symbols.ts";
 
-/** The symbols, which are opened at the first call. */
-const declarations = {
-  // long syscall(long number, ...): futex(uint32_t *uaddr, int op, uint32_t val, const struct timespec
-  // *timeout, uint32_t *uaddr2, uint32_t val3). Its results fit into 32 bits.
-  futex: {
-    name: "syscall",
-    parameters: [
-      "i32", // long number
-      "usize", // uint32_t *uaddr
-      "i32", // int op
-      "i32", // uint32_t val
-      "buffer", // const struct timespec *timeout
-      "usize", // uint32_t *uaddr2
-      "u32", // uint32_t val3
-    ],
-    result: "i32", // long
-  },
-  // The same with the first four arguments, which are all that waking takes.
-  futex_wake: {
-    name: "syscall",
-    parameters: [
-      "i32", // long number
-      "usize", // uint32_t *uaddr
-      "i32", // int op
-      "i32", // uint32_t val
-    ],
-    result: "i32", // long
-  },
-  // futex_waitv(struct futex_waitv *waiters, unsigned int nr_futexes, unsigned int flags, struct timespec
-  // *timeout, clockid_t clockid)
-  futex_waitv: {
-    name: "syscall",
-    parameters: [
-      "i32", // long number
-      "buffer", // struct futex_waitv *waiters
-      "u32", // unsigned int nr_futexes
-      "u32", // unsigned int flags
-      "buffer", // struct timespec *timeout
-      "i32", // clockid_t clockid
-    ],
-    result: "i32", // long
-  },
-  futex_waitv_nonblocking: {
-    name: "syscall",
-    parameters: [
-      "i32", // long number
-      "buffer", // struct futex_waitv *waiters
-      "u32", // unsigned int nr_futexes
-      "u32", // unsigned int flags
-      "buffer", // struct timespec *timeout
-      "i32", // clockid_t clockid
-    ],
-    result: "i32", // long
-    nonblocking: true,
-  },
-  // int clock_gettime(clockid_t clockid, struct timespec *tp)
-  clock_gettime: {
-    parameters: [
-      "i32", // clockid_t clockid
-      "buffer", // struct timespec *tp
-    ],
-    result: "i32", // int
-  },
-} as const;
-
-type Symbols = Deno.DynamicLibrary<typeof declarations>["symbols"];
+type Symbols = Deno.DynamicLibrary<ReturnType<typeof declareFutex>>["symbols"];
 
 let opened: Symbols | undefined;
 
 /** The symbols; opens them at the first call. */
 function calls(): Symbols {
-  return opened ??= openSymbols(declarations);
+  return opened ??= openSymbols(declareFutex());
 }
 
-/** The number of the system call `futex` differs; those that are new have one number everywhere. */
-const SYS_futex = Deno.build.arch === "x86_64" ? 202 : 98;
+/** New system calls have the same number on all processors; that of `futex` is in the platform's table. */
 const SYS_futex_waitv = 449;
 
 const FUTEX_WAKE = 1;
@@ -99,7 +35,7 @@ const EINVAL = 22;
 
 /** Whether this system has the futex at all. */
 export function hasFutex(): boolean {
-  return Deno.build.os === "linux";
+  return platform().futexCall !== null;
 }
 
 let hasMany: boolean | undefined;
@@ -151,7 +87,7 @@ export function monotonicNow(): number {
  *
  * @param buffer memory outside of the garbage collector's heap, as every `ArrayBuffer` has it
  */
-export function addressOf(buffer: ArrayBuffer): number {
+export function bufferAddress(buffer: ArrayBuffer): number {
   const pointer = Deno.UnsafePointer.of(new Uint8Array(buffer));
   return Number(Deno.UnsafePointer.value(pointer));
 }
@@ -171,14 +107,14 @@ export type FutexOutcome = "woken" | "changed" | "timed-out" | "interrupted";
  */
 export function futexWait(address: number, value: number, deadline: number): FutexOutcome {
   const { futex } = calls();
-  const { errno } = libc();
+  const { errno, platform } = libc();
   const limit = deadline === Infinity ? null : scratch;
   if (limit !== null) setTimespec(limit, deadline);
   let outcome: FutexOutcome | undefined;
   const result = attempt(
     () =>
       futex(
-        SYS_futex,
+        platform.futexCall!,
         address as unknown as bigint,
         FUTEX_WAIT_BITSET,
         value,
@@ -211,7 +147,9 @@ export function futexWake(address: number, count: number): number {
 
 function wake(address: number, operation: number, count: number): number {
   const { futex_wake } = calls();
-  const call = (): number => futex_wake(SYS_futex, address as unknown as bigint, operation, count);
+  const { platform } = libc();
+  const call = (): number =>
+    futex_wake(platform.futexCall!, address as unknown as bigint, operation, count);
   const woken = call();
   if (woken >= 0) return woken;
   const again = attempt(call, isMinusOne);
@@ -275,7 +213,7 @@ export class FutexVector {
 /** A word of this process by which a wait on a list of words is ended. */
 export class ControlWord {
   readonly #word = new Int32Array(new ArrayBuffer(4));
-  readonly #address = addressOf(this.#word.buffer);
+  readonly #address = bufferAddress(this.#word.buffer);
 
   /** Puts the word into a list. */
   pushTo(vector: FutexVector): void {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { addressOf, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
+import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
 import { kindOf, readOptions } from "../check.ts";
 import { segmentOf } from "../segment/mod.ts";
 import { areWaitsPending, beginWait, type Place, wakeOwn } from "./pending_waits.ts";
@@ -255,7 +255,7 @@ function memoryOf(array: Int32Array, action: string): Memory {
           : ""),
     );
   }
-  const found = { address: addressOf(buffer), segment };
+  const found = { address: bufferAddress(buffer), segment };
   known.set(buffer, found);
   return found;
 }
