@@ -3,6 +3,7 @@ import * as mod from "../mod.ts";
 import * as dtype from "../src/dtype.ts";
 import * as ndarray from "../src/ndarray/ndarray.ts";
 import * as npy from "../src/npy.ts";
+import * as sync from "../src/sync/mod.ts";
 
 Deno.test("mod.ts exports exactly these values", () => {
   assertEquals(Object.keys(mod).sort(), [
@@ -33,6 +34,17 @@ Deno.test("@shm/array/npy exports exactly these values", () => {
 });
 
 /** The members of a class and of its prototype. Whoever adds one must add it here, on purpose. */
+Deno.test("@shm/array/sync exports exactly these values", () => {
+  assertEquals(Object.keys(sync).sort(), [
+    "LockGuard",
+    "SharedMemoryLock",
+    "notify",
+    "wait",
+    "waitAsync",
+  ]);
+});
+
+/** What a class has on its prototype and of its own; a later addition is to be a decision. */
 function membersOf(Class: { prototype: object }): { instance: string[]; statics: string[] } {
   const names = (object: object, except: string[]): string[] =>
     Reflect.ownKeys(object).map(String).filter((key) => !except.includes(key)).sort();
@@ -124,5 +136,27 @@ Deno.test("SharedMemoryRegister has exactly these members of its own", () => {
   assertEquals(membersOf(mod.SharedMemoryRegister), {
     instance: ["Symbol(Symbol.dispose)"],
     statics: ["Symbol(Symbol.species)"],
+  });
+});
+
+Deno.test("SharedMemoryLock and LockGuard have exactly these members", () => {
+  assertEquals(membersOf(sync.SharedMemoryLock), {
+    instance: [
+      "Symbol(Deno.customInspect)",
+      "Symbol(Symbol.dispose)",
+      "acquire",
+      "acquireAsync",
+      "close",
+      "create",
+      "load",
+      "toString",
+      "tryAcquire",
+      "unlink",
+    ],
+    statics: ["from"],
+  });
+  assertEquals(membersOf(sync.LockGuard), {
+    instance: ["Symbol(Deno.customInspect)", "Symbol(Symbol.dispose)", "release"],
+    statics: [],
   });
 });

@@ -147,7 +147,7 @@ export class Teller {
 }
 
 /** Waits until something holds, by looking; fails after a long time. */
-export async function until(what: string, holds: () => boolean, limit = 20_000): Promise<void> {
+export async function until(what: string, holds: () => boolean, limit = 60_000): Promise<void> {
   const end = performance.now() + limit;
   while (!holds()) {
     if (performance.now() > end) throw new Error(`It did not come about: ${what}`);
@@ -188,13 +188,14 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resume) => setTimeout(resume, milliseconds));
 }
 
-/** Follows a counter; tells whether it came to its end, or stood still for a while. */
+/** Follows a counter; tells whether it came to its end, or, once it had begun, stood still for a while. */
 export async function progress(
   count: () => number,
   end: number,
   patience = 3000,
 ): Promise<"done" | "stalled"> {
   let last = count();
+  await until("the first step", () => count() !== last);
   let since = performance.now();
   while (last < end) {
     await sleep(5);
