@@ -177,10 +177,13 @@ function isWaiting(pid: number): boolean {
   return false;
 }
 
-/** Waits until a process waits on memory that processes share. */
+/**
+ * Waits until a process waits on memory that processes share. One that does not block must have said that
+ * its wait has begun: then the kernel knows of it soon, where it can.
+ */
 export function untilWaiting({ pid }: { pid: number }, how?: "async"): Promise<void> {
   // A wait that looks again and again cannot be seen from outside.
-  if (how === "async" && !hasVector) return sleep(2000);
+  if (how === "async" && !hasVector) return sleep(100);
   return until("a waiting thread", () => isWaiting(pid));
 }
 

@@ -34,11 +34,15 @@ Deno.test("the recipe of an event: three wait, and who comes late does not", asy
   const code = `
     ${functions}
     const data = words();
-    if (Deno.args[1] === "0") await untilEvent(data);
-    else waitForEvent(data);
+    if (Deno.args[1] === "0") {
+      const happened = untilEvent(data);
+      console.log("pending");
+      await happened;
+    } else waitForEvent(data);
     console.log(data[1]);
   `;
   await inFour(code, [words.name], async (four) => {
+    assertEquals(await four[0].line(), "pending");
     await untilWaiting(four[0], "async");
     await Promise.all(four.slice(1).map((teller) => untilWaiting(teller)));
     words.data[1] = 42; // a plain store before the event is seen after it

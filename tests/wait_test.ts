@@ -386,6 +386,7 @@ const waiters = {
   "waitAsync()": `
     const data = words();
     const { value } = waitAsync(data, 0, 0);
+    console.log("pending");
     console.log(await value, Atomics.load(data, 0));
   `,
   "wait() in a Worker": `
@@ -405,6 +406,7 @@ for (const [name, code] of Object.entries(waiters)) {
     using words = new Words();
     await using teller = await Teller.start(code, [words.name]);
     const isAsync = name === "waitAsync()";
+    if (isAsync) assertEquals(await teller.line(), "pending");
     await untilWaiting(teller, isAsync ? "async" : undefined);
     Atomics.store(words.data, 0, 42);
     assertEquals(notify(words.data, 0), isAsync && !hasVector ? 0 : 1);
@@ -506,10 +508,12 @@ Deno.test("waitAsync() that is pending keeps the program alive, one that is over
   await using teller = await Teller.start(
     `
     const { value } = waitAsync(words(), 0, 0);
+    console.log("pending");
     value.then((ending) => console.log(ending));
     `,
     [words.name],
   );
+  assertEquals(await teller.line(), "pending");
   await untilWaiting(teller, "async");
   await sleep(50);
   Atomics.store(words.data, 0, 1);
@@ -567,7 +571,6 @@ Deno.test("wait() that is interrupted by signals goes on for the rest of its tim
     [words.name],
   );
   assertEquals(await teller.line(), "ready");
-  await untilWaiting(teller);
   for (let i = 0; i < 20; i++) {
     teller.kill("SIGUSR1");
     await sleep(5);
