@@ -33,7 +33,6 @@ Deno.test("@shm/array/npy exports exactly these values", () => {
   assertEquals(Object.keys(npy).sort(), ["readNpy", "writeNpy"]);
 });
 
-/** The members of a class and of its prototype. Whoever adds one must add it here, on purpose. */
 Deno.test("@shm/array/sync exports exactly these values", () => {
   assertEquals(Object.keys(sync).sort(), [
     "LockGuard",
@@ -44,7 +43,7 @@ Deno.test("@shm/array/sync exports exactly these values", () => {
   ]);
 });
 
-/** What a class has on its prototype and of its own; a later addition is to be a decision. */
+/** The members of a class and of its prototype. Whoever adds one must add it here, on purpose. */
 function membersOf(Class: { prototype: object }): { instance: string[]; statics: string[] } {
   const names = (object: object, except: string[]): string[] =>
     Reflect.ownKeys(object).map(String).filter((key) => !except.includes(key)).sort();

@@ -1,5 +1,5 @@
 /*
- * The floor of waiting and locking: the system calls that the library makes, and nothing else.
+ * Waiting and locking in C: the system calls that the library makes, and nothing else.
  *
  * Reads commands from standard input, answers each with nanoseconds per cycle:
  *   trip N     N round trips to a second process, by a futex each way
