@@ -44,12 +44,11 @@ let hasMany: boolean | undefined;
 export function hasFutexWaitMany(): boolean {
   if (hasMany !== undefined) return hasMany;
   if (!hasFutex()) return hasMany = false;
-  const { futex_waitv } = calls();
+  const { futex } = calls();
   // No word at all is refused with EINVAL, by a kernel that has the call.
-  attempt(() => futex_waitv(SYS_futex_waitv, empty, 0, 0, null, CLOCK_MONOTONIC), isMinusOne);
+  attempt(() => futex(SYS_futex_waitv, 0n, 0, 0, null, 0n, 0), isMinusOne);
   return hasMany = lastErrorNumber() === EINVAL; // ENOSYS of old kernels, EPERM of some containers
 }
-const empty = new Uint8Array(new ArrayBuffer(8));
 
 /** A `struct timespec`: 64 bits of seconds, 64 of nanoseconds. */
 export type Timespec = Uint32Array<ArrayBuffer>;
@@ -199,7 +198,7 @@ export class FutexVector {
    */
   wait(deadline: number): Promise<number> {
     setTimespec(this.#timeout, deadline);
-    return calls().futex_waitv_nonblocking(
+    return calls().futex_waitv(
       SYS_futex_waitv,
       this.#words,
       this.#length,

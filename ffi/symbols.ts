@@ -278,18 +278,6 @@ export function declareFutex() {
         "i32", // clockid_t clockid
       ],
       result: "i32", // long
-    },
-    futex_waitv_nonblocking: {
-      name: "syscall",
-      parameters: [
-        "i32", // long number
-        "buffer", // struct futex_waitv *waiters
-        "u32", // unsigned int nr_futexes
-        "u32", // unsigned int flags
-        "buffer", // struct timespec *timeout
-        "i32", // clockid_t clockid
-      ],
-      result: "i32", // long
       nonblocking: true,
     },
     // int clock_gettime(clockid_t clockid, struct timespec *tp)
