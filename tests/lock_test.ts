@@ -13,7 +13,7 @@ import {
   uniqueName,
 } from "./helpers.ts";
 import { pythonTest } from "./python.ts";
-import { namespaceTest, scale } from "./scale.ts";
+import { inNamespaces, namespaceTest, scale } from "./scale.ts";
 import {
   compile,
   compilerTest,
@@ -499,40 +499,22 @@ Deno.test("a Worker that is terminated keeps the lock until the process ends", a
 
 namespaceTest("a holder in another PID namespace excludes, alive and killed", async () => {
   using lock = new MadeLock();
-  const script = await Deno.makeTempFile({ suffix: ".ts" });
-  await Deno.writeTextFile(
-    script,
-    `import { SharedMemoryLock } from ${JSON.stringify(syncUrl)};\n${holder}`,
-  );
-  try {
-    // --kill-child: unshare takes its child along when it is killed.
-    await using teller = Teller.run("unshare", [
-      "--pid",
-      "--fork",
-      "--kill-child",
-      Deno.execPath(),
-      "run",
-      "-A",
-      "--no-config",
-      script,
-      lock.name,
-    ]);
-    assertEquals([await teller.line(), await teller.line()], ["ready", "false"]);
-    assertEquals(lock.tryAcquire(), null);
-    assertTimeout(() => lock.acquire({ timeout: 60 }));
-    await assertRejects(() => lock.acquireAsync({ timeout: 60 }), DOMException);
-    // A killed waiter here does not take it from the living holder there.
-    const waiter = await Teller.start(holder, [lock.name]);
-    assertEquals(await waiter.line(), "ready");
-    await untilWaiting(waiter);
-    await waiter[Symbol.asyncDispose]();
-    assertTimeout(() => lock.acquire({ timeout: 60 }));
-    teller.kill();
-    using guard = lock.acquire({ timeout: 5000 });
-    assertEquals(guard.abandoned, true);
-  } finally {
-    await Deno.remove(script);
-  }
+  // --kill-child: unshare takes its child along when it is killed.
+  const before = inNamespaces("--pid --fork --kill-child");
+  await using teller = await Teller.start(holder, [lock.name], { before });
+  assertEquals([await teller.line(), await teller.line()], ["ready", "false"]);
+  assertEquals(lock.tryAcquire(), null);
+  assertTimeout(() => lock.acquire({ timeout: 60 }));
+  await assertRejects(() => lock.acquireAsync({ timeout: 60 }), DOMException);
+  // A waiter that is killed here does not take it from the living holder there.
+  const waiter = await Teller.start(holder, [lock.name]);
+  assertEquals(await waiter.line(), "ready");
+  await untilWaiting(waiter);
+  await waiter[Symbol.asyncDispose]();
+  assertTimeout(() => lock.acquire({ timeout: 60 }));
+  teller.kill();
+  using guard = lock.acquire({ timeout: 5000 });
+  assertEquals(guard.abandoned, true);
 });
 
 // --- Names, garbage --------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import { SharedMemoryArray } from "@shm/array";
 import { hasFutexWaitMany } from "../ffi/futex.ts";
 import { startChild } from "./helpers.ts";
 import { python } from "./python.ts";
+import { testWith } from "./scale.ts";
 
 /** The module under test, for code that runs in another process or worker. */
 export const syncUrl = new URL("../src/sync/mod.ts", import.meta.url).href;
@@ -71,7 +72,7 @@ export class Teller {
   static async start(
     code: string,
     args: string[] = [],
-    options: { v8Flags?: string[]; permissions?: string[] } = {},
+    options: { v8Flags?: string[]; before?: string } = {},
   ): Promise<Teller> {
     return new Teller(await startChild(prelude + code, { ...options, args }));
   }
@@ -222,26 +223,10 @@ export function compile(source: string, folder: string): string {
   return program;
 }
 
-/**
- * Registers a test that needs a C compiler. Where there is none it says so loudly and the test is ignored,
- * or fails if `SHM_REQUIRE_GCC` is set.
- */
+/** Registers a test that needs a C compiler. */
 export function compilerTest(name: string, fn: () => void | Promise<void>): void {
-  let found = true;
-  try {
-    new Deno.Command("gcc", { args: ["--version"], stdout: "null", stderr: "null" }).outputSync();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    found = false;
-  }
-  if (found) {
-    Deno.test(name, fn);
-  } else if (Deno.env.get("SHM_REQUIRE_GCC")) {
-    Deno.test(name, () => {
-      throw new Error("Cannot run this test: there is no gcc, and SHM_REQUIRE_GCC is set");
-    });
-  } else {
-    console.warn(`SKIPPED: gcc not found: ${name}`);
-    Deno.test({ name, fn, ignore: true });
-  }
+  testWith({ met: hasCompiler, lack: "gcc not found", required: "SHM_REQUIRE_GCC" }, name, fn);
 }
+
+const hasCompiler: boolean = new Deno.Command("sh", { args: ["-c", "command -v gcc"] })
+  .outputSync().success;

@@ -485,9 +485,9 @@ export class SharedMemoryLock {
    * ```
    */
   acquire(options?: AcquireOptions): LockGuard {
-    const { timeout = Infinity } = checkAcquireOptions(
+    const timeout = options === undefined ? Infinity : checkAcquireOptions(
       readOptions(options, { timeout: "number of milliseconds" }, "acquire"),
-    );
+    ).timeout ?? Infinity;
     this.#attached();
     if (this.#isHeld) {
       throw new Deno.errors.Busy(

@@ -7,7 +7,7 @@
 import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
 import { kindOf, readOptions } from "../check.ts";
 import { segmentOf } from "../segment/mod.ts";
-import { areWaitsPending, beginWait, type Place, wakeOwn } from "./pending_waits.ts";
+import { areWaitsPending, beginWait, wakeOwn } from "./pending_waits.ts";
 
 /** How {@linkcode wait} ended. */
 export type WaitResult = "ok" | "not-equal" | "timed-out";
@@ -69,13 +69,14 @@ export function wait(
   value: number,
   timeout?: number,
 ): WaitResult {
-  const position = checkElement(array, index, "wait");
+  const { address } = checkArray(array, "wait");
+  const position = checkIndex(array, index, "wait");
   const expected = toInt32(value);
   const limit = toTimeout(timeout);
-  const { address } = placeOf(array, position, "wait");
+  checkOpen(array, "wait");
   if (Atomics.load(array, position) !== expected) return "not-equal";
   if (limit === 0) return "timed-out";
-  return block(array, position, address, expected, limit);
+  return block(array, position, address + array.byteOffset + 4 * position, expected, limit);
 }
 
 /**
@@ -112,9 +113,10 @@ export function wait(
  * @see {@link https://developer.mozilla.org/en-US/docs/Web/JavaScript/Reference/Global_Objects/Atomics/notify | Atomics.notify}
  */
 export function notify(array: Int32Array, index: number, count?: number): number {
-  const position = checkElement(array, index, "notify");
+  const { address, segment } = checkArray(array, "notify");
+  const position = checkIndex(array, index, "notify");
   const most = count === undefined ? Infinity : Math.max(toIntegerOrInfinity(count), 0);
-  const { address, segment } = memoryOf(array, "notify");
+  checkOpen(array, "notify");
   const offset = array.byteOffset + 4 * position;
   const own = areWaitsPending() ? wakeOwn(`${segment}:${offset}`, most) : 0;
   if (own === most || !hasFutex()) return own;
@@ -180,14 +182,22 @@ export function waitAsync(
   timeout?: number,
   options?: WaitAsyncOptions,
 ): WaitAsyncResult {
-  const position = checkElement(array, index, "wait");
+  const { address, segment } = checkArray(array, "wait");
+  const position = checkIndex(array, index, "wait");
   const expected = toInt32(value);
   const limit = toTimeout(timeout);
   const { signal } = readOptions(options, { signal: "AbortSignal" }, "wait");
-  const place = placeOf(array, position, "wait");
+  checkOpen(array, "wait");
   if (signal?.aborted) return { async: true, value: Promise.reject(signal.reason) };
   if (Atomics.load(array, position) !== expected) return { async: false, value: "not-equal" };
   if (limit === 0) return { async: false, value: "timed-out" };
+  const offset = array.byteOffset + 4 * position;
+  const place = {
+    array: array as Int32Array<ArrayBuffer>,
+    index: position,
+    address: address + offset,
+    key: `${segment}:${offset}`,
+  };
   return { async: true, value: beginWait(place, expected, limit, signal) };
 }
 
@@ -203,39 +213,29 @@ interface Memory {
 /** The buffers that were waited on, so that their addresses are asked for once. */
 const known = new WeakMap<ArrayBufferLike, Memory>();
 
-/** Checks the array and the index, as `Atomics` does. */
-function checkElement(array: unknown, index: unknown, action: string): number {
-  if (!isInt32Array(array)) {
-    throw new TypeError(
-      `Cannot ${action}: it takes an Int32Array, not ${
-        ArrayBuffer.isView(array) ? `a ${array.constructor.name}` : kindOf(array)
-      }; of a view of int32, view.data and view.index(…)`,
-    );
-  }
-  memoryOf(array, action);
+/** Checks the array, and tells where its memory is. */
+function checkArray(array: unknown, action: string): Memory {
+  if (array instanceof Int32Array) return memoryOf(array, action);
+  throw new TypeError(
+    `Cannot ${action}: it takes an Int32Array, not ${
+      ArrayBuffer.isView(array) ? `a ${array.constructor.name}` : kindOf(array)
+    }; of a view of int32, view.data and view.index(…)`,
+  );
+}
+
+/** Checks the position of an element, as `Atomics` does. */
+function checkIndex(array: Int32Array, index: unknown, action: string): number {
   const position = toIntegerOrInfinity(index);
-  if (!(position >= 0 && position < array.length)) {
-    throw new RangeError(
-      `Cannot ${action}: there is no element ${position} in an array of ${array.length}`,
-    );
-  }
-  return position;
+  if (position >= 0 && position < array.length) return position;
+  checkOpen(array, action);
+  throw new RangeError(
+    `Cannot ${action}: there is no element ${position} in an array of ${array.length}`,
+  );
 }
 
-function isInt32Array(value: unknown): value is Int32Array {
-  return value instanceof Int32Array;
-}
-
-/** Tells where a checked element is. */
-function placeOf(array: Int32Array, index: number, action: string): Place {
-  const { address, segment } = memoryOf(array, action);
-  const offset = array.byteOffset + 4 * index;
-  return {
-    array: array as Int32Array<ArrayBuffer>,
-    index,
-    address: address + offset,
-    key: `${segment}:${offset}`,
-  };
+/** Checks that the array is open still: the conversion of an argument may have closed it. */
+function checkOpen(array: Int32Array, action: string): void {
+  if (array.length === 0) memoryOf(array, action);
 }
 
 /** Tells where the memory of an array is, which must be open still. */
@@ -289,13 +289,15 @@ function block(
   expected: number,
   timeout: number,
 ): WaitResult {
-  const deadline = monotonicNow() + timeout;
+  const deadline = timeout === Infinity ? Infinity : monotonicNow() + timeout;
   let hasSlept = false;
   while (true) {
     const outcome = hasFutex() ? futexWait(address, expected, deadline) : nap();
     if (outcome === "woken") return "ok";
     // What else the kernel said is looked after: V8 may have overwritten it.
-    if (outcome !== "changed" && monotonicNow() >= deadline) return "timed-out";
+    if (outcome !== "changed" && deadline !== Infinity && monotonicNow() >= deadline) {
+      return "timed-out";
+    }
     hasSlept ||= outcome !== "changed";
     if (Atomics.load(array, index) !== expected) return hasSlept ? "ok" : "not-equal";
   }
