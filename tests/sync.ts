@@ -216,7 +216,7 @@ export async function progress(
 export function compile(source: string, folder: string): string {
   const program = `${folder}/${source.replace(/\.c$/, "")}`;
   const path = new URL(`./c/${source}`, import.meta.url).pathname;
-  const { success, stderr } = new Deno.Command("gcc", {
+  const { success, stderr } = new Deno.Command("cc", {
     args: ["-O2", "-Wall", "-Werror", "-o", program, path, "-lrt"],
   }).outputSync();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
@@ -225,8 +225,8 @@ export function compile(source: string, folder: string): string {
 
 /** Registers a test that needs a C compiler. */
 export function compilerTest(name: string, fn: () => void | Promise<void>): void {
-  testWith({ met: hasCompiler, lack: "gcc not found", required: "SHM_REQUIRE_GCC" }, name, fn);
+  testWith({ met: hasCompiler, lack: "no C compiler found", required: "SHM_REQUIRE_CC" }, name, fn);
 }
 
-const hasCompiler: boolean = new Deno.Command("sh", { args: ["-c", "command -v gcc"] })
+const hasCompiler: boolean = new Deno.Command("sh", { args: ["-c", "command -v cc"] })
   .outputSync().success;

@@ -139,7 +139,7 @@ def _word(array, index):
     view = memoryview(array)
     if view.itemsize != 4 or view.format not in ("i", "l", "<i", "<l"):
         raise TypeError(f"Cannot wait: it takes an array of int32, not of format {view.format!r}")
-    words = view.cast("B") if view.format == "B" or view.ndim == 1 else view.cast("B", (view.nbytes,))
+    words = view.cast("B")
     if not 0 <= index < len(words) // 4:
         raise IndexError(f"Cannot wait: there is no element {index}")
     return ctypes.c_int32.from_buffer(words, 4 * index)
