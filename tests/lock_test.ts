@@ -123,6 +123,23 @@ Deno.test("SharedMemoryLock.load() refuses a segment that is too small, and leav
   }
 });
 
+Deno.test("SharedMemoryLock.load({ timeout }) waits for the creator", async () => {
+  const lock = new SharedMemoryLock(uniqueName());
+  assertThrows(() => lock.load({ timeout: -1 }), RangeError, "Cannot load");
+  assertThrows(() => lock.load({ timeout: "1" } as never), TypeError, "Cannot load");
+  assertThrows(() => lock.load({ timeout: 20 }), Deno.errors.NotFound);
+  await using teller = await Teller.start(
+    `const lock = new SharedMemoryLock(Deno.args[0]); dwell(20_000); lock.create();`,
+    [lock.name],
+  );
+  lock.load({ timeout: 60_000 });
+  using _guard = lock.acquire();
+  assertEquals((await teller.end()).code, 0);
+  lock.unlink();
+  _guard.release();
+  lock.close();
+});
+
 Deno.test("SharedMemoryLock without attachment is BadResource", async () => {
   const lock = new SharedMemoryLock(uniqueName());
   assertThrows(() => lock.acquire(), Deno.errors.BadResource, "create() or load()");

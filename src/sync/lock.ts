@@ -44,6 +44,12 @@ export interface LockCreateOptions {
   mode?: number;
 }
 
+/** How a lock's segment is attached to. */
+export interface LockLoadOptions {
+  /** How long to wait, blocking, for a segment that is not there yet, in milliseconds; by default 0. */
+  timeout?: number;
+}
+
 /** How long to wait for a lock. */
 export interface AcquireOptions {
   /** The time limit in milliseconds; by default none. With 0 there is one try. */
@@ -146,25 +152,25 @@ class Attachment {
     this.words = new Int32Array(memory.buf!, 0, BYTES / 4);
   }
 
-  static open(name: string): Attachment {
+  static open(name: string, timeout = 0): Attachment {
     while (true) {
-      // shm_open opens close-on-exec, so that no program that is started keeps the lock.
-      const fd = shmOpen(name, platform().flags.O_RDWR, 0);
-      let memory: SharedMemory | undefined;
+      const memory = SharedMemory.open(name, { timeout });
+      let fd: number | undefined;
       try {
-        memory = SharedMemory.open(name);
         if (memory.size < BYTES) {
           throw new RangeError(
             `Cannot load '${name}': the segment has ${memory.size} bytes, and a lock needs ${BYTES}`,
           );
         }
+        // shm_open opens close-on-exec, so that no program that is started keeps the lock.
+        fd = shmOpen(name, platform().flags.O_RDWR, 0);
         const { device, inode } = fstat(fd, name);
         if (segmentOf(memory.buf!) === `${device}:${inode}`) {
           return new Attachment(name, fd, memory);
         }
       } catch (error) {
-        memory?.close();
-        close(fd);
+        memory.close();
+        if (fd !== undefined) close(fd);
         throw error;
       }
       // The name was given to another segment between the two.
@@ -337,11 +343,13 @@ export class SharedMemoryLock {
   /**
    * Attaches to the lock that another instance created.
    *
+   * @param options how long to wait, blocking, for a lock that is not there yet
    * @returns this instance
+   * @throws {TypeError} if an option is of the wrong kind
    * @throws {Deno.errors.Busy} if this instance is attached already
    * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
-   * @throws {RangeError} if the segment is too small to be a lock's
+   * @throws {RangeError} if the time limit is negative or NaN, or the segment is too small to be a lock's
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    * @throws {Deno.errors.NotSupported} on other systems than Linux
    *
@@ -357,9 +365,13 @@ export class SharedMemoryLock {
    * mine.unlink();
    * ```
    */
-  load(): this {
+  load(options?: LockLoadOptions): this {
+    const { timeout } = checkTimeout(
+      readOptions(options, { timeout: "number of milliseconds" }, "load"),
+      "load",
+    );
     this.#checkDetached("load");
-    this.#attach();
+    this.#attach(timeout);
     return this;
   }
 
@@ -485,8 +497,9 @@ export class SharedMemoryLock {
    * ```
    */
   acquire(options?: AcquireOptions): LockGuard {
-    const timeout = options === undefined ? Infinity : checkAcquireOptions(
+    const timeout = options === undefined ? Infinity : checkTimeout(
       readOptions(options, { timeout: "number of milliseconds" }, "acquire"),
+      "acquire",
     ).timeout ?? Infinity;
     this.#attached();
     if (this.#isHeld) {
@@ -562,11 +575,14 @@ export class SharedMemoryLock {
    * ```
    */
   async acquireAsync(options?: AcquireAsyncOptions): Promise<LockGuard> {
-    const { timeout = Infinity, signal } = checkAcquireOptions(readOptions(
-      options,
-      { timeout: "number of milliseconds", signal: "AbortSignal" },
+    const { timeout = Infinity, signal } = checkTimeout(
+      readOptions(
+        options,
+        { timeout: "number of milliseconds", signal: "AbortSignal" },
+        "acquire",
+      ),
       "acquire",
-    ));
+    );
     this.#attached();
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<LockGuard>();
@@ -615,8 +631,8 @@ export class SharedMemoryLock {
     }
   }
 
-  #attach(): void {
-    this.#box.attachment = Attachment.open(this.name);
+  #attach(timeout?: number): void {
+    this.#box.attachment = Attachment.open(this.name, timeout);
     droppedLocks.register(this, this.#box, this.#box);
   }
 
@@ -738,11 +754,11 @@ export class SharedMemoryLock {
   }
 }
 
-function checkAcquireOptions<T extends AcquireOptions>(options: T): T {
+function checkTimeout<T extends { timeout?: number }>(options: T, action: string): T {
   const { timeout } = options;
   if (timeout !== undefined && !(timeout >= 0)) {
     throw new RangeError(
-      `Cannot acquire: timeout must be 0 or more milliseconds, not ${timeout}`,
+      `Cannot ${action}: timeout must be 0 or more milliseconds, not ${timeout}`,
     );
   }
   return options;

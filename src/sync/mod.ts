@@ -135,6 +135,7 @@ export {
   type LockCreateOptions,
   type LockDescriptor,
   LockGuard,
+  type LockLoadOptions,
   SharedMemoryLock,
 } from "./lock.ts";
 export {
