@@ -45,6 +45,18 @@ export function glibcVersion(): string | null {
   return version === null ? null : Deno.UnsafePointerView.getCString(version);
 }
 
+/**
+ * Opens further symbols of the library, for a file that declares its own: each takes a tenth of a
+ * millisecond, which only who uses them should pay.
+ *
+ * @param declarations the symbols, as `Deno.dlopen` takes them
+ */
+export function openSymbols<const S extends Deno.ForeignLibraryInterface>(
+  declarations: S,
+): Deno.DynamicLibrary<S>["symbols"] {
+  return Deno.dlopen(libc().name, declarations).symbols;
+}
+
 function openLibrary(): Library {
   checkDeno(Deno.version.deno);
   const ours = platform();
@@ -125,6 +137,11 @@ export function isMinusOne(result: number): boolean {
  */
 export function lastError(call: string, subject: string | null, advice?: Advice): Error {
   return systemError(libc().platform.os, lastErrno, call, subject, advice);
+}
+
+/** The number of the error of the attempt that just failed. */
+export function lastErrorNumber(): number {
+  return lastErrno;
 }
 
 /** Whether the attempt that just failed did so because there is no such file. */

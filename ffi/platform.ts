@@ -24,6 +24,8 @@ export interface Platform {
    * its mode as the ninth argument, behind the eight that go into registers.
    */
   readonly variadicOnStack: boolean;
+  /** The number of the system call `futex`; `null` where there is none. */
+  readonly futexCall: number | null;
   /** Whether `fchmod` serves shared memory. */
   readonly fchmod: boolean;
   /** Whether a mapping may reach beyond the end of the segment, as long as nobody touches it there. */
@@ -134,6 +136,7 @@ const linux = {
 
 const darwin = {
   os: "darwin",
+  futexCall: null,
   libraries: ["/usr/lib/libSystem.B.dylib"],
   errnoLocation: "__error",
   // XNU has no chmod for shared memory: fchmod answers EINVAL (eclipse-iceoryx/iceoryx2#156).
@@ -171,12 +174,14 @@ const darwin = {
 const platforms: { readonly [system: string]: Platform | undefined } = {
   "linux x86_64": {
     ...linux,
+    futexCall: 202,
     fxstatVersion: 1,
     flags: { ...linux.flags, O_TMPFILE: 0x410000 }, // with O_DIRECTORY, which differs
     stat: { device: 0, inode: 8, mode: 24, links: { at: 16, narrow: false }, size: 48 },
   },
   "linux aarch64": {
     ...linux,
+    futexCall: 98,
     fxstatVersion: 0,
     flags: { ...linux.flags, O_TMPFILE: 0x404000 },
     stat: { device: 0, inode: 8, mode: 16, links: { at: 20, narrow: false }, size: 48 },

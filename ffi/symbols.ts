@@ -258,3 +258,83 @@ export function declareSeldomUsed() {
     },
   } as const;
 }
+
+/**
+ * Declares what waiting takes, in the same form. The C library has no functions for it: the system calls are
+ * made by number, and their results fit into 32 bits.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/syscall.2.html | syscall(2)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- dlopen takes its types from this literal
+export function declareFutex() {
+  return {
+    // long syscall(long number, ...): futex(uint32_t *uaddr, int op, uint32_t val,
+    // const struct timespec *timeout, uint32_t *uaddr2, uint32_t val3)
+    futex: {
+      name: "syscall",
+      parameters: [
+        "i32", // long number
+        "usize", // uint32_t *uaddr
+        "i32", // int op
+        "i32", // uint32_t val
+        "buffer", // const struct timespec *timeout
+        "usize", // uint32_t *uaddr2
+        "u32", // uint32_t val3
+      ],
+      result: "i32", // long
+    },
+    // The same with the first four arguments, which are all that waking takes.
+    futex_wake: {
+      name: "syscall",
+      parameters: [
+        "i32", // long number
+        "usize", // uint32_t *uaddr
+        "i32", // int op
+        "i32", // uint32_t val
+      ],
+      result: "i32", // long
+    },
+    // futex_waitv(struct futex_waitv *waiters, unsigned int nr_futexes, unsigned int flags, struct timespec
+    // *timeout, clockid_t clockid)
+    futex_waitv: {
+      name: "syscall",
+      parameters: [
+        "i32", // long number
+        "buffer", // struct futex_waitv *waiters
+        "u32", // unsigned int nr_futexes
+        "u32", // unsigned int flags
+        "buffer", // struct timespec *timeout
+        "i32", // clockid_t clockid
+      ],
+      result: "i32", // long
+      nonblocking: true,
+    },
+    // int clock_gettime(clockid_t clockid, struct timespec *tp)
+    clock_gettime: {
+      parameters: [
+        "i32", // clockid_t clockid
+        "buffer", // struct timespec *tp
+      ],
+      result: "i32", // int
+    },
+  } as const;
+}
+
+/**
+ * Declares what locking takes, in the same form.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/flock.2.html | flock(2)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- dlopen takes its types from this literal
+export function declareFlock() {
+  return {
+    // int flock(int fd, int operation)
+    flock: {
+      parameters: [
+        "i32", // int fd
+        "i32", // int operation
+      ],
+      result: "i32", // int
+    },
+  } as const;
+}

@@ -3,6 +3,7 @@ import * as mod from "../mod.ts";
 import * as dtype from "../src/dtype.ts";
 import * as ndarray from "../src/ndarray/ndarray.ts";
 import * as npy from "../src/npy.ts";
+import * as sync from "../src/sync/mod.ts";
 
 Deno.test("mod.ts exports exactly these values", () => {
   assertEquals(Object.keys(mod).sort(), [
@@ -30,6 +31,16 @@ Deno.test("@shm/array/ndarray and @shm/array/dtype export exactly these values",
 
 Deno.test("@shm/array/npy exports exactly these values", () => {
   assertEquals(Object.keys(npy).sort(), ["readNpy", "writeNpy"]);
+});
+
+Deno.test("@shm/array/sync exports exactly these values", () => {
+  assertEquals(Object.keys(sync).sort(), [
+    "LockGuard",
+    "SharedMemoryLock",
+    "notify",
+    "wait",
+    "waitAsync",
+  ]);
 });
 
 /** The members of a class and of its prototype. Whoever adds one must add it here, on purpose. */
@@ -124,5 +135,27 @@ Deno.test("SharedMemoryRegister has exactly these members of its own", () => {
   assertEquals(membersOf(mod.SharedMemoryRegister), {
     instance: ["Symbol(Symbol.dispose)"],
     statics: ["Symbol(Symbol.species)"],
+  });
+});
+
+Deno.test("SharedMemoryLock and LockGuard have exactly these members", () => {
+  assertEquals(membersOf(sync.SharedMemoryLock), {
+    instance: [
+      "Symbol(Deno.customInspect)",
+      "Symbol(Symbol.dispose)",
+      "acquire",
+      "acquireAsync",
+      "close",
+      "create",
+      "load",
+      "toString",
+      "tryAcquire",
+      "unlink",
+    ],
+    statics: ["from"],
+  });
+  assertEquals(membersOf(sync.LockGuard), {
+    instance: ["Symbol(Deno.customInspect)", "Symbol(Symbol.dispose)", "release"],
+    statics: [],
   });
 });

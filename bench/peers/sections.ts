@@ -31,6 +31,7 @@ export const sections: { readonly [name: string]: Section } = {
   large,
   npy,
   handover,
+  sync,
   start,
   memory,
   demo,
@@ -42,15 +43,15 @@ function startNumPy(): Promise<Peer> {
   return Peer.start("/usr/bin/python3", [here("./numpy_peer.py")]);
 }
 
-/** Compiles the C program, starts it, and removes what was compiled. */
-async function startBareC(): Promise<Peer> {
+/** Compiles a C program, starts it, and removes what was compiled. */
+async function startBareC(source = "bare.c"): Promise<Peer> {
   const directory = await Deno.makeTempDir({ prefix: "shm-bench-" });
   try {
     const program = `${directory}/bare`;
     const { success } = await new Deno.Command("gcc", {
-      args: ["-O2", "-o", program, here("./bare.c"), "-lrt"],
+      args: ["-O2", "-o", program, here(`./${source}`), "-lrt"],
     }).output();
-    if (!success) throw new Error("Cannot compile bare.c");
+    if (!success) throw new Error(`Cannot compile ${source}`);
     return await Peer.start(program);
   } finally {
     await Deno.remove(directory, { recursive: true });
@@ -412,6 +413,12 @@ async function memory(): Promise<SectionResult> {
       ),
     ],
   };
+}
+
+async function sync(): Promise<SectionResult> {
+  const { measureSync } = await import("./sync.ts");
+  await using c = await startBareC("bare_sync.c");
+  return { rows: await measureSync(c) };
 }
 
 /** The demo does its work twice, with one process and with as many as there are cores. */

@@ -1,19 +1,29 @@
-"""Attach to a shared-memory array from Python, without taking it away from everybody else.
+"""Attach to a shared-memory array from Python, without taking it away from everybody else; wait for its
+elements and lock it, together with programs that use `@shm/array/sync`.
 
-    from shm_attach import attach
+    from shm_attach import Lock, attach, notify, wait
     image = attach("frame-0", (1080, 1920, 3), "uint8")
+    state = attach("state", (16,), "int32")
+    while state[0] == 0:
+        wait(state, 0, 0)
+    with Lock("frame-0.lock"):
+        image[:, :, 0] = 255
+
+Only attach() needs NumPy. Waiting and locking are for Linux.
 """
 
+import ctypes
+import errno
 import fcntl
 import mmap
 import os
+import platform
 import sys
 import threading
+import time
 import weakref
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
-
-import numpy as np
 
 _lock = threading.Lock()
 
@@ -24,6 +34,8 @@ def attach(name, shape, dtype, layout=None):
     `shape` and `dtype` are its creator's, and so is `layout`, where the descriptor has one: the JSON of
     a view does. The mapping is closed once the array and all views of it are garbage.
     """
+    import numpy as np
+
     place = _place(layout or {}, np.dtype(dtype).itemsize)
     if name.startswith("memfd:"):
         return np.ndarray(shape, dtype, open_anonymous(name), **place)
@@ -76,3 +88,171 @@ def open_untracked(name):
             return SharedMemory(name)
         finally:
             resource_tracker.register = register
+
+
+def wait(array, index, value, timeout=None):
+    """Block while element `index` of a contiguous array of int32 is `value`, until it is notified.
+
+    `timeout` is in seconds. Returns "ok", "not-equal" (it had another value) or "timed-out", as wait() of
+    `@shm/array/sync` does. After "ok" look at the element again. The GIL is released meanwhile.
+    """
+    word = _word(array, index)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    slept = False
+    while word.value == value:
+        rest = None
+        if deadline is not None:
+            seconds = deadline - time.monotonic()
+            if seconds <= 0:
+                return "timed-out"
+            rest = ctypes.byref(_Timespec(int(seconds), int(seconds % 1 * 1e9)))
+        if _futex(word, 0, value, rest) == 0:
+            return "ok"
+        slept = ctypes.get_errno() in (errno.EINTR, errno.ETIMEDOUT)
+    return "ok" if slept else "not-equal"
+
+
+def notify(array, index, count=None):
+    """Wake those who wait for element `index`, at most `count`; return how many were woken.
+
+    Change the element first, or a waiter that has not quite fallen asleep sleeps on.
+    """
+    return _futex(_word(array, index), 1, 2**31 - 1 if count is None else count, None)
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_SYS_futex = {"x86_64": 202, "aarch64": 98}.get(platform.machine())
+
+
+def _futex(word, operation, value, timeout):
+    if _SYS_futex is None or sys.platform != "linux":
+        raise OSError(errno.ENOSYS, "Cannot wait: there is no futex here")
+    number, value = ctypes.c_long(_SYS_futex), ctypes.c_uint32(value & 0xFFFFFFFF)
+    return _libc.syscall(number, ctypes.byref(word), operation, value, timeout, None, 0)
+
+
+def _word(array, index):
+    view = memoryview(array)
+    if view.itemsize != 4 or view.format not in ("i", "l", "<i", "<l"):
+        raise TypeError(f"Cannot wait: it takes an array of int32, not of format {view.format!r}")
+    words = view.cast("B")
+    if not 0 <= index < len(words) // 4:
+        raise IndexError(f"Cannot wait: there is no element {index}")
+    return ctypes.c_int32.from_buffer(words, 4 * index)
+
+
+class Lock:
+    """The lock that Deno programs know as `SharedMemoryLock(name)`; its segment must be there.
+
+        with Lock("tiles") as lock:
+            if lock.abandoned:
+                ...  # the last holder was killed: what the lock protects may be half done
+
+    The kernel excludes, by flock(2): a holder that is killed gives the lock up. The threads of a process
+    exclude each other, too. Who waits sleeps 20 ms at a time at the most.
+    """
+
+    _TURN, _WAITING, _HELD = 0, 1, 2
+    _SLICE = 0.02
+    _all = weakref.WeakSet()
+
+    def __init__(self, name):
+        self.name = name
+        self.abandoned = False
+        self._threads = threading.Lock()
+        self._open()
+        Lock._all.add(self)
+
+    def acquire(self, timeout=None):
+        """Take the lock; after `timeout` seconds raise TimeoutError. `abandoned` is told anew."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._threads.acquire(timeout=-1 if timeout is None else timeout):
+            raise TimeoutError(f"Cannot acquire {self.name!r}: another thread has it still")
+        try:
+            while True:
+                self._words[self._WAITING] = 1
+                turn = self._words[self._TURN]
+                if self._try():
+                    return
+                rest = self._SLICE
+                if deadline is not None:
+                    rest = min(rest, deadline - time.monotonic())
+                    if rest <= 0:
+                        raise TimeoutError(f"Cannot acquire {self.name!r}: it is held still")
+                wait(self._words, self._TURN, turn, rest)
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def release(self):
+        """Give the lock back, and wake who waits for it."""
+        words = self._words
+        words[self._HELD] = 0
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        if words[self._WAITING] != 0:
+            words[self._WAITING] = 0
+            words[self._TURN] = (words[self._TURN] + 1 + 2**31) % 2**32 - 2**31
+            notify(words, self._TURN)
+        self._threads.release()
+
+    def close(self):
+        """Give up the attachment; the segment stays."""
+        if self._fd >= 0:
+            self._words.release()
+            self._map.close()
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self):
+        self.acquire()
+        return self
+
+    def __exit__(self, *_):
+        self.release()
+
+    def __del__(self):
+        if getattr(self, "_fd", -1) >= 0:
+            self.close()
+
+    def _open(self):
+        self._fd = -1
+        fd = os.open("/dev/shm/" + self.name, os.O_RDWR)  # close-on-exec, as Python opens all files
+        try:
+            self._map = mmap.mmap(fd, 16)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._words = memoryview(self._map).cast("i")
+        self._fd = fd
+
+    def _try(self):
+        """Take the lock if nobody has it, of the segment that has the name now."""
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                taken = True
+            except BlockingIOError:
+                taken = False
+            if os.fstat(self._fd).st_nlink > 0:
+                if taken:
+                    self.abandoned = self._words[self._HELD] != 0
+                    self._words[self._HELD] = 1
+                return taken
+            self.close()
+            self._open()
+
+
+def _after_fork():
+    # The child shares the open file, and so the lock: it would keep it after the parent's end.
+    for lock in list(Lock._all):
+        lock._threads = threading.Lock()
+        if lock._fd >= 0:
+            os.close(lock._fd)
+            lock._fd = os.open("/dev/shm/" + lock.name, os.O_RDWR)
+
+
+os.register_at_fork(after_in_child=_after_fork)

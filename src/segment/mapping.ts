@@ -18,6 +18,7 @@ import {
   unlinkAnonymous,
 } from "./anonymous.ts";
 import { markSegment, type SegmentIdentity } from "./buffer_segment.ts";
+import { tellClosing } from "./close_notice.ts";
 import { countMappings, mostMappings } from "./list.ts";
 import { checkUsableName } from "./name.ts";
 import {
@@ -200,6 +201,7 @@ export class Mapping {
   close(): void {
     const buffer = this.#buffer;
     if (buffer === null) return;
+    tellClosing(buffer);
     if (isDetached(buffer) || !detach(buffer)) {
       // Somebody moved the memory into another buffer, or marked the buffer as one that cannot be moved. Either
       // way there are views that must not lose their pages.

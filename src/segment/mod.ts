@@ -7,6 +7,7 @@
  */
 
 export { segmentOf, sharedBytesOf } from "./buffer_segment.ts";
+export { onClose } from "./close_notice.ts";
 export {
   checkPruneOptions,
   findLeftovers,

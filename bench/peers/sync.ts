@@ -1,0 +1,223 @@
+/**
+ * Waiting and locking between processes, beside C, a pipe, and the bare system calls.
+ *
+ * @module
+ */
+
+import { notify, SharedMemoryLock, wait, waitAsync } from "@shm/array/sync";
+import {
+  compare,
+  compareGroup,
+  type Contestant,
+  interleave,
+  makeRow,
+  type Opponent,
+  type Row,
+  timed,
+} from "../measure.ts";
+import { groups, lockCycles, makeLock, makeWords, raw, SYS_futex } from "../sync_bench.ts";
+import type { Peer } from "./peer.ts";
+
+const ITEM = "wait and notify between two processes";
+
+/**
+ * Measures all of it.
+ *
+ * @param c the C program `bare_sync.c`
+ */
+export async function measureSync(c: Peer): Promise<Row[]> {
+  return [
+    ...await measureTrips(c),
+    ...await measureCalls(c),
+    ...await measureIdle(),
+    await measureRecovery(),
+  ];
+}
+
+/** Starts `sync_echo.ts`, and waits until it has said something. */
+async function start(args: string[], meanwhile = (): void => {}): Promise<Deno.ChildProcess> {
+  const file = new URL("./sync_echo.ts", import.meta.url).pathname;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", file, ...args],
+    stdout: "piped",
+  }).spawn();
+  meanwhile();
+  await child.stdout.getReader().read();
+  return child;
+}
+
+/** A contestant that is measured by itself: a row of its value against a goal. */
+function absolute(
+  what: { item: string; what: string; unit: string },
+  opponent: Opponent,
+  values: readonly number[],
+): Row {
+  return makeRow(what, opponent, values, values, values);
+}
+
+async function measureTrips(c: Peer): Promise<Row[]> {
+  const directory = await Deno.makeTempDir({ prefix: "shm-bench-" });
+  const pipes = [`${directory}/there`, `${directory}/back`];
+  await new Deno.Command("mkfifo", { args: pipes }).output();
+  const { name, words, address } = makeWords();
+  let output!: Deno.FsFile;
+  let input!: Deno.FsFile;
+  const echo = await start(["echo", name, ...pipes], () => {
+    output = Deno.openSync(pipes[0], { write: true });
+    input = Deno.openSync(pipes[1], { read: true });
+  });
+  /** Has the other process answer in one way, and takes so many turns with it. */
+  const trips = (
+    way: number,
+    count: number,
+    turn: (turn: number) => void | Promise<void>,
+  ): Contestant =>
+  async () => {
+    words[48] = count;
+    Atomics.store(words, 32, way);
+    notify(words, 32);
+    const first = words[16];
+    const begin = performance.now();
+    for (let i = 1; i <= count; i++) {
+      const result = turn(first + i);
+      if (result !== undefined) await result;
+    }
+    return (performance.now() - begin) * 1e6 / count;
+  };
+  const byte = new Uint8Array(1);
+  const count = 1000;
+  try {
+    const rows = [
+      ...await compare(
+        { item: ITEM, what: "round trip, both synchronous", unit: "ns" },
+        trips(1, count, (turn) => {
+          Atomics.store(words, 0, turn);
+          notify(words, 0);
+          while (Atomics.load(words, 16) !== turn) wait(words, 16, turn - 1);
+        }),
+        [
+          {
+            name: "C with the same futex",
+            goal: "≤ 1.5 ×",
+            limit: 1.5,
+            contestant: () => c.ask(`trip ${count}`),
+          },
+          {
+            name: "a pipe between two Deno processes",
+            goal: "≤ 0.25 ×",
+            limit: 0.25,
+            contestant: trips(3, count, () => {
+              output.writeSync(byte);
+              input.readSync(byte);
+            }),
+          },
+        ],
+        { rounds: 21 },
+      ),
+      ...await compare(
+        { item: ITEM, what: "round trip, waitAsync on one side", unit: "ns" },
+        trips(1, count, async (turn) => {
+          Atomics.store(words, 0, turn);
+          notify(words, 0);
+          while (Atomics.load(words, 16) !== turn) await waitAsync(words, 16, turn - 1).value;
+        }),
+        [{
+          name: "a nonblocking futex call alone",
+          goal: "≤ 1.3 ×",
+          limit: 1.3,
+          contestant: trips(1, count, async (turn) => {
+            Atomics.store(words, 0, turn);
+            raw.futex_wake(SYS_futex, address, 1, 1);
+            while (Atomics.load(words, 16) !== turn) {
+              await raw.futex_wait(SYS_futex, address + 64n, 0, turn - 1, null);
+            }
+          }),
+        }],
+        { rounds: 21 },
+      ),
+    ];
+    const spinning = trips(2, 20_000, (turn) => {
+      Atomics.store(words, 0, turn);
+      while (Atomics.load(words, 16) !== turn);
+    });
+    const [times] = await interleave([spinning], { rounds: 15 });
+    rows.push(absolute(
+      { item: ITEM, what: "round trip, spinning on Atomics", unit: "µs" },
+      { name: "iceoryx2's published 0.1 to 0.33 µs", goal: "≤ 0.3 µs", limit: 0.3 },
+      times.map((time) => time / 1000),
+    ));
+    return rows;
+  } finally {
+    echo.kill("SIGKILL");
+    await echo.status;
+    input.close();
+    output.close();
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+async function measureCalls(c: Peer): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const group of groups) rows.push(...await compareGroup(group, { rounds: 61 }));
+  const { item, what, unit, count } = groups[1];
+  rows.push(
+    ...await compare({ item, what, unit }, timed(() => lockCycles(count), count), [{
+      name: "C with flock",
+      goal: "≤ 2.5 ×",
+      limit: 2.5,
+      contestant: () => c.ask(`lock ${count}`),
+    }], { rounds: 31 }),
+  );
+  return rows;
+}
+
+/** How much of a processor a process takes that waits. */
+async function measureIdle(): Promise<Row[]> {
+  const { name } = makeWords();
+  const rows: Row[] = [];
+  for (const [role, what] of [["idle", "idle in wait"], ["idleAsync", "idle in waitAsync"]]) {
+    const child = await start([role, name]);
+    const { pid } = child;
+    const used = (): number =>
+      [...Deno.readDirSync(`/proc/${pid}/task`)].map((task) =>
+        Number(Deno.readTextFileSync(`/proc/${pid}/task/${task.name}/schedstat`).split(" ")[0])
+      ).reduce((sum, nanoseconds) => sum + nanoseconds);
+    await sleep(1000); // what starting takes, is not idle
+    const [before, begin] = [used(), performance.now()];
+    await sleep(4000);
+    const share = (used() - before) / 1e6 / (performance.now() - begin) * 100;
+    child.kill("SIGKILL");
+    await child.status;
+    rows.push(absolute(
+      { item: ITEM, what, unit: "%" },
+      { name: "itself", goal: "≤ 0.5 % of a processor", limit: 0.5 },
+      [share],
+    ));
+  }
+  return rows;
+}
+
+async function measureRecovery(): Promise<Row> {
+  const lock = makeLock();
+  using waiter = SharedMemoryLock.from(lock).load();
+  const times: number[] = [];
+  for (let i = 0; i < 21; i++) {
+    const holder = await start(["hold", lock.name]);
+    const waiting = waiter.acquireAsync();
+    await sleep(20 + Math.random() * 20); // at any time of the waiter's slices
+    const begin = performance.now();
+    holder.kill("SIGKILL");
+    using _guard = await waiting;
+    times.push(performance.now() - begin);
+    await holder.status;
+  }
+  return absolute(
+    { item: "lock, recovery after a killed holder", what: "", unit: "ms" },
+    { name: "itself", goal: "median ≤ 25 ms", limit: 25 },
+    times,
+  );
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resume) => setTimeout(resume, milliseconds));
+}

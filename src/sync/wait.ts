@@ -1,0 +1,311 @@
+/**
+ * Waiting for a word of shared memory to change, and waking who waits.
+ *
+ * @module
+ */
+
+import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
+import { kindOf, readOptions } from "../check.ts";
+import { segmentOf } from "../segment/mod.ts";
+import { areWaitsPending, beginWait, wakeOwn } from "./pending_waits.ts";
+
+/** How {@linkcode wait} ended. */
+export type WaitResult = "ok" | "not-equal" | "timed-out";
+
+/** What {@linkcode waitAsync} returns: how the wait ended if it ended at once, else a promise of it. */
+export type WaitAsyncResult =
+  | { readonly async: false; readonly value: "not-equal" | "timed-out" }
+  | { readonly async: true; readonly value: Promise<"ok" | "timed-out"> };
+
+/** How {@linkcode waitAsync} may be given up. */
+export interface WaitAsyncOptions {
+  /** Aborts the wait: its promise is rejected with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Blocks this thread while an element has a value, until somebody calls {@linkcode notify} on it: a
+ * process that maps the same segment, another thread of this one, Python or C.
+ *
+ * It is `Atomics.wait` for memory that processes share, with the same arguments and results. As with every
+ * futex, look at the element again after "ok": it may be told without a notification. Always change the
+ * element before you notify, so that no notification is lost between a look and a wait.
+ *
+ * The event loop stands still meanwhile: no timer, no listener for a signal runs. With a listener for
+ * `SIGINT`, Ctrl-C waits, too. A `Worker` that is blocked here cannot be terminated before it is woken, as
+ * with `Atomics.wait` in Deno. {@linkcode waitAsync} does not block.
+ *
+ * On macOS and Windows the element is looked at every millisecond.
+ *
+ * @param array an `Int32Array` over a mapped segment: `view.data`, or one over `SharedMemory.buf`
+ * @param index the position of the element in it, as `view.index(…)` gives it
+ * @param value the value at which to wait; taken as a 32-bit integer
+ * @param timeout the time limit in milliseconds; by default none
+ * @returns "ok" if it was woken, "not-equal" if the element had another value, "timed-out" if time was up
+ * @throws {TypeError} if `array` is no `Int32Array`, or its memory is not a mapped segment
+ * @throws {RangeError} if there is no element `index`
+ * @throws {Deno.errors.BadResource} if the array was closed
+ * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+ *
+ * @example A flag, and at most half a second
+ * ```ts
+ * import { SharedMemoryArray } from "@shm/array";
+ * import { wait } from "@shm/array/sync";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using sma = new SharedMemoryArray([1], "int32", SharedMemoryArray.buildSmaName("flag"));
+ * const flag = sma.create().data;
+ * assertEquals(wait(flag, 0, 0, 500), "timed-out"); // nobody notifies
+ * assertEquals(wait(flag, 0, 1), "not-equal");
+ * sma.unlink();
+ * ```
+ *
+ * @see {@link https://developer.mozilla.org/en-US/docs/Web/JavaScript/Reference/Global_Objects/Atomics/wait | Atomics.wait}
+ * @see {@link https://man7.org/linux/man-pages/man2/futex.2.html | futex(2)}
+ */
+export function wait(
+  array: Int32Array,
+  index: number,
+  value: number,
+  timeout?: number,
+): WaitResult {
+  const { address } = checkArray(array, "wait");
+  const position = checkIndex(array, index, "wait");
+  const expected = toInt32(value);
+  const limit = toTimeout(timeout);
+  checkOpen(array, "wait");
+  if (Atomics.load(array, position) !== expected) return "not-equal";
+  if (limit === 0) return "timed-out";
+  return block(array, position, address + array.byteOffset + 4 * position, expected, limit);
+}
+
+/**
+ * Wakes those who wait on an element by {@linkcode wait} or {@linkcode waitAsync}, in whatever process.
+ *
+ * It is `Atomics.notify` for memory that processes share. Change the element first, with `Atomics`: a
+ * waiter that has not quite fallen asleep then sees it. Waits of this very thread are woken first.
+ *
+ * On macOS and Windows waiters see the changed element by themselves, and only those of this thread are
+ * counted.
+ *
+ * @param array an `Int32Array` over a mapped segment
+ * @param index the position of the element in it
+ * @param count how many to wake at the most; by default all
+ * @returns how many were woken
+ * @throws {TypeError} if `array` is no `Int32Array`, or its memory is not a mapped segment
+ * @throws {RangeError} if there is no element `index`
+ * @throws {Deno.errors.BadResource} if the array was closed
+ * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+ *
+ * @example Say that something is ready
+ * ```ts
+ * import { SharedMemoryArray } from "@shm/array";
+ * import { notify } from "@shm/array/sync";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using sma = new SharedMemoryArray([1], "int32", SharedMemoryArray.buildSmaName("ready"));
+ * const ready = sma.create().data;
+ * Atomics.store(ready, 0, 1);
+ * assertEquals(notify(ready, 0), 0); // nobody waits here
+ * sma.unlink();
+ * ```
+ *
+ * @see {@link https://developer.mozilla.org/en-US/docs/Web/JavaScript/Reference/Global_Objects/Atomics/notify | Atomics.notify}
+ */
+export function notify(array: Int32Array, index: number, count?: number): number {
+  const { address, segment } = checkArray(array, "notify");
+  const position = checkIndex(array, index, "notify");
+  const most = count === undefined ? Infinity : Math.max(toIntegerOrInfinity(count), 0);
+  checkOpen(array, "notify");
+  const offset = array.byteOffset + 4 * position;
+  const own = areWaitsPending() ? wakeOwn(`${segment}:${offset}`, most) : 0;
+  if (own === most || !hasFutex()) return own;
+  // The kernel has the waits of this thread in its queue still, and counts them, too.
+  return own + Math.max(0, futexWake(address + offset, Math.min(most, MOST_WOKEN)) - own);
+}
+
+/** The largest count that the kernel takes. */
+const MOST_WOKEN = 2 ** 31 - 1;
+
+/**
+ * Waits as {@linkcode wait} does, without blocking: it is `Atomics.waitAsync` for memory that processes
+ * share, with the same arguments and results.
+ *
+ * Up to 127 waits share one thread of Deno's pool, so that hundreds of them slow no file access down. A
+ * wait that is pending keeps the program alive; `Deno.exit()` ends it. Closing the array rejects it.
+ *
+ * The wait begins a moment after the call has returned, and a thread that was woken for one wait is away
+ * from all of its others for some microseconds: a notification in that time is told by the changed value
+ * only. So change the element before you notify.
+ *
+ * Where the kernel has no `futex_waitv` (Linux before 5.16, macOS, Windows), and from the 1,017th wait on,
+ * the element is looked at every millisecond.
+ *
+ * @param array an `Int32Array` over a mapped segment, which is kept until the wait is over
+ * @param index the position of the element in it
+ * @param value the value at which to wait; taken as a 32-bit integer
+ * @param timeout the time limit in milliseconds; by default none
+ * @param options a signal that aborts the wait
+ * @returns `{ async: false, value }` if it ended at once: "not-equal" or "timed-out"; else
+ * `{ async: true, value }` with a promise of "ok" or "timed-out". The promise is rejected with the
+ * signal's reason, or with `Deno.errors.BadResource` when the array is closed.
+ * @throws {TypeError} if `array` is no `Int32Array`, its memory is not a mapped segment, or an option is of
+ * the wrong kind
+ * @throws {RangeError} if there is no element `index`
+ * @throws {Deno.errors.BadResource} if the array was closed
+ * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+ *
+ * @example Wait, and be woken
+ * ```ts
+ * import { SharedMemoryArray } from "@shm/array";
+ * import { notify, waitAsync } from "@shm/array/sync";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using sma = new SharedMemoryArray([1], "int32", SharedMemoryArray.buildSmaName("turn"));
+ * const turn = sma.create().data;
+ * const waiting = waitAsync(turn, 0, 0);
+ *
+ * Atomics.store(turn, 0, 1); // usually in another process
+ * notify(turn, 0);
+ *
+ * assertEquals(await waiting.value, "ok");
+ * sma.unlink();
+ * ```
+ *
+ * @see {@link https://developer.mozilla.org/en-US/docs/Web/JavaScript/Reference/Global_Objects/Atomics/waitAsync | Atomics.waitAsync}
+ * @see {@link https://docs.kernel.org/userspace-api/futex2.html | futex_waitv(2)}
+ */
+export function waitAsync(
+  array: Int32Array,
+  index: number,
+  value: number,
+  timeout?: number,
+  options?: WaitAsyncOptions,
+): WaitAsyncResult {
+  const { address, segment } = checkArray(array, "wait");
+  const position = checkIndex(array, index, "wait");
+  const expected = toInt32(value);
+  const limit = toTimeout(timeout);
+  const { signal } = readOptions(options, { signal: "AbortSignal" }, "wait");
+  checkOpen(array, "wait");
+  if (signal?.aborted) return { async: true, value: Promise.reject(signal.reason) };
+  if (Atomics.load(array, position) !== expected) return { async: false, value: "not-equal" };
+  if (limit === 0) return { async: false, value: "timed-out" };
+  const offset = array.byteOffset + 4 * position;
+  const place = {
+    array: array as Int32Array<ArrayBuffer>,
+    index: position,
+    address: address + offset,
+    key: `${segment}:${offset}`,
+  };
+  return { async: true, value: beginWait(place, expected, limit, signal) };
+}
+
+// --- Arguments -------------------------------------------------------------------------------
+
+/** What is known of a buffer over a segment. */
+interface Memory {
+  /** Where its first byte is in the memory of this process. */
+  readonly address: number;
+  readonly segment: string;
+}
+
+/** The buffers that were waited on, so that their addresses are asked for once. */
+const known = new WeakMap<ArrayBufferLike, Memory>();
+
+/** Checks the array, and tells where its memory is. */
+function checkArray(array: unknown, action: string): Memory {
+  if (array instanceof Int32Array) return memoryOf(array, action);
+  throw new TypeError(
+    `Cannot ${action}: it takes an Int32Array, not ${
+      ArrayBuffer.isView(array) ? `a ${array.constructor.name}` : kindOf(array)
+    }; of a view of int32, view.data and view.index(…)`,
+  );
+}
+
+/** Checks the position of an element, as `Atomics` does. */
+function checkIndex(array: Int32Array, index: unknown, action: string): number {
+  const position = toIntegerOrInfinity(index);
+  if (position >= 0 && position < array.length) return position;
+  checkOpen(array, action);
+  throw new RangeError(
+    `Cannot ${action}: there is no element ${position} in an array of ${array.length}`,
+  );
+}
+
+/** Checks that the array is open still: the conversion of an argument may have closed it. */
+function checkOpen(array: Int32Array, action: string): void {
+  if (array.length === 0) memoryOf(array, action);
+}
+
+/** Tells where the memory of an array is, which must be open still. */
+function memoryOf(array: Int32Array, action: string): Memory {
+  const { buffer } = array as Int32Array<ArrayBuffer>;
+  if (buffer.detached) {
+    throw new Deno.errors.BadResource(`Cannot ${action}: the array was closed`);
+  }
+  const memory = known.get(buffer);
+  if (memory !== undefined) return memory;
+  const segment = segmentOf(buffer);
+  if (segment === undefined) {
+    throw new TypeError(
+      `Cannot ${action}: the array is not over a mapped segment` +
+        ((buffer as ArrayBufferLike) instanceof SharedArrayBuffer
+          ? "; Atomics serves a SharedArrayBuffer"
+          : ""),
+    );
+  }
+  const found = { address: bufferAddress(buffer), segment };
+  known.set(buffer, found);
+  return found;
+}
+
+/** The number that a value is, as the language converts it: symbols and bigints are TypeErrors. */
+function toNumber(value: unknown): number {
+  return +(value as number);
+}
+
+function toIntegerOrInfinity(value: unknown): number {
+  const number = Math.trunc(toNumber(value));
+  return Number.isNaN(number) ? 0 : number + 0;
+}
+
+function toInt32(value: unknown): number {
+  return toNumber(value) | 0;
+}
+
+function toTimeout(value: unknown): number {
+  const number = value === undefined ? NaN : toNumber(value);
+  return Number.isNaN(number) ? Infinity : Math.max(number, 0);
+}
+
+// --- Blocking --------------------------------------------------------------------------------
+
+/** Blocks while an element has a value. */
+function block(
+  array: Int32Array,
+  index: number,
+  address: number,
+  expected: number,
+  timeout: number,
+): WaitResult {
+  const deadline = timeout === Infinity ? Infinity : monotonicNow() + timeout;
+  let hasSlept = false;
+  while (true) {
+    const outcome = hasFutex() ? futexWait(address, expected, deadline) : nap();
+    if (outcome === "woken") return "ok";
+    // What else the kernel said is looked after: V8 may have overwritten it.
+    if (outcome !== "changed" && deadline !== Infinity && monotonicNow() >= deadline) {
+      return "timed-out";
+    }
+    hasSlept ||= outcome !== "changed";
+    if (Atomics.load(array, index) !== expected) return hasSlept ? "ok" : "not-equal";
+  }
+}
+
+/** Sleeps a millisecond, where there is no futex. */
+function nap(): "interrupted" {
+  Atomics.wait(sleeper, 0, 0, 1);
+  return "interrupted";
+}
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
