@@ -14,6 +14,9 @@
 
 import {
   createAndRegisterSma,
+  type DType,
+  type Shape,
+  SharedMemory,
   SharedMemoryArray,
   SharedMemoryRegister,
   slice,
@@ -37,6 +40,7 @@ Usage: deno task demo [PICTURE.png] [options]
   --workers N     how many worker processes (default: the number of cores)
   --size WxH      pixels of the result (default: 2784x1952, or what of it the picture's form fills)
   --out FILE      where to write it (default: maunga_whau.png, or PICTURE_relief.png)
+  --anonymous     share memory that has no name in /dev/shm: nothing is left even after kill -9
   --help          this text`;
 
 const DEFAULT_WIDTH = 2784;
@@ -67,6 +71,7 @@ interface Options {
   workers: number;
   size: Size | null;
   out: string;
+  anonymous: boolean;
 }
 
 /** The arrays that all processes share. */
@@ -125,6 +130,7 @@ function readOptions(args: string[]): Options | null {
     workers: readWorkers(values.workers),
     size: values.size === undefined ? null : readSize(values.size),
     out: values.out ?? (picture === null ? "maunga_whau.png" : reliefName(picture)),
+    anonymous: values.anonymous ?? false,
   };
 }
 
@@ -137,6 +143,7 @@ function parse(args: string[]) {
         workers: { type: "string" },
         size: { type: "string" },
         out: { type: "string" },
+        anonymous: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
     });
@@ -202,14 +209,20 @@ function fit({ width, height }: Size): Size {
 }
 
 /** Does the whole job twice, with one process and with many, and writes the picture. */
-async function compute(grid: Grid, size: Size, { workers, out }: Options): Promise<Result> {
+async function compute(
+  grid: Grid,
+  size: Size,
+  { workers, out, anonymous }: Options,
+): Promise<Result> {
   const { width, height } = size;
   // Removes all segments at the end of the block, and when a signal ends this process before.
   using register = new SharedMemoryRegister({ signals: ["SIGINT", "SIGTERM"] });
-  using surface = createAndRegisterSma(surfaceShape(grid), "float64", register, PREFIX);
-  using heights = createAndRegisterSma([height, width], "float32", register, PREFIX);
-  using picture = createAndRegisterSma([height, width, 3], "uint8", register, PREFIX);
-  using progress = createAndRegisterSma([1], "int32", register, PREFIX);
+  const create = <T extends DType, const S extends Shape>(shape: S, dtype: T) =>
+    createAndRegisterSma(shape, dtype, register, PREFIX, { anonymous });
+  using surface = create(surfaceShape(grid), "float64");
+  using heights = create([height, width], "float32");
+  using picture = create([height, width, 3], "uint8");
+  using progress = create([1], "int32");
   const arrays = { surface, heights, picture, progress };
 
   const scene: Scene = {
@@ -304,8 +317,15 @@ function sameBytes(a: ArrayBufferView, b: ArrayBufferView): boolean {
 
 /** Which of the segments are still there. */
 function leftovers(names: string[]): string[] {
-  const there = new Set(SharedMemoryArray.list().map(({ name }) => name));
-  return names.filter((name) => there.has(name));
+  return names.filter((name) => {
+    try {
+      SharedMemory.open(name).close();
+      return true;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  });
 }
 
 function report({ workers, out }: Options, result: Result, left: string[]): void {

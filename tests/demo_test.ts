@@ -67,6 +67,19 @@ Deno.test("demo writes a picture, and the same with many processes as with one",
   }
 });
 
+Deno.test("demo --anonymous shares memory that has no name", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const args = ["--size", "174x122", "--workers", "2", "--out", `${folder}/small.png`];
+    const { code, stdout, stderr } = await runDemo(...args, "--anonymous");
+    assertEquals(code, 0, stderr);
+    assertMatch(stdout, /^Same result +yes, bit for bit/m);
+    assertMatch(stdout, /^Segments left +none/m);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("demo draws a PNG in its own form, next to no other file", async () => {
   const folder = await Deno.makeTempDir();
   try {
@@ -95,7 +108,7 @@ Deno.test("demo draws a PNG in its own form, next to no other file", async () =>
 Deno.test("demo --help explains every option", async () => {
   const { code, stdout } = await runDemo("--help");
   assertEquals(code, 0);
-  for (const word of ["PICTURE.png", "--workers", "--size", "--out", "--help"]) {
+  for (const word of ["PICTURE.png", "--workers", "--size", "--out", "--anonymous", "--help"]) {
     assertStringIncludes(stdout, word);
   }
 });

@@ -11,6 +11,9 @@
 // - the test of `buf` in `smh`: a wrapper leaves an array attached, and `array` outlives smh.close().
 // - the refusal of a second load(): the first mapping is lost.
 // - the test for overlaps in assign(), or the note which segment a buffer maps: wrong elements.
+// - the test of the inode in load() of an anonymous segment: another segment's elements are read.
+// - the same in unlink(): a segment that has the number now is gone.
+// - the byteOffset of a view's typed array in toJSON(): the wrong elements.
 
 import { assert, assertEquals } from "@std/assert";
 import type { Summary } from "./fuzz/child.ts";

@@ -170,16 +170,28 @@ type Described = Map<string, SharedMemoryArray>;
 function resolve(arg: unknown, held: SharedMemory[], described: Described): unknown {
   const sma = standsFor(arg, described);
   if (sma !== null) return attach(sma, held);
-  const isList = Array.isArray(arg);
-  if (!isList && !isPlainObject(arg)) return arg;
+  if (Array.isArray(arg)) return resolveList(arg, held, described);
+  if (!isPlainObject(arg)) return arg;
   let copy: Record<string, unknown> | undefined;
   for (const key of Object.keys(arg)) {
-    const inner = standsFor((arg as Record<string, unknown>)[key], described);
+    const inner = standsFor(arg[key], described);
     if (inner === null) continue;
-    copy ??= (isList ? [...arg] : { ...arg }) as Record<string, unknown>;
+    copy ??= { ...arg };
     copy[key] = attach(inner, held);
   }
   return copy ?? arg;
+}
+
+/** Replaces the elements of an array. By index: the keys of a million numbers would be as many texts. */
+function resolveList(list: unknown[], held: SharedMemory[], described: Described): unknown[] {
+  let copy: unknown[] | undefined;
+  for (let i = 0; i < list.length; i++) {
+    const inner = standsFor(list[i], described);
+    if (inner === null) continue;
+    copy ??= [...list];
+    copy[i] = attach(inner, held);
+  }
+  return copy ?? list;
 }
 
 /** The instance that a value is, or describes; `null` if it is something else. */

@@ -181,7 +181,7 @@ class Attachment {
 
   /** Whether the segment has a name still. One that has none excludes nobody who comes later. */
   get isNamed(): boolean {
-    return fstat(this.fd, this.#name).named;
+    return fstat(this.fd, this.#name).named !== false;
   }
 
   /** Gives all up, a lock included; the second time does nothing. */
