@@ -22,7 +22,7 @@
 
 import { descriptorOf } from "../check.ts";
 import type { DType, TypedArrayOf } from "../dtype.ts";
-import type { SliceItem } from "./slice.ts";
+import { rangeOf, type SliceItem } from "./slice.ts";
 
 /**
  * Compiles a copy of a factory, whose code shares no feedback with the factory and its other copies. This
@@ -78,7 +78,10 @@ interface Outer {
   readonly isBool: boolean;
   /** What `typeof` says of an element. */
   readonly kind: "number" | "bigint";
+  readonly rangeOf: typeof rangeOf;
   readonly sliceFrom: SliceFrom;
+  /** The class that the factory makes: it has no name by which it could call itself. */
+  readonly own: { Fast: FastClass | null };
   /** The class of views of one axis less. */
   readonly Row: FastClass | null;
   readonly freeze: typeof Object.freeze;
@@ -152,7 +155,9 @@ function rank0({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
   };
 }
 
-function rank1({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }: Outer): FastClass {
+function rank1(
+  { Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom, own, rangeOf }: Outer,
+): FastClass {
   let lastLength0: number, lastStride0: number;
   let lastShape: Numbers = freeze([]);
   let lastStrides: Numbers = lastShape;
@@ -244,13 +249,26 @@ function rank1({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
           return new Row!(this.data, this.offset + at * this.#stride0);
         }
       }
+      if (arguments.length === 1) {
+        const range0 = rangeOf(i, this.#last0 + 1);
+        if (range0 !== null) {
+          return new own.Fast!(
+            this.data,
+            this.offset + range0.start * this.#stride0,
+            range0.length,
+            range0.step * this.#stride0 + 0,
+          );
+        }
+      }
       const n0 = this.#last0 + 1;
       return sliceFrom(this, [n0], [this.#stride0], arguments as Items);
     }
   };
 }
 
-function rank2({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }: Outer): FastClass {
+function rank2(
+  { Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom, own, rangeOf }: Outer,
+): FastClass {
   let lastLength0: number, lastStride0: number;
   let lastLength1: number, lastStride1: number;
   let lastShape: Numbers = freeze([]);
@@ -364,7 +382,7 @@ function rank2({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
       return super.index(...arguments as Arguments);
     }
 
-    override slice(i: SliceItem): General {
+    override slice(i: SliceItem, j: SliceItem): General {
       // What inherits from a view, or is a proxy of one, has no private fields.
       if (!(#end in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
@@ -378,6 +396,20 @@ function rank2({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
           );
         }
       }
+      if (arguments.length === 2) {
+        const range0 = rangeOf(i, this.#last0 + 1);
+        const range1 = rangeOf(j, this.#last1 + 1);
+        if (range0 !== null && range1 !== null) {
+          return new own.Fast!(
+            this.data,
+            this.offset + range0.start * this.#stride0 + range1.start * this.#stride1,
+            range0.length,
+            range1.length,
+            range0.step * this.#stride0 + 0,
+            range1.step * this.#stride1 + 0,
+          );
+        }
+      }
       const n0 = this.#last0 + 1;
       const n1 = this.#last1 + 1;
       return sliceFrom(this, [n0, n1], [this.#stride0, this.#stride1], arguments as Items);
@@ -385,7 +417,9 @@ function rank2({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
   };
 }
 
-function rank3({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }: Outer): FastClass {
+function rank3(
+  { Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom, own, rangeOf }: Outer,
+): FastClass {
   let lastLength0: number, lastStride0: number;
   let lastLength1: number, lastStride1: number;
   let lastLength2: number, lastStride2: number;
@@ -521,7 +555,7 @@ function rank3({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
       return super.index(...arguments as Arguments);
     }
 
-    override slice(i: SliceItem): General {
+    override slice(i: SliceItem, j: SliceItem, k: SliceItem): General {
       // What inherits from a view, or is a proxy of one, has no private fields.
       if (!(#end in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
@@ -534,6 +568,24 @@ function rank3({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
             this.#last2 + 1,
             this.#stride1,
             this.#stride2,
+          );
+        }
+      }
+      if (arguments.length === 3) {
+        const range0 = rangeOf(i, this.#last0 + 1);
+        const range1 = rangeOf(j, this.#last1 + 1);
+        const range2 = rangeOf(k, this.#last2 + 1);
+        if (range0 !== null && range1 !== null && range2 !== null) {
+          return new own.Fast!(
+            this.data,
+            this.offset + range0.start * this.#stride0 + range1.start * this.#stride1 +
+              range2.start * this.#stride2,
+            range0.length,
+            range1.length,
+            range2.length,
+            range0.step * this.#stride0 + 0,
+            range1.step * this.#stride1 + 0,
+            range2.step * this.#stride2 + 0,
           );
         }
       }
@@ -550,7 +602,9 @@ function rank3({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
   };
 }
 
-function rank4({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }: Outer): FastClass {
+function rank4(
+  { Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom, own, rangeOf }: Outer,
+): FastClass {
   let lastLength0: number, lastStride0: number;
   let lastLength1: number, lastStride1: number;
   let lastLength2: number, lastStride2: number;
@@ -707,7 +761,7 @@ function rank4({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
       return super.index(...arguments as Arguments);
     }
 
-    override slice(i: SliceItem): General {
+    override slice(i: SliceItem, j: SliceItem, k: SliceItem, l: SliceItem): General {
       // What inherits from a view, or is a proxy of one, has no private fields.
       if (!(#end in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
@@ -722,6 +776,27 @@ function rank4({ Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom }:
             this.#stride1,
             this.#stride2,
             this.#stride3,
+          );
+        }
+      }
+      if (arguments.length === 4) {
+        const range0 = rangeOf(i, this.#last0 + 1);
+        const range1 = rangeOf(j, this.#last1 + 1);
+        const range2 = rangeOf(k, this.#last2 + 1);
+        const range3 = rangeOf(l, this.#last3 + 1);
+        if (range0 !== null && range1 !== null && range2 !== null && range3 !== null) {
+          return new own.Fast!(
+            this.data,
+            this.offset + range0.start * this.#stride0 + range1.start * this.#stride1 +
+              range2.start * this.#stride2 + range3.start * this.#stride3,
+            range0.length,
+            range1.length,
+            range2.length,
+            range3.length,
+            range0.step * this.#stride0 + 0,
+            range1.step * this.#stride1 + 0,
+            range2.step * this.#stride2 + 0,
+            range3.step * this.#stride3 + 0,
           );
         }
       }
@@ -764,7 +839,12 @@ export function makeFastClass(
   const { freeze } = Object;
   const isBool = dtype === "bool";
   const Row = rank === 0 ? null : classOf(rank - 1);
-  const Fast = factory({ Base, Row, sliceFrom, dtype, isBool, kind, freeze, min, imul });
+  const own: Outer["own"] = { Fast: null };
+  const Fast = factory({
+    ...{ Base, Row, own, dtype, isBool, kind },
+    ...{ rangeOf, sliceFrom, freeze, min, imul },
+  });
+  own.Fast = Fast;
   Object.defineProperty(
     Fast.prototype,
     "constructor",

@@ -123,6 +123,24 @@ function countOf(first: number, end: number, step: number): number {
 }
 
 /**
+ * Reads an item of a selection that is a range, and clamps it to an axis.
+ *
+ * @param item what a caller gave
+ * @param length the length of the axis, in elements
+ * @returns which indices it takes, from 0 in steps of 1 if that is none; `null` for an index or an ellipsis
+ */
+export function rangeOf(item: unknown, length: number): Range | null {
+  const parsed = parseItem(item);
+  if (typeof parsed !== "object") return null;
+  const range = resolveRange(parsed, length);
+  // An empty range may begin one past the end: nothing is ever read there, but the position of a view must
+  // not leave the array. As in NumPy, its stride is that of a step of 1.
+  return range.length > 0 ? range : none;
+}
+
+const none: Range = Object.freeze({ start: 0, step: 1, length: 0 });
+
+/**
  * Checks that a value is a list of {@linkcode SliceItem}s and copies it, frozen: what an array
  * keeps as its `arraySlice`. Texts stay texts; omitted parts of a range become `null`.
  *
@@ -173,6 +191,10 @@ export function parseItem(item: unknown): number | Slice | typeof ELLIPSIS {
   if (typeof item === "object" && !Array.isArray(item) && !ArrayBuffer.isView(item)) {
     return parseObject(item as Partial<Slice>);
   }
+  return refuseItem(item);
+}
+
+function refuseItem(item: unknown): never {
   const kind = typeof item === "object" || item === undefined
     ? kindOf(ArrayBuffer.isView(item) ? [] : item)
     : `${kindOf(item)} ${shorten(String(item))}`;
@@ -228,20 +250,24 @@ const parts: ReadonlySet<string> = new Set(["start", "stop", "step"]);
 function parseObject(item: Partial<Slice>): Slice {
   // Only what is the object's own is a part, not something on Object.prototype.
   const keys = Object.keys(item);
-  if (keys.length === 0) {
-    throw new TypeError("Cannot slice: an object must be a range with start, stop or step");
-  }
-  // What slice() makes has all parts in this order, and is read in half the time.
+  // What slice() makes has all parts, in this order: it need not be looked through.
   const isUsual = keys.length === 3 && keys[0] === "start" && keys[1] === "stop" &&
     keys[2] === "step";
-  const unknown = isUsual ? undefined : keys.find((key) => !parts.has(key));
-  if (unknown !== undefined) {
-    throw new TypeError(`Cannot slice: a range has start, stop and step, not ${quote(unknown)}`);
-  }
-  const own = isUsual ? item : Object.assign(Object.create(null), item);
+  const own = isUsual ? item : ownParts(item, keys);
   const range = { start: own.start ?? null, stop: own.stop ?? null, step: own.step ?? null };
   checkParts(range);
   return range;
+}
+
+function ownParts(item: Partial<Slice>, keys: readonly string[]): Partial<Slice> {
+  if (keys.length === 0) {
+    throw new TypeError("Cannot slice: an object must be a range with start, stop or step");
+  }
+  const unknown = keys.find((key) => !parts.has(key));
+  if (unknown !== undefined) {
+    throw new TypeError(`Cannot slice: a range has start, stop and step, not ${quote(unknown)}`);
+  }
+  return Object.assign(Object.create(null), item);
 }
 
 function checkParts(range: Slice): void {
@@ -252,7 +278,10 @@ function checkParts(range: Slice): void {
 }
 
 function checkPart(value: unknown, what: string): void {
-  if (value === null || Number.isSafeInteger(value)) return;
+  if (value !== null && !Number.isSafeInteger(value)) refusePart(value, what);
+}
+
+function refusePart(value: unknown, what: string): void {
   if (typeof value === "number" && !Number.isFinite(value)) {
     throw new RangeError(
       `Cannot slice: ${what} must be a safe integer, not ${value}; null means an open end`,
