@@ -40,6 +40,7 @@ const methods: { [method: string]: (view: View, index: number[], one: unknown) =
   assign: (view, _, one) => view.assign(one as StorableOf),
   copy: (view) => view.copy(),
   toArray: (view) => view.toArray(),
+  toJSON: (view) => view.toJSON(),
   reshape: (view) => view.reshape(-1),
   transpose: (view) => view.transpose(),
   isContiguous: (view) => view.isContiguous(),

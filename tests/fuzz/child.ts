@@ -678,6 +678,11 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     }
     const values = expectedOf(source); // all of them before the first is stored: they may overlap
     assign();
+    if (target.memory instanceof PrivateMemory && values.length > 0 && which.length > 0) {
+      // Elements that are moved onto themselves are not written, and their page need not become private.
+      const zeros = target.places.shape.map(() => 0);
+      (target.array.set as (...args: unknown[]) => void)(...zeros, target.array.get(...zeros));
+    }
     target.places.positions.forEach((position, i) =>
       target.memory!.write(target.dtype, position, values[which[i]])
     );
