@@ -341,7 +341,7 @@ export class Channel {
 
   /** Whether it was not closed. */
   get isOpen(): boolean {
-    return this.#isOpen && this.memory.buf !== null && !this.memory.buf.detached;
+    return this.#words.length !== 0; // also when its user moved the buffer away
   }
 }
 
