@@ -11,13 +11,9 @@ const now = (): number => performance.timeOrigin + performance.now();
 
 async function camera(): Promise<void> {
   using register = new SharedMemoryRegister({ signals: ["SIGINT", "SIGTERM"] });
-  using ring = new SharedMemoryRing(
-    [270, 480],
-    "uint8",
-    SharedMemoryArray.buildSmaName("video"),
-    4,
-  );
-  register.push(ring.create().name);
+  const name = SharedMemoryArray.buildSmaName("video");
+  using ring = new SharedMemoryRing([270, 480], "uint8", name, 4).create();
+  register.push(name);
   const python = Deno.env.get("SHM_PYTHON") || "/usr/bin/python3";
   const viewers = [
     ["deno", "run", "--allow-ffi", import.meta.url, JSON.stringify(ring)],

@@ -11,7 +11,6 @@
 import { hasCode } from "../../ffi/errors.ts";
 import { close, fstat } from "../../ffi/files.ts";
 import { tryFlock } from "../../ffi/flock.ts";
-import { monotonicNow } from "../../ffi/futex.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { type CreateOptions, PARTS_AT, segmentOf, SharedMemory } from "../segment/mod.ts";
@@ -154,7 +153,7 @@ export class Channel {
     what: string,
     timeout: number,
   ): Channel {
-    const deadline = monotonicNow() + timeout;
+    const deadline = performance.now() + timeout;
     while (true) {
       try {
         const channel = Channel.#open(name);
@@ -166,7 +165,7 @@ export class Channel {
           throw error;
         }
       } catch (error) {
-        if (!hasCode(error, "ENOENT") || monotonicNow() >= deadline) throw error;
+        if (!hasCode(error, "ENOENT") || performance.now() >= deadline) throw error;
         sleep();
       }
     }
@@ -201,9 +200,9 @@ export class Channel {
 
   #check(byteLength: number, wanted: Header, what: string): void {
     const { name, memory } = this;
-    const deadline = monotonicNow() + HEADER_TIMEOUT;
+    const deadline = performance.now() + HEADER_TIMEOUT;
     // The creator writes the header last, and its first word after all else.
-    while (Atomics.load(this.#numbers, MAGIC / 8) === 0n && monotonicNow() < deadline) sleep();
+    while (Atomics.load(this.#numbers, MAGIC / 8) === 0n && performance.now() < deadline) sleep();
     const found = readHeader(memory.buf!);
     const refuse = (why: string): never => {
       throw new RangeError(`Cannot load '${name}': ${why}`);
@@ -294,12 +293,12 @@ export class Channel {
 
   /** Blocks until there is an array after a number. */
   awaitNewer(after: number, timeout: number): void {
-    const deadline = monotonicNow() + timeout;
+    if (this.newest > after) return;
+    const deadline = performance.now() + timeout;
     while (true) {
-      if (this.newest > after) return;
       const turn = this.#announce();
       if (this.newest > after) return;
-      const rest = deadline - monotonicNow();
+      const rest = deadline - performance.now();
       if (rest <= 0) throw timeoutError(this.name);
       wait(this.#words, TURN / 4, turn, Math.min(rest, SLICE));
     }
@@ -311,7 +310,7 @@ export class Channel {
     timeout: number,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const deadline = monotonicNow() + timeout;
+    const deadline = performance.now() + timeout;
     while (true) {
       signal?.throwIfAborted();
       if (!this.isOpen) throw closedError(this.name, "wait for");
@@ -323,7 +322,7 @@ export class Channel {
       }
       const turn = this.#announce();
       if (this.newest > after) continue;
-      const rest = deadline - monotonicNow();
+      const rest = deadline - performance.now();
       if (rest <= 0) throw timeoutError(this.name);
       await waitAsync(this.#words, TURN / 4, turn, Math.min(rest, SLICE), { signal }).value;
       lastTurn = performance.now();
