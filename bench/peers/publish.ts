@@ -9,7 +9,7 @@ import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
 import { notify, wait, waitAsync } from "@shm/array/sync";
 import { compare, compareGroup, type Contestant, makeRow, type Row } from "../measure.ts";
 import { groups } from "../publish_bench.ts";
-import type { Task, Way } from "./publish_echo.ts";
+import { DWELL, dwell, type Task, type Way } from "./publish_echo.ts";
 
 const FRAME = 2_700_000;
 const ITEM = "a frame of 2.7 MB to another process, and an answer";
@@ -78,18 +78,25 @@ async function measureFrames(): Promise<Row[]> {
     ): Contestant =>
     async () => {
       await order({ way, count });
-      const begin = performance.now();
+      const dwells = way === "small" || way === "word";
+      let time = 0;
       for (let i = 0; i < count; i++) {
+        if (dwells) dwell();
+        const begin = performance.now();
         const done = hand(i);
         if (done !== undefined) await done;
-        if (way === "word") continue;
-        const frame = isAsync ? await answers.nextAsync(answer) : answers.next(answer);
-        answer = frame.sequence;
+        if (way !== "word") {
+          const frame = isAsync ? await answers.nextAsync(answer) : answers.next(answer);
+          answer = frame.sequence;
+        }
+        time += performance.now() - begin - (dwells ? DWELL : 0);
       }
-      return (performance.now() - begin) * 1e6 / count;
+      return time * 1e6 / count;
     };
     const source = new Uint8Array(FRAME).fill(7);
-    const slots = new Uint8Array(4 * FRAME);
+    using segment = SharedMemory.create(name(), 4 * FRAME);
+    segment.unlink();
+    const slots = new Uint8Array(segment.buf!);
     const mine = new Uint8Array(FRAME);
     const writeAll = async (
       write: (bytes: Uint8Array) => number | Promise<number>,

@@ -19,6 +19,14 @@ export interface Task {
   count: number;
 }
 
+/** How long either side is busy before it goes on, in milliseconds: the other one is asleep by then. */
+export const DWELL = 0.15;
+
+/** Is busy for that long. */
+export function dwell(): void {
+  for (const end = performance.now() + DWELL; performance.now() < end;);
+}
+
 async function readFull(
   read: (bytes: Uint8Array) => number | null | Promise<number | null>,
   bytes: Uint8Array,
@@ -69,10 +77,13 @@ async function main(): Promise<void> {
           answer = array.get(0) + array.get(-1);
         } else if (way === "pipe") await readFull((bytes) => input.readSync(bytes), mine);
         else if (way === "socket") await readFull((bytes) => connection.read(bytes), mine);
-        else if (way === "small") tiny = little.next(tiny).sequence;
-        else {
+        else if (way === "small") {
+          tiny = little.next(tiny).sequence;
+          dwell();
+        } else {
           while (Atomics.load(turns, 0) === turn) wait(turns, 0, turn);
           turn = Atomics.load(turns, 0);
+          dwell();
           Atomics.add(turns, 16, 1);
           notify(turns, 16);
           continue;
