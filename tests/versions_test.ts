@@ -471,7 +471,7 @@ Deno.test("500 versions, three readers: none is mixed or missing, and the check 
   }));
 
 /** How often each kind of process is killed in a plain run; ten times as often in a long one. */
-const kills = 5 * scale;
+const kills = Math.ceil(5 * scale);
 
 Deno.test(`${kills} writers killed in the middle of filling: nothing changes, the next one sweeps`, () =>
   withPublication(async (name) => {

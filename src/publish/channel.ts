@@ -8,7 +8,6 @@
  * @module
  */
 
-import { hasCode } from "../../ffi/errors.ts";
 import { close, fstat } from "../../ffi/files.ts";
 import { tryFlock } from "../../ffi/flock.ts";
 import { platform } from "../../ffi/platform.ts";
@@ -153,43 +152,33 @@ export class Channel {
     what: string,
     timeout: number,
   ): Channel {
-    const deadline = performance.now() + timeout;
-    while (true) {
-      try {
-        const channel = Channel.#open(name);
-        try {
-          channel.#check(byteLength, header, what);
-          return channel;
-        } catch (error) {
-          channel.close();
-          throw error;
-        }
-      } catch (error) {
-        if (!hasCode(error, "ENOENT") || performance.now() >= deadline) throw error;
-        sleep();
-      }
+    const channel = Channel.#open(name, timeout);
+    try {
+      channel.#check(byteLength, header, what);
+      return channel;
+    } catch (error) {
+      channel.close();
+      throw error;
     }
   }
 
-  static #open(name: string): Channel {
+  static #open(name: string, timeout = 0): Channel {
     while (true) {
-      // shm_open opens close-on-exec, so that no program that is started keeps the writer's claim.
-      const fd = shmOpen(name, platform().flags.O_RDWR, 0, absentAdvice);
-      let memory: SharedMemory | undefined;
+      const memory = SharedMemory.open(name, { timeout });
+      let fd: number | undefined;
       try {
-        memory = SharedMemory.open(name);
-        const { device, inode } = fstat(fd, name);
-        if (segmentOf(memory.buf!) === `${device}:${inode}` && memory.size >= HEADER_BYTES) {
-          return new Channel(name, fd, memory);
-        }
         if (memory.size < HEADER_BYTES) {
           throw new RangeError(
             `Cannot load '${name}': the segment has ${memory.size} bytes, which is less than a header`,
           );
         }
+        // shm_open opens close-on-exec, so that no program that is started keeps the writer's claim.
+        fd = shmOpen(name, platform().flags.O_RDWR, 0);
+        const { device, inode } = fstat(fd, name);
+        if (segmentOf(memory.buf!) === `${device}:${inode}`) return new Channel(name, fd, memory);
       } catch (error) {
-        memory?.close();
-        close(fd);
+        memory.close();
+        if (fd !== undefined) close(fd);
         throw error;
       }
       // The name was given to another segment between the two.
@@ -346,9 +335,6 @@ export class Channel {
 
 /** How long a reader waits for a creator to write the header, in milliseconds. */
 const HEADER_TIMEOUT = 1000;
-
-const absentAdvice = (code: string): string | undefined =>
-  code === "ENOENT" ? "load({ timeout }) waits for its creator" : undefined;
 
 function sleep(): void {
   Atomics.wait(sleeper, 0, 0, 2);
