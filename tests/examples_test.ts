@@ -5,7 +5,7 @@ import FileSystemStore from "@zarrita/storage/fs";
 import { dirname } from "node:path";
 import * as zarr from "zarrita";
 import { childrenOf, lives, segmentExists, thoseThatStay, until, withFolder } from "./helpers.ts";
-import { pythonTest, runPython } from "./python.ts";
+import { python, pythonTest, runPython } from "./python.ts";
 import { inNamespaces, namespaceTest } from "./scale.ts";
 
 const root = new URL("../", import.meta.url);
@@ -20,9 +20,9 @@ const examples: { [file: string]: [prefix: string, output: RegExp] } = {
     "threads",
     /^The thread counted {2}100000\nThe process counted 100000\nThe sum of both is {2}200000: .*\n$/,
   ],
-  "video_ring.ts": [
-    "video",
-    /^viewer: saw \d+ frames.* took \d+ for un.*\nviewer: .* 0 that were mixed.*\ncamera: wrote 100 /,
+  "versioned_table.ts": [
+    "table",
+    /^The first writer was .* is {"version":3,"point":777,"filledFor":3}\n[^]*"filledFor":6}\n.*: 2\n$/,
   ],
   "config_bytes.ts": [
     "config",
@@ -67,7 +67,9 @@ interface Ran {
 async function run(file: string, ...args: string[]): Promise<Ran> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     // Where the packages that an example uses are not there yet, their download is no complaint.
-    args: ["run", "--quiet", ...runArguments(file).slice(1), ...args],
+    // Python is the one with which the tests compare.
+    args: ["run", "--quiet", ...runArguments(file).slice(1), ...args]
+      .map((arg) => arg.replace(/\/usr\/bin\/python3$/, python?.path ?? "$&")),
     cwd: root,
     stdout: "piped",
     stderr: "piped",
@@ -83,8 +85,13 @@ function segmentsOf(prefix: string): string[] {
   return SharedMemoryArray.list().filter((s) => s.prefix === prefix).map(({ name }) => name);
 }
 
-for (const [file, [prefix, output]] of Object.entries(examples)) {
-  Deno.test(`examples/${file} does what its header says, and leaves no segment`, async () => {
+/** Registers the test of an example, if need be as one that needs Python. */
+function exampleTest(
+  file: string,
+  [prefix, output]: [prefix: string, output: RegExp],
+  test: (name: string, fn: () => Promise<void>) => void,
+): void {
+  test(`examples/${file} does what its header says, and leaves no segment`, async () => {
     const before = segmentsOf(prefix);
     const start = performance.now();
     const { success, stdout, stderr } = await run(file);
@@ -98,8 +105,15 @@ for (const [file, [prefix, output]] of Object.entries(examples)) {
   });
 }
 
+for (const [file, example] of Object.entries(examples)) exampleTest(file, example, Deno.test);
+
+exampleTest("video_ring.ts", [
+  "video",
+  /^(Deno|Python): \d+ frames\/s, -?\d+ µs late, \d+ skipped, \d+ torn, \d+ ms busy .*\n(Python|Deno): .*\n$/,
+], pythonTest);
+
 Deno.test("examples: none wants all permissions", () => {
-  for (const file of Object.keys(examples)) {
+  for (const file of [...Object.keys(examples), "video_ring.ts"]) {
     const args = runArguments(file);
     assert(!args.some((arg) => ["-A", "--allow-all", "--allow-run"].includes(arg)), file);
   }

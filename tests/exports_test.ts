@@ -3,6 +3,7 @@ import * as mod from "../mod.ts";
 import * as dtype from "../src/dtype.ts";
 import * as ndarray from "../src/ndarray/ndarray.ts";
 import * as npy from "../src/npy.ts";
+import * as publish from "../src/publish/mod.ts";
 import * as sync from "../src/sync/mod.ts";
 
 Deno.test("mod.ts exports exactly these values", () => {
@@ -31,6 +32,10 @@ Deno.test("@shm/array/ndarray and @shm/array/dtype export exactly these values",
 
 Deno.test("@shm/array/npy exports exactly these values", () => {
   assertEquals(Object.keys(npy).sort(), ["readNpy", "writeNpy"]);
+});
+
+Deno.test("@shm/array/publish exports exactly these values", () => {
+  assertEquals(Object.keys(publish).sort(), ["Frame", "SharedMemoryRing", "SharedMemoryVersions"]);
 });
 
 Deno.test("@shm/array/sync exports exactly these values", () => {
@@ -157,5 +162,29 @@ Deno.test("SharedMemoryLock and LockGuard have exactly these members", () => {
   assertEquals(membersOf(sync.LockGuard), {
     instance: ["Symbol(Deno.customInspect)", "Symbol(Symbol.dispose)", "release"],
     statics: [],
+  });
+});
+
+Deno.test("SharedMemoryRing, Frame and SharedMemoryVersions have exactly these members", () => {
+  const common = [
+    "Symbol(Deno.customInspect)",
+    "Symbol(Symbol.dispose)",
+    "close",
+    "create",
+    "load",
+    "toString",
+    "unlink",
+  ];
+  assertEquals(membersOf(publish.SharedMemoryRing), {
+    instance: [...common, "frames", "latest", "next", "nextAsync", "write"].sort(),
+    statics: ["clone", "from"],
+  });
+  assertEquals(membersOf(publish.Frame), {
+    instance: ["Symbol(Deno.customInspect)", "copy", "isWhole"],
+    statics: [],
+  });
+  assertEquals(membersOf(publish.SharedMemoryVersions), {
+    instance: [...common, "changed", "changedAsync", "closeOlder", "current", "publish"].sort(),
+    statics: ["clone", "from"],
   });
 });

@@ -32,6 +32,7 @@ export const sections: { readonly [name: string]: Section } = {
   npy,
   handover,
   sync,
+  publish,
   start,
   memory,
   demo,
@@ -422,6 +423,11 @@ async function sync(): Promise<SectionResult> {
 }
 
 /** The demo does its work twice, with one process and with as many as there are cores. */
+async function publish(): Promise<SectionResult> {
+  const { measurePublish } = await import("./publish.ts");
+  return { rows: await measurePublish() };
+}
+
 async function demo(): Promise<SectionResult> {
   const directory = await Deno.makeTempDir({ prefix: "shm-bench-" });
   const { makeRow } = await import("../measure.ts");

@@ -256,3 +256,283 @@ def _after_fork():
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+# --- Rings and versions: `@shm/array/publish`. docs/publication.md describes the segments. -----------
+
+
+class _Channel:
+    """The header of a publication: which array is the newest, who writes, who sleeps."""
+
+    _HEADER = 128
+    _SLICE = 0.25
+
+    def __init__(self, name, magic, shape, dtype, slots=None):
+        import numpy as np
+
+        self.name = name
+        dtype = np.dtype(dtype)
+        fd = os.open("/dev/shm/" + name, os.O_RDWR)  # close-on-exec, as Python opens all files
+        try:
+            self._map = mmap.mmap(fd, 0)
+            header = np.frombuffer(self._map, np.uint8, self._HEADER)
+            size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+            found = bytes(header[:16]).rstrip(b"\0"), int(header[16:24].view("<u8")[0])
+            if found != (magic + dtype.str.encode(), size):
+                raise ValueError(f"Cannot attach to {name!r}: it publishes something else: {found}")
+            self.slots, mode = (int(n) for n in header[24:32].view("<u4"))
+            if slots not in (None, self.slots):
+                raise ValueError(f"Cannot attach to {name!r}: it has {self.slots} slots")
+        except BaseException:
+            os.close(fd)
+            raise
+        self.mode, self.reserve = mode % 2**31, mode < 2**31
+        self.step = int(header[32:40].view("<u8")[0])
+        self._numbers = header[64:80].view("<u8")  # the newest whole array, the one that was begun last
+        self._turn = header[80:84].view("<i4")
+        self._fd = fd
+        self._writes = False
+
+    @property
+    def newest(self):
+        return int(self._numbers[0])
+
+    @property
+    def begun(self):
+        return int(self._numbers[1])
+
+    @property
+    def named(self):
+        return os.fstat(self._fd).st_nlink > 0
+
+    def claim(self):
+        """Become the writer; return whether this was not yet. BlockingIOError: there is another one."""
+        before, self._writes = self._writes, True
+        if not before:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BaseException:
+                self._writes = False
+                raise
+        return not before
+
+    def begin(self, number):
+        self._numbers[1] = number
+        _fence()
+
+    def publish(self, number):
+        _fence()
+        self._numbers[0] = number
+        _fence()
+        turn = int(self._turn[0])
+        if turn & 1:
+            self._turn[0] = (turn + 1 + 2**31) % 2**32 - 2**31
+            notify(self._turn, 0)
+
+    def wait(self, after, timeout):
+        """Block until there is an array after `after`."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.newest <= after:
+            turn = int(self._turn[0]) | 1
+            self._turn[0] = turn
+            _fence()
+            if self.newest > after:
+                return
+            rest = self._SLICE
+            if deadline is not None:
+                rest = min(rest, deadline - time.monotonic())
+                if rest <= 0:
+                    raise TimeoutError(f"Cannot wait any longer for {self.name!r}: nothing came")
+            wait(self._turn, 0, turn, rest)
+
+    def close(self):
+        if self._fd >= 0:
+            if self._writes:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)  # the mapping has the file open, too
+            os.close(self._fd)  # the mapping goes with the last view
+            self._fd = -1
+
+    def __del__(self):
+        if getattr(self, "_fd", -1) >= 0:
+            self.close()
+
+
+class Frame:
+    """A frame of a Ring: `sequence`, `skipped` (how many were missed), `array` (not copied)."""
+
+    def __init__(self, ring, sequence, skipped, array):
+        self._ring, self.sequence, self.skipped, self.array = ring, sequence, skipped, array
+
+    def is_whole(self):
+        """Whether the writer has not begun to overwrite it; ask after use."""
+        _fence()
+        return self._ring.begun < self.sequence + self._ring.slots
+
+    def copy(self):
+        """The elements in an array of their own, or None if they were overwritten meanwhile."""
+        copy = self.array.copy()
+        return copy if self.is_whole() else None
+
+
+class Ring:
+    """What Deno programs know as `SharedMemoryRing`; its segment must be there.
+
+        ring = Ring("camera", (1080, 1920, 3), "uint8")
+        for frame in ring.frames():
+            ...
+    """
+
+    def __init__(self, name, shape, dtype, slots=None):
+        import numpy as np
+
+        self._channel = channel = _Channel(name, b"SHMRING1", shape, dtype, slots)
+        self.slots = channel.slots
+        starts = (channel._HEADER + slot * channel.step for slot in range(channel.slots))
+        self._views = [np.ndarray(shape, dtype, channel._map, start) for start in starts]
+        self._last, self._joined = None, channel.newest
+
+    def write(self, source):
+        """Write a frame, from an array or by a function that fills the slot; return its number."""
+        channel = self._channel
+        channel.claim()
+        number = channel.newest + 1
+        slot = self._views[(number - 1) % self.slots]
+        channel.begin(number)
+        if callable(source):
+            source(slot)
+        else:
+            slot[...] = source
+        channel.publish(number)
+        return number
+
+    def latest(self):
+        """The newest frame, or None before the first."""
+        newest = self._channel.newest
+        return self._give(newest, self._base()) if newest else None
+
+    def next(self, after=None, timeout=None):
+        """The frame after number `after` (or after the last one given); `timeout` in seconds.
+
+        If that is overwritten already, the newest.
+        """
+        base = self._base() if after is None else after
+        start = (self._last or 0) if after is None else after
+        self._channel.wait(start, timeout)
+        there = self._channel.begun < start + 1 + self.slots
+        return self._give(start + 1 if there else self._channel.newest, base)
+
+    def frames(self):
+        """All frames as they come, without end."""
+        frame = self.next()
+        while True:
+            yield frame
+            frame = self.next(frame.sequence)
+
+    def close(self):
+        """Give up the right to write; the memory goes with the last view."""
+        self._channel.close()
+
+    def _base(self):
+        return self._joined if self._last is None else self._last
+
+    def _give(self, number, base):
+        self._last = number
+        return Frame(self._channel, number, max(0, number - base - 1), self._views[(number - 1) % self.slots])
+
+
+class Versions:
+    """What Deno programs know as `SharedMemoryVersions`; its segment must be there.
+
+        table = Versions("table", (1000, 64), "float32")
+        version, array = table.current()
+    """
+
+    def __init__(self, name, shape, dtype):
+        self.name, self.shape, self.dtype = name, shape, dtype
+        self._channel = _Channel(name, b"SHMVERS1", shape, dtype)
+        self._current, self._given = None, 0
+
+    def publish(self, fill):
+        """Have `fill` fill the next version, and make it the current one; return its number."""
+        import numpy as np
+
+        channel = self._channel
+        if channel.claim():
+            self._unlink(channel.newest - 1)
+            self._unlink(channel.newest + 1)
+        number = channel.newest + 1
+        path = self._path(number)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            try:
+                os.fchmod(fd, channel.mode)
+                size = int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+                (os.posix_fallocate if channel.reserve else lambda fd, _, n: os.ftruncate(fd, n))(fd, 0, size)
+                array = np.ndarray(self.shape, self.dtype, mmap.mmap(fd, size))
+            finally:
+                os.close(fd)
+            self._check_named()
+            fill(array)
+            self._check_named()
+        except BaseException:
+            os.unlink(path)
+            raise
+        channel.publish(number)
+        self._current = number, array
+        self._unlink(number - 1)
+        return number
+
+    def current(self):
+        """The newest complete version: its number and its array; None before the first."""
+        return self._give() if self._channel.newest else None
+
+    def changed(self, timeout=None):
+        """Block until there is a newer version than the one given last; `timeout` in seconds."""
+        self._channel.wait(self._given, timeout)
+        return self._give()
+
+    def close(self):
+        """Give up the right to publish; the memory goes with the last view."""
+        self._channel.close()
+
+    def _give(self):
+        while self._current is None or self._current[0] != self._channel.newest:
+            number = self._channel.newest
+            try:
+                array = attach(os.path.basename(self._path(number)), self.shape, self.dtype)
+            except FileNotFoundError:
+                if self._channel.newest == number:  # otherwise there is a newer one
+                    raise
+                continue
+            if not self._channel.named:
+                raise FileNotFoundError(f"Cannot attach to {self.name!r}: it was removed")
+            self._current = number, array
+        self._given = self._current[0]
+        return self._current
+
+    def _path(self, number):
+        return f"/dev/shm/{self.name}.v{number}"
+
+    def _unlink(self, number):
+        try:
+            os.unlink(self._path(number))
+        except FileNotFoundError:
+            pass
+
+    def _check_named(self):
+        if not self._channel.named:
+            raise FileNotFoundError(f"Cannot publish to {self.name!r}: it was removed")
+
+
+_MEMBARRIER = {"x86_64": 324, "aarch64": 283}.get(platform.machine())
+_barrier = None
+
+
+def _fence():
+    """Order what was read and written before against what comes after, on every processor."""
+    global _barrier
+    if _barrier is None:  # MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, MEMBARRIER_CMD_PRIVATE_EXPEDITED
+        if _MEMBARRIER is None or _libc.syscall(ctypes.c_long(_MEMBARRIER), 16, 0, 0) != 0:
+            raise OSError(errno.ENOSYS, "Cannot order memory: there is no membarrier(2) here")
+        _barrier = ctypes.c_long(_MEMBARRIER)
+    _libc.syscall(_barrier, 8, 0, 0)

@@ -9,6 +9,7 @@ import { close, type FileStatus, geteuid, open, read, readdir, statx } from "../
 import { platform } from "../../ffi/platform.ts";
 import { readOptions } from "../check.ts";
 import { madeNameMax, nameMax, prefixOf } from "./name.ts";
+import { wholeOf } from "./parts.ts";
 
 /** What is known of a segment. */
 export interface SegmentInfo {
@@ -57,7 +58,7 @@ export function listSegments(): SegmentInfo[] {
     name,
     byteLength,
     createdAt: new Date(createdAt),
-    prefix: prefixOf(name, madeNameMax()) ?? prefixOf(name, nameMax()),
+    prefix: prefixOf(wholeOf(name), madeNameMax()) ?? prefixOf(wholeOf(name), nameMax()),
     pids: pids.get(identity) ?? [],
   })).sort((a, b) => a.name < b.name ? -1 : 1);
 }
@@ -65,11 +66,17 @@ export function listSegments(): SegmentInfo[] {
 /** Finds the names of leftovers: named by `buildSmaName`, mapped by nobody, and old enough. */
 export function findLeftovers({ olderThan = HOUR, prefix }: PruneOptions): string[] {
   const now = Date.now();
-  return listSegments().filter((segment) =>
+  const segments = listSegments();
+  // A segment and its parts are leftovers together, or not at all.
+  const kept = new Set(
+    segments.filter(({ pids, createdAt }) =>
+      pids.length > 0 || now - createdAt.getTime() < olderThan
+    ).map(({ name }) => wholeOf(name)),
+  );
+  return segments.filter((segment) =>
     segment.prefix !== null &&
     (prefix === undefined || segment.prefix === prefix) &&
-    segment.pids.length === 0 &&
-    now - segment.createdAt.getTime() >= olderThan
+    !kept.has(wholeOf(segment.name))
   ).map(({ name }) => name);
 }
 

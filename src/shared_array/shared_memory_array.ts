@@ -43,6 +43,7 @@ import {
   SharedMemory,
   undoCreate,
   unlink,
+  unlinkWithParts,
 } from "../segment/mod.ts";
 import { freezeLayout, type MemoryLayout, placeElements, type Placement } from "./memory_layout.ts";
 
@@ -602,7 +603,8 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   }
 
   /**
-   * Removes the names of segments. Every one is tried, even if another fails.
+   * Removes the names of segments. Every one is tried, even if another fails. With the name of a
+   * `SharedMemoryVersions` (`@shm/array/publish`) go those of its versions.
    *
    * @param names the names, without slashes; names that are gone already are no error
    * @returns those that were removed
@@ -631,11 +633,11 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     }
     const wanted = new Set(names);
     for (const name of wanted) checkUsableName(name);
-    const removed: string[] = [];
+    const gone = new Set<string>();
     const failures: unknown[] = [];
     for (const name of wanted) {
       try {
-        if (unlink(name)) removed.push(name);
+        for (const removed of unlinkWithParts(name)) gone.add(removed);
       } catch (error) {
         failures.push(error);
       }
@@ -646,7 +648,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
         `Cannot clear ${failures.length} of ${wanted.size} buffers: ${failuresText(failures)}`,
       );
     }
-    return removed;
+    return [...wanted].filter((name) => gone.has(name));
   }
 
   /**

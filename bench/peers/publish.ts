@@ -1,0 +1,226 @@
+/**
+ * Rings and versions between processes, beside pipes, sockets, `memcpy` and bare waiting.
+ *
+ * @module
+ */
+
+import { SharedMemory, SharedMemoryArray } from "@shm/array";
+import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
+import { notify, wait, waitAsync } from "@shm/array/sync";
+import { compare, compareGroup, type Contestant, makeRow, type Row } from "../measure.ts";
+import { groups } from "../publish_bench.ts";
+import { DWELL, dwell, type Task, type Way } from "./publish_echo.ts";
+
+const FRAME = 2_700_000;
+const ITEM = "a frame of 2.7 MB to another process, and an answer";
+
+/** Measures all of it. */
+export async function measurePublish(): Promise<Row[]> {
+  const rows = await measureFrames();
+  const [current, small] = await groups();
+  const [row] = await compareGroup(current, { rounds: 31 });
+  rows.push(
+    row,
+    makeRow(
+      { item: row.item, what: row.what, unit: "ns" },
+      { name: "itself", goal: "≤ 100 ns", limit: 100 },
+      [row.ours],
+      [row.ours],
+      [row.ours],
+    ),
+  );
+  rows.push(...await compareGroup(small, { rounds: 31 }));
+  rows.push(...await measureLarge());
+  return rows;
+}
+
+async function measureFrames(): Promise<Row[]> {
+  const directory = await Deno.makeTempDir({ prefix: "shm-bench-" });
+  const [pipe, socket] = [`${directory}/pipe`, `${directory}/socket`];
+  await new Deno.Command("mkfifo", { args: [pipe] }).output();
+  const name = (): string => SharedMemoryArray.buildSmaName("bench");
+  using frames = new SharedMemoryRing([FRAME] as const, "uint8", name(), 4).create();
+  using small = new SharedMemoryRing([4] as const, "uint8", name(), 4).create();
+  using answers = new SharedMemoryRing([1] as const, "uint8", name(), 4).create();
+  using memory = SharedMemory.create(name(), 4096);
+  const words = new Int32Array(memory.buf!);
+  const listener = Deno.listen({ transport: "unix", path: socket });
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      new URL("./publish_echo.ts", import.meta.url).pathname,
+      ...[frames, small, answers].map((ring) => JSON.stringify(ring)),
+      memory.name,
+      pipe,
+      socket,
+    ],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const tasks = child.stdin.getWriter();
+  try {
+    await lines.read();
+    for (const each of [frames, small, answers, memory]) each.unlink();
+    const output = Deno.openSync(pipe, { write: true });
+    const connection = await listener.accept();
+    const order = async (task: Task): Promise<string> => {
+      await tasks.write(new TextEncoder().encode(JSON.stringify(task) + "\n"));
+      return (await lines.read()).value!;
+    };
+    let answer = 0;
+    const contestant = (
+      way: Way,
+      count: number,
+      hand: (i: number) => void | Promise<void>,
+      isAsync = false,
+    ): Contestant =>
+    async () => {
+      await order({ way, count });
+      const dwells = way === "small" || way === "word";
+      let time = 0;
+      for (let i = 0; i < count; i++) {
+        if (dwells) dwell();
+        const begin = performance.now();
+        const done = hand(i);
+        if (done !== undefined) await done;
+        if (way !== "word") {
+          const frame = isAsync ? await answers.nextAsync(answer) : answers.next(answer);
+          answer = frame.sequence;
+        }
+        time += performance.now() - begin - (dwells ? DWELL : 0);
+      }
+      return time * 1e6 / count;
+    };
+    const source = new Uint8Array(FRAME).fill(7);
+    using segment = SharedMemory.create(name(), 4 * FRAME);
+    segment.unlink();
+    const slots = new Uint8Array(segment.buf!);
+    const mine = new Uint8Array(FRAME);
+    const writeAll = async (
+      write: (bytes: Uint8Array) => number | Promise<number>,
+    ): Promise<void> => {
+      for (let at = 0; at < FRAME;) at += await write(source.subarray(at));
+    };
+    const byView = contestant("view", 200, (i) =>
+      void frames.write((slot) => {
+        slot.set(0, i & 127);
+        slot.set(-1, i & 127);
+      }));
+    const other = { rounds: 15, warmup: 2 };
+    const word = (isAsync: boolean): Contestant =>
+      contestant("word", 1000, async () => {
+        const before = Atomics.load(words, 16);
+        Atomics.add(words, 0, 1);
+        notify(words, 0);
+        while (Atomics.load(words, 16) === before) {
+          if (isAsync) await waitAsync(words, 16, before).value;
+          else wait(words, 16, before);
+        }
+      });
+    const rows = [
+      ...await compare({ item: ITEM, what: "written and read by view", unit: "ns" }, byView, [
+        {
+          name: "a pipe between two Deno processes",
+          goal: "≥ 20 × as many a second",
+          limit: 1 / 20,
+          contestant: contestant("pipe", 20, () => writeAll((bytes) => output.writeSync(bytes))),
+        },
+        {
+          name: "a Unix socket between two Deno processes",
+          goal: "≥ 3 × as many a second",
+          limit: 1 / 3,
+          contestant: contestant("socket", 20, () => writeAll((bytes) => connection.write(bytes))),
+        },
+      ], other),
+      ...await compare(
+        { item: ITEM, what: "copied in, and copied out", unit: "ns" },
+        contestant("copy", 100, () => void frames.write(source)),
+        [{
+          name: "memcpy of it twice",
+          goal: "≤ 1.3 ×",
+          limit: 1.3,
+          contestant: () => {
+            const begin = performance.now();
+            for (let i = 0; i < 100; i++) {
+              const slot = slots.subarray((i & 3) * FRAME, (i & 3) * FRAME + FRAME);
+              slot.set(source);
+              mine.set(slot);
+            }
+            return (performance.now() - begin) * 1e6 / 100;
+          },
+        }],
+        other,
+      ),
+      ...await compare(
+        { item: ITEM, what: "four bytes: from write() to next() and back", unit: "ns" },
+        contestant("small", 1000, (i) => void small.write((slot) => slot.set(0, i & 127))),
+        [{ name: "notify and wait alone", goal: "≤ 1.5 ×", limit: 1.5, contestant: word(false) }],
+        other,
+      ),
+      ...await compare(
+        { item: ITEM, what: "four bytes: from write() to nextAsync() on one side", unit: "ns" },
+        contestant("small", 1000, (i) => void small.write((slot) => slot.set(0, i & 127)), true),
+        [{
+          name: "notify and waitAsync alone",
+          goal: "≤ 1.5 ×",
+          limit: 1.5,
+          contestant: word(true),
+        }],
+        other,
+      ),
+    ];
+    const idle = Number(await order({ way: "idle", count: 3000 })) * 100;
+    rows.push(makeRow(
+      { item: ITEM, what: "a reader that waits for three seconds", unit: "% of a processor" },
+      { name: "itself", goal: "≤ 0.5 %", limit: 0.5 },
+      [idle],
+      [idle],
+      [idle],
+    ));
+    output.close();
+    connection.close();
+    return rows;
+  } finally {
+    await tasks.close();
+    await child.status;
+    await lines.cancel();
+    listener.close();
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** Versions of 200 MB beside arrays of the same size that are made and filled. */
+async function measureLarge(): Promise<Row[]> {
+  const length = 25_000_000;
+  using table = new SharedMemoryVersions([length], "float64", SharedMemoryArray.buildSmaName("b"));
+  table.create();
+  let value = 0;
+  const rows = await compare(
+    { item: "publish 200 MB", what: "segment, filling, change of versions", unit: "ns" },
+    async () => {
+      const begin = performance.now();
+      await table.publish((next) => next.fill(++value));
+      const time = performance.now() - begin;
+      table.closeOlder();
+      return time * 1e6;
+    },
+    [{
+      name: "create() and fill() of an array alone",
+      goal: "≤ 1.1 ×",
+      limit: 1.1,
+      contestant: () => {
+        const begin = performance.now();
+        using sma = new SharedMemoryArray([length], "float64", SharedMemoryArray.buildSmaName("b"));
+        sma.create().fill(++value);
+        const time = performance.now() - begin;
+        sma.unlink();
+        return time * 1e6;
+      },
+    }],
+    { rounds: 9, warmup: 1 },
+  );
+  table.unlink();
+  return rows;
+}

@@ -1,0 +1,97 @@
+/**
+ * The other process of `publish.ts`: it takes frames in one of several ways, and answers each.
+ *
+ * @module
+ */
+
+import { SharedMemory } from "@shm/array";
+import { SharedMemoryRing } from "@shm/array/publish";
+import { notify, wait } from "@shm/array/sync";
+import { cpuUsage } from "node:process";
+
+const say = (text: string): number => Deno.stdout.writeSync(new TextEncoder().encode(text + "\n"));
+
+/** The ways in which frames come. */
+export type Way = "view" | "copy" | "pipe" | "socket" | "small" | "word" | "idle";
+
+export interface Task {
+  way: Way;
+  count: number;
+}
+
+/** How long either side is busy before it goes on, in milliseconds: the other one is asleep by then. */
+export const DWELL = 0.15;
+
+/** Is busy for that long. */
+export function dwell(): void {
+  for (const end = performance.now() + DWELL; performance.now() < end;);
+}
+
+async function readFull(
+  read: (bytes: Uint8Array) => number | null | Promise<number | null>,
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    const result = read(bytes.subarray(at));
+    at += (result instanceof Promise ? await result : result) ?? 0;
+  }
+}
+
+async function main(): Promise<void> {
+  const [frames, small, answers, words, pipe, socket] = Deno.args;
+  const big = SharedMemoryRing.from<"uint8">(JSON.parse(frames)).load();
+  const little = SharedMemoryRing.from<"uint8">(JSON.parse(small)).load();
+  const back = SharedMemoryRing.from<"uint8">(JSON.parse(answers)).load();
+  const memory = SharedMemory.open(words);
+  const turns = new Int32Array(memory.buf!);
+  say("ready");
+  const input = Deno.openSync(pipe);
+  const connection = await Deno.connect({ transport: "unix", path: socket });
+  const size = big.shape[0];
+  const mine = new Uint8Array(size);
+  let text = "";
+  for await (const chunk of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    for (let end; (end = text.indexOf("\n")) >= 0; text = text.slice(end + 1)) {
+      const { way, count } = JSON.parse(text.slice(0, end)) as Task;
+      let [frame, tiny] = [big.latest()?.sequence ?? 0, little.latest()?.sequence ?? 0];
+      let turn = Atomics.load(turns, 0);
+      if (way === "idle") {
+        const work = (): number => cpuUsage().user + cpuUsage().system;
+        const before = work();
+        try {
+          little.next(tiny, { timeout: count });
+        } catch (error) {
+          if (!(error instanceof DOMException)) throw error;
+        }
+        say(String((work() - before) / (count * 1000)));
+        continue;
+      }
+      say("at work");
+      let answer = 0;
+      for (let i = 0; i < count; i++) {
+        if (way === "view" || way === "copy") {
+          const { array, sequence } = big.next(frame);
+          frame = sequence;
+          if (way === "copy") mine.set(array.data);
+          answer = array.get(0) + array.get(-1);
+        } else if (way === "pipe") await readFull((bytes) => input.readSync(bytes), mine);
+        else if (way === "socket") await readFull((bytes) => connection.read(bytes), mine);
+        else if (way === "small") {
+          tiny = little.next(tiny).sequence;
+          dwell();
+        } else {
+          while (Atomics.load(turns, 0) === turn) wait(turns, 0, turn);
+          turn = Atomics.load(turns, 0);
+          dwell();
+          Atomics.add(turns, 16, 1);
+          notify(turns, 16);
+          continue;
+        }
+        back.write(answer & 127);
+      }
+    }
+  }
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,54 @@
+/**
+ * Streams of arrays between processes, with no copy: one process writes, any number read. Nobody polls, no
+ * reader can hold up the writer, and a member that is killed harms nobody. It needs Linux and the permission
+ * `--allow-ffi`.
+ *
+ * {@linkcode SharedMemoryRing} is for many arrays of one shape, one after another: the frames of a camera.
+ * The writer overwrites the oldest of a few slots. Take `frames()` or `next()` to have every frame, and
+ * `latest()` to have the newest.
+ *
+ * {@linkcode SharedMemoryVersions} is for one large array that is replaced as a whole now and then: a table
+ * from which a server answers. Each version has a segment of its own, and whoever uses an old one keeps it.
+ *
+ * Both are for one writer, and every reader sees everything. Work that is to be shared out, so that each
+ * piece goes to one of the workers, is handed out by a counter in a shared array with `Atomics.add`, or by a
+ * queue outside.
+ *
+ * What stands in the segments is described in `docs/publication.md`, for programs in C; `shm_attach.py` reads
+ * and writes both in Python.
+ *
+ * @example A camera and a viewer
+ * ```ts
+ * import { SharedMemoryArray } from "@shm/array";
+ * import { SharedMemoryRing } from "@shm/array/publish";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const name = SharedMemoryArray.buildSmaName("camera");
+ * using camera = new SharedMemoryRing([270, 480], "uint8", name, 4);
+ * camera.create();
+ *
+ * // In another process, usually: the sum of all pixels of the first whole frame.
+ * async function view(descriptor: unknown): Promise<number> {
+ *   using ring = SharedMemoryRing.from(descriptor as typeof camera);
+ *   ring.load();
+ *   for await (const frame of ring.frames({ signal: AbortSignal.timeout(1000) })) {
+ *     let sum = 0;
+ *     for (const pixel of frame.array) sum += pixel;
+ *     if (frame.isWhole()) return sum;
+ *   }
+ *   throw new Error("never reached: frames() has no end");
+ * }
+ *
+ * const sum = view(JSON.parse(JSON.stringify(camera)));
+ * camera.write((slot) => slot.fill(1));
+ * assertEquals(await sum, 270 * 480);
+ * camera.unlink();
+ * ```
+ *
+ * @module
+ */
+
+export type { LoadOptions, WaitAsyncOptions, WaitOptions } from "./channel.ts";
+export type { PublicationDescriptor } from "./description.ts";
+export { Frame, type FramesOptions, type RingDescriptor, SharedMemoryRing } from "./ring.ts";
+export { SharedMemoryVersions, type Version, type VersionsDescriptor } from "./versions.ts";

@@ -1,0 +1,805 @@
+/**
+ * A ring of frames in one segment.
+ *
+ * @module
+ */
+
+import { checkInteger, kindOf, readOptions } from "../check.ts";
+import {
+  bytesPerElement,
+  type DType,
+  type DTypeLike,
+  type DTypeOf,
+  numpyTypeString,
+  type TypedArrayOf,
+  typedArrayOf,
+} from "../dtype.ts";
+import { showAs } from "../inspect.ts";
+import {
+  type AssignSource,
+  checkShape,
+  contiguousLayout,
+  makeView,
+  type NDArray,
+  type RankOf,
+  type Shape,
+} from "../ndarray/mod.ts";
+import { type CreateOptions, unlink } from "../segment/mod.ts";
+import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
+import {
+  Channel,
+  checkSystem,
+  closedError,
+  fence,
+  type Header,
+  HEADER_BYTES,
+  type LoadOptions,
+  type WaitAsyncOptions,
+  type WaitOptions,
+} from "./channel.ts";
+import {
+  checkDescriptor,
+  checkLoadOptions,
+  checkWaitOptions,
+  describe,
+  type PublicationDescriptor,
+} from "./description.ts";
+
+/** What a ring is, as plain data: what `structuredClone`, `postMessage` and JSON make of one. */
+export interface RingDescriptor<T extends DTypeLike = DTypeLike> extends PublicationDescriptor<T> {
+  /** How many frames the ring holds. */
+  readonly slots: number;
+}
+
+/** How long {@linkcode SharedMemoryRing.frames} goes on. */
+export interface FramesOptions {
+  /** Ends the frames: the loop over them throws the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** Slots begin at multiples of so many bytes, a line of the cache. */
+const ALIGNMENT = 64;
+
+/** Proves that a frame is made by this file. */
+const KEY = Symbol();
+
+/**
+ * A frame of a ring, as a reader has it: not copied, and overwritten by the writer some time.
+ *
+ * @example Use it, then ask whether it was whole all the time
+ * ```ts
+ * import { SharedMemoryArray } from "@shm/array";
+ * import { SharedMemoryRing } from "@shm/array/publish";
+ * import { assert, assertEquals } from "@std/assert";
+ *
+ * using ring = new SharedMemoryRing([2, 2], "uint8", SharedMemoryArray.buildSmaName("ring"), 3);
+ * ring.create();
+ * ring.write([[1, 2], [3, 4]]);
+ * const frame = ring.latest()!;
+ * let sum = 0;
+ * for (const pixel of frame.array) sum += pixel;
+ * assert(frame.isWhole()); // otherwise the sum is of no use
+ * assertEquals(sum, 10);
+ * ring.unlink();
+ * ```
+ */
+export class Frame<T extends DType = DType, R extends number = number> {
+  /** The number of the frame: the first one that was ever written is 1. */
+  readonly sequence: number;
+  /** How many frames the reader missed: those between the one that it was given before and this one. */
+  readonly skipped: number;
+  /** The elements, in the ring itself: not copied. Readers must not write to them. */
+  readonly array: NDArray<T, R>;
+  readonly #channel: Channel;
+  readonly #slots: number;
+
+  /**
+   * Not for callers: a {@linkcode SharedMemoryRing} makes frames.
+   *
+   * @throws {TypeError} always, for callers
+   */
+  constructor(key: unknown, ...parts: unknown[]) {
+    if (key !== KEY) {
+      throw new TypeError("Cannot construct Frame: use latest() or next() of a SharedMemoryRing");
+    }
+    const [sequence, skipped, array, channel, slots] = parts as [
+      number,
+      number,
+      NDArray<T, R>,
+      Channel,
+      number,
+    ];
+    this.sequence = sequence;
+    this.skipped = skipped;
+    this.array = array;
+    this.#channel = channel;
+    this.#slots = slots;
+  }
+
+  /**
+   * Tells whether the elements are still those of this frame. Ask after you have used them: if it is so
+   * then, it was so all the time.
+   *
+   * @returns `false` once the writer has begun to overwrite the frame
+   * @throws {Deno.errors.BadResource} if the ring was closed
+   *
+   * @example A reader that was too slow
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using ring = new SharedMemoryRing([4], "uint8", SharedMemoryArray.buildSmaName("ring"), 2);
+   * ring.create();
+   * ring.write(1);
+   * const frame = ring.latest()!;
+   * ring.write(2);
+   * assertEquals(frame.isWhole(), true);
+   * ring.write(3); // into the slot of frame 1
+   * assertEquals(frame.isWhole(), false);
+   * ring.unlink();
+   * ```
+   */
+  isWhole(): boolean {
+    if (!this.#channel.isOpen) throw closedError(this.#channel.name, "look at a frame of");
+    fence(); // what was read before was read before the number is
+    return this.#channel.begun < this.sequence + this.#slots;
+  }
+
+  /**
+   * Copies the elements, in C order, to the heap.
+   *
+   * @returns a typed array that shares nothing; `null` if the frame was overwritten before it was copied
+   * @throws {Deno.errors.BadResource} if the ring was closed
+   *
+   * @example Keep a frame
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using ring = new SharedMemoryRing([3], "float32", SharedMemoryArray.buildSmaName("ring"), 2);
+   * ring.create();
+   * ring.write([1, 2, 3]);
+   * assertEquals(ring.latest()!.copy(), new Float32Array([1, 2, 3]));
+   * ring.unlink();
+   * ```
+   */
+  copy(): TypedArrayOf<T> | null {
+    if (!this.isWhole()) return null;
+    const copy = this.array.copy();
+    return this.isWhole() ? copy as TypedArrayOf<T> : null;
+  }
+
+  static {
+    showAs(
+      this.prototype,
+      (frame) => #slots in frame ? { sequence: frame.sequence, skipped: frame.skipped } : {},
+    );
+  }
+}
+
+/** What an instance has while it is attached. */
+interface Attachment<D extends DType, R extends number> {
+  readonly channel: Channel;
+  /** The slots, as far as they were used. */
+  readonly views: NDArray<D, R>[];
+  /** The number of the newest frame when the instance attached. */
+  readonly joined: number;
+  /** The number of the frame that was given out last; `null` before the first. */
+  last: number | null;
+  isWriting: boolean;
+}
+
+/**
+ * Frames of one shape that one process writes and any number of others read, with no copy: a camera and its
+ * viewers. The frames lie in one segment, and the writer overwrites the oldest. It waits for nobody.
+ *
+ * The first instance that writes is the writer until it is closed or its process ends; then another one may
+ * write, and goes on with the numbers, also after one that was killed in the middle of a frame. Readers
+ * sleep until there is something new. A reader that is too slow misses frames and is told how many; whether a
+ * frame was overwritten under its hands it asks by {@linkcode Frame.isWhole}, or takes a
+ * {@linkcode Frame.copy}.
+ *
+ * An instance is a description that can be sent to other processes as plain data, `{ shape, dtype, name,
+ * slots }`, and, between `create()` or `load()` and `close()`, an attachment. It remembers which frame it
+ * gave out last. A register can list its name. A `Worker` that is terminated stays the writer until the
+ * process ends.
+ *
+ * Linux only.
+ *
+ * @example One writer, one reader
+ * ```ts
+ * import { SharedMemoryArray } from "@shm/array";
+ * import { SharedMemoryRing } from "@shm/array/publish";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const name = SharedMemoryArray.buildSmaName("camera");
+ * using camera = new SharedMemoryRing([1080, 1920, 3], "uint8", name, 4);
+ * camera.create();
+ *
+ * // In another process, usually.
+ * using viewer = SharedMemoryRing.from(JSON.parse(JSON.stringify(camera)));
+ * viewer.load();
+ *
+ * camera.write((slot) => slot.fill(7)); // drawn in place: no copy
+ * const frame = viewer.next();
+ * assertEquals([frame.sequence, frame.skipped, frame.array.get(0, 0, 0)], [1, 0, 7]);
+ * camera.unlink();
+ * ```
+ */
+export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape = Shape> {
+  /** The length of each axis of a frame in elements; frozen. */
+  declare readonly shape: readonly number[];
+  /** The canonical name of the element type. */
+  declare readonly dtype: DTypeOf<T>;
+  /** The segment's name, without a slash. */
+  declare readonly name: string;
+  /** How many frames the ring holds. */
+  declare readonly slots: number;
+
+  readonly #header: Header;
+  #attachment: Attachment<DTypeOf<T>, RankOf<S>> | null = null;
+
+  /**
+   * Describes a ring. Nothing is created or attached.
+   *
+   * @param shape the lengths of a frame's axes in elements, all at least 1; a number means one axis
+   * @param dtype the element type: a name (`"float32"`), a NumPy type string (`"<f4"`), or a typed array's
+   * constructor (`Float32Array`)
+   * @param name the segment's name: not empty, without "/" and NUL, at most 255 bytes
+   * @param slots how many frames the ring holds, at least 2: one of them may be being overwritten. A
+   * reader that always takes the newest frame has the time of `slots - 1` frames to use it.
+   * @throws {TypeError} if an argument is of the wrong kind, or the dtype is none of the supported ones
+   * @throws {RangeError} if a length, the number of slots or bytes, or the name is wrong
+   *
+   * @example Send it to another process
+   * ```ts
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const ring = new SharedMemoryRing([270, 480], "uint8", "camera", 4);
+   * assertEquals(
+   *   JSON.stringify(ring),
+   *   '{"shape":[270,480],"dtype":"uint8","name":"camera","slots":4}',
+   * );
+   * ```
+   */
+  constructor(shape: S, dtype: T, name: string, slots: number) {
+    const { shape: frozen, dtype: canonical } = new SharedMemoryArray(shape, dtype, name);
+    checkInteger(slots, "make a ring", "slots");
+    if (slots < 2 || slots >= 2 ** 32) {
+      throw new RangeError(
+        `Cannot make a ring: slots must be from 2 to 2^32 - 1, not ${slots}; one of them may be ` +
+          "being overwritten",
+      );
+    }
+    const arrayBytes = contiguousLayout(frozen).size * bytesPerElement(canonical);
+    const slotStep = Math.ceil(arrayBytes / ALIGNMENT) * ALIGNMENT;
+    if (!Number.isSafeInteger(slotStep * slots + HEADER_BYTES)) {
+      throw new RangeError(`Cannot make a ring: ${slots} slots have more than 2^53 - 1 bytes`);
+    }
+    describe(this, { shape: frozen, dtype: canonical, name, slots });
+    this.#header = {
+      magic: "SHMRING1",
+      dtype: numpyTypeString(canonical),
+      arrayBytes,
+      slots,
+      slotStep,
+    };
+  }
+
+  /**
+   * Creates the ring's segment, without a frame, and attaches to it. If a step fails, what was made before
+   * it is removed.
+   *
+   * @param options permission bits, and whether to reserve the memory: who may not write to the segment can
+   * not read frames either
+   * @returns this instance
+   * @throws {TypeError} if an option is of the wrong kind
+   * @throws {RangeError} if an option is out of range
+   * @throws {Deno.errors.Busy} if this instance is attached already
+   * @throws {Deno.errors.AlreadyExists} if the name is taken (`EEXIST`)
+   * @throws {Deno.errors.PermissionDenied} if the system refuses (`EACCES`)
+   * @throws {Error} if `/dev/shm` is full (`ENOSPC`), or there is no descriptor (`EMFILE`) or address space
+   * (`ENOMEM`) left
+   * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+   * @throws {Deno.errors.NotSupported} on other systems than Linux
+   *
+   * @example Create, use, remove
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using ring = new SharedMemoryRing(8, "int16", SharedMemoryArray.buildSmaName("ring"), 2);
+   * ring.create({ mode: 0o660 });
+   * assertEquals(ring.latest(), null);
+   * ring.unlink();
+   * ```
+   */
+  create(options?: CreateOptions): this {
+    this.#checkDetached("create");
+    const header = this.#header;
+    this.#attach(Channel.create(this.name, header.slotStep * header.slots, header, options));
+    return this;
+  }
+
+  /**
+   * Attaches to the ring that another instance created.
+   *
+   * @param options how long to wait, blocking, for a ring that is not there yet
+   * @returns this instance
+   * @throws {TypeError} if an option is of the wrong kind
+   * @throws {RangeError} if the time limit is negative or NaN, or the segment is not that of a ring of this
+   * shape, dtype and number of slots
+   * @throws {Deno.errors.Busy} if this instance is attached already
+   * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
+   * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
+   * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+   * @throws {Deno.errors.NotSupported} on other systems than Linux
+   *
+   * @example A viewer that may start before the camera
+   * ```ts
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertThrows } from "@std/assert";
+   *
+   * using ring = new SharedMemoryRing([270, 480], "uint8", "nobody-made-this", 4);
+   * assertThrows(() => ring.load({ timeout: 20 }), Deno.errors.NotFound);
+   * ```
+   */
+  load(options?: LoadOptions): this {
+    const timeout = checkLoadOptions(options);
+    this.#checkDetached("load");
+    const header = this.#header;
+    const bytes = header.slotStep * header.slots;
+    this.#attach(Channel.load(this.name, bytes, header, "a ring", timeout));
+    return this;
+  }
+
+  /**
+   * Gives up the attachment, and the right to write; without one, does nothing. Frames are empty from then
+   * on. Whoever waits in this instance is rejected with `Deno.errors.BadResource`. The segment and its name
+   * stay.
+   *
+   * @example The next one may write
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const ring = new SharedMemoryRing(1, "uint8", SharedMemoryArray.buildSmaName("ring"), 2).create();
+   * using next = SharedMemoryRing.clone(ring).load();
+   * ring.write(1);
+   * assertThrows(() => next.write(2), Deno.errors.Busy);
+   * ring.close();
+   * assertEquals(next.write(2), 2);
+   * next.unlink();
+   * ```
+   */
+  close(): void {
+    this.#attachment?.channel.close();
+    this.#attachment = null;
+  }
+
+  /** The same as `close()`, for `using`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /**
+   * Removes the ring's name. Who is attached keeps the ring, and can go on writing and reading; nobody
+   * else can attach any more.
+   *
+   * @returns `false` if the name was gone already
+   * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
+   * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+   *
+   * @example Remove it once
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using ring = new SharedMemoryRing(1, "uint8", SharedMemoryArray.buildSmaName("ring"), 2);
+   * ring.create();
+   * assertEquals(ring.unlink(), true);
+   * assertEquals(ring.unlink(), false);
+   * ```
+   */
+  unlink(): boolean {
+    this.#checkBrand();
+    return unlink(this.name);
+  }
+
+  /**
+   * Describes another ring like a given one. The result is not attached, whatever the given one is.
+   *
+   * @param ring the ring to take the description from
+   * @param override what is to differ
+   * @returns a new instance
+   * @throws {TypeError} if `ring` is no SharedMemoryRing, or a part of the override is of the wrong kind or
+   * unknown
+   * @throws {RangeError} if a part of the result is wrong
+   *
+   * @example A second attachment
+   * ```ts
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const left = new SharedMemoryRing([270, 480], "uint8", "left-eye", 4);
+   * assertEquals(SharedMemoryRing.clone(left, { name: "right-eye" }).slots, 4);
+   * ```
+   */
+  static clone<T extends DTypeLike, U extends DTypeLike = DTypeOf<T>>(
+    ring: SharedMemoryRing<T>,
+    override?: Partial<RingDescriptor<U>>,
+  ): SharedMemoryRing<DTypeOf<U>> {
+    if (!(ring instanceof SharedMemoryRing)) {
+      throw new TypeError(
+        "Cannot clone: the first argument must be a SharedMemoryRing; from() takes plain data",
+      );
+    }
+    const own = readOptions(
+      override,
+      { shape: "any", dtype: "any", name: "any", slots: "any" },
+      "clone",
+    );
+    return construct({ ...ring, ...own } as RingDescriptor<U>);
+  }
+
+  /**
+   * Makes an instance from a description that came from elsewhere: from `postMessage`, `structuredClone`,
+   * JSON or another instance. The result is not attached.
+   *
+   * @param descriptor plain data with `shape`, `dtype`, `name` and `slots`; what else it holds is not
+   * looked at
+   * @returns a new instance
+   * @throws {TypeError} if it is no object, or a part is missing or of the wrong kind
+   * @throws {RangeError} if a part is wrong
+   *
+   * @example Through JSON, as another process receives it
+   * ```ts
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const line = '{"shape":[2],"dtype":"<f4","name":"camera","slots":3}';
+   * assertEquals(SharedMemoryRing.from(JSON.parse(line)).dtype, "float32");
+   * ```
+   */
+  static from<const T extends DTypeLike>(
+    descriptor: RingDescriptor<T>,
+  ): SharedMemoryRing<DTypeOf<T>> {
+    return construct(
+      checkDescriptor(descriptor, "SharedMemoryRing", ["shape", "dtype", "name", "slots"]),
+    );
+  }
+
+  /**
+   * Writes a frame in the place of the oldest one, and wakes the readers that wait. This makes the instance
+   * the writer, until it is closed.
+   *
+   * If it throws, no reader sees anything of the frame, and its number is that of the next one; what the
+   * slot held before is lost.
+   *
+   * @param source what is copied into the slot: a number, a typed array, nested arrays or a view, as
+   * `assign()` takes it; or a function that fills the slot itself, which holds old elements and must be
+   * filled when it returns
+   * @returns the frame's number, from 1
+   * @throws {TypeError} if the source is of the wrong kind, or the function returns a promise
+   * @throws {RangeError} if the source does not fit into the frame's shape
+   * @throws {Deno.errors.Busy} if another instance is the writer, or if it is called by the function
+   * @throws {Deno.errors.BadResource} if this instance is not attached
+   *
+   * @example Copied, or drawn in place
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using ring = new SharedMemoryRing([2, 2], "uint8", SharedMemoryArray.buildSmaName("ring"), 2);
+   * ring.create();
+   * assertEquals(ring.write(new Uint8Array([1, 2])), 1); // both rows
+   * assertEquals(ring.write((slot) => slot.fill(3).set(0, 0, 4)), 2);
+   * assertEquals(ring.latest()!.array.toArray(), [[4, 3], [3, 3]]);
+   * ring.unlink();
+   * ```
+   */
+  write(
+    source: AssignSource<DTypeOf<T>> | ((slot: NDArray<DTypeOf<T>, RankOf<S>>) => void),
+  ): number {
+    const attachment = this.#attached("write to");
+    const { channel } = attachment;
+    if (attachment.isWriting) {
+      throw new Deno.errors.Busy(
+        `Cannot write to '${this.name}': this instance is in the middle of a frame`,
+      );
+    }
+    channel.claim();
+    const sequence = channel.newest + 1;
+    const slot = this.#slot(attachment, sequence);
+    channel.begin(sequence);
+    attachment.isWriting = true;
+    try {
+      if (typeof source === "function") {
+        const result: unknown = source(slot);
+        if (result instanceof Promise) {
+          throw new TypeError(
+            `Cannot write to '${this.name}': the function returned a promise, and a frame must be ` +
+              "filled when it returns; await what it needs before write()",
+          );
+        }
+      } else slot.assign(source);
+    } finally {
+      attachment.isWriting = false;
+    }
+    if (this.#attachment !== attachment) throw closedError(this.name, "write to");
+    channel.publish(sequence);
+    return sequence;
+  }
+
+  /**
+   * Gives the newest frame, and does not wait.
+   *
+   * @returns the frame; the same one again if there is no newer one; `null` before the first
+   * @throws {Deno.errors.BadResource} if this instance is not attached
+   *
+   * @example Only the newest counts
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using ring = new SharedMemoryRing(1, "uint8", SharedMemoryArray.buildSmaName("ring"), 4);
+   * ring.create();
+   * assertEquals(ring.latest(), null);
+   * for (const pixel of [1, 2, 3]) ring.write(pixel);
+   * const { sequence, skipped } = ring.latest()!;
+   * assertEquals([sequence, skipped], [3, 2]);
+   * ring.unlink();
+   * ```
+   */
+  latest(): Frame<DTypeOf<T>, RankOf<S>> | null {
+    const attachment = this.#attached("read from");
+    const { newest } = attachment.channel;
+    return newest === 0 ? null : this.#give(attachment, newest, startOf(attachment).base);
+  }
+
+  /**
+   * Gives the next frame, and blocks this thread until there is one.
+   *
+   * That is the frame after the one that this instance gave out last, by whatever method; for an instance
+   * that has given out none, the first of all. If that one is overwritten already, it is the newest: an
+   * older one would be overwritten before it could be used. `skipped` says how many are left out; what
+   * was written before the instance attached is not counted.
+   *
+   * The event loop stands still meanwhile; with a listener for `SIGINT`, Ctrl-C waits, too.
+   *
+   * @param after the number after which to go on, in the place of that of the last frame; 0 is before the
+   * first frame
+   * @param options the time limit
+   * @returns the frame
+   * @throws {TypeError} if an argument is of the wrong kind
+   * @throws {RangeError} if `after` is no whole number from 0, or the time limit is negative or NaN
+   * @throws {DOMException} named "TimeoutError" if time was up
+   * @throws {Deno.errors.BadResource} if this instance is not attached
+   *
+   * @example Every frame, and at most a second for each
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * using ring = new SharedMemoryRing(1, "uint8", SharedMemoryArray.buildSmaName("ring"), 4);
+   * ring.create();
+   * for (const pixel of [1, 2, 3]) ring.write(pixel);
+   * assertEquals(ring.next().sequence, 1);
+   * assertEquals(ring.next(undefined, { timeout: 1000 }).sequence, 2);
+   * assertEquals(ring.next(2).sequence, 3);
+   * assertThrows(() => ring.next(3, { timeout: 10 }), DOMException, "time is up");
+   * ring.unlink();
+   * ```
+   */
+  next(after?: number, options?: WaitOptions): Frame<DTypeOf<T>, RankOf<S>> {
+    checkAfter(after);
+    const { timeout } = checkWaitOptions(options, false);
+    const attachment = this.#attached("wait for");
+    const start = startOf(attachment, after);
+    attachment.channel.awaitNewer(start.after, timeout);
+    return this.#giveNext(attachment, start);
+  }
+
+  /**
+   * Gives the next frame when there is one, without blocking. Which one that is, {@linkcode
+   * SharedMemoryRing.next} says.
+   *
+   * @param after the number after which to go on, in the place of that of the last frame; 0 is before the
+   * first frame
+   * @param options the time limit, and a signal that gives the waiting up
+   * @returns a promise of the frame. It is rejected with a `DOMException` named "TimeoutError" if time was
+   * up, with the signal's reason, with `Deno.errors.BadResource` if this instance is not attached or was
+   * closed meanwhile, and where an argument is wrong
+   *
+   * @example Not for ever
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using ring = new SharedMemoryRing(1, "uint8", SharedMemoryArray.buildSmaName("ring"), 4);
+   * ring.create();
+   * const next = ring.nextAsync(undefined, { signal: AbortSignal.timeout(1000) });
+   * ring.write(9); // usually in another process
+   * assertEquals((await next).array.get(0), 9);
+   * ring.unlink();
+   * ```
+   */
+  async nextAsync(
+    after?: number,
+    options?: WaitAsyncOptions,
+  ): Promise<Frame<DTypeOf<T>, RankOf<S>>> {
+    checkAfter(after);
+    const { timeout, signal } = checkWaitOptions(options, true);
+    const attachment = this.#attached("wait for");
+    const start = startOf(attachment, after);
+    await attachment.channel.awaitNewerAsync(start.after, timeout, signal);
+    if (this.#attachment !== attachment) throw closedError(this.name, "wait for");
+    return this.#giveNext(attachment, start);
+  }
+
+  /**
+   * Goes through the frames as they come, for `for await`, without end. It begins as
+   * {@linkcode SharedMemoryRing.nextAsync} does, and goes its own way from then on: several loops over one
+   * instance each have all frames.
+   *
+   * @param options a signal that ends the loop
+   * @returns the frames; the loop throws the signal's reason, or `Deno.errors.BadResource` if this instance
+   * is closed
+   * @throws {TypeError} if an option is of the wrong kind
+   * @throws {Deno.errors.BadResource} if this instance is not attached
+   *
+   * @example Until the third
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using ring = new SharedMemoryRing(1, "uint8", SharedMemoryArray.buildSmaName("ring"), 4);
+   * ring.create();
+   * for (const pixel of [5, 6, 7]) ring.write(pixel);
+   * const seen: number[] = [];
+   * for await (const frame of ring.frames()) {
+   *   seen.push(frame.array.get(0));
+   *   if (frame.sequence === 3) break;
+   * }
+   * assertEquals(seen, [5, 6, 7]);
+   * ring.unlink();
+   * ```
+   */
+  frames(options?: FramesOptions): AsyncGenerator<Frame<DTypeOf<T>, RankOf<S>>, never, void> {
+    const { signal } = readOptions(options, { signal: "AbortSignal" }, "wait");
+    this.#attached("wait for");
+    return this.#frames(signal);
+  }
+
+  async *#frames(
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Frame<DTypeOf<T>, RankOf<S>>, never, void> {
+    let after: number | undefined;
+    while (true) {
+      const frame = await this.nextAsync(after, { signal });
+      after = frame.sequence;
+      yield frame;
+    }
+  }
+
+  /** One line that says which ring this is. */
+  toString(): string {
+    const { name, shape, dtype, slots } = this;
+    return `SharedMemoryRing '${name}' ${slots} × [${shape.join(", ")}] ${dtype}`;
+  }
+
+  static {
+    // The prototype itself can be looked at, too.
+    showAs(
+      this.prototype,
+      (ring) => #header in ring ? { ...ring, attached: ring.#attachment !== null } : {},
+    );
+  }
+
+  /** That it can be called at all proves `this` to be an instance, whose name has been checked. */
+  #checkBrand(): void {}
+
+  #checkDetached(action: string): void {
+    if (this.#attachment?.channel.isOpen) {
+      throw new Deno.errors.Busy(
+        `Cannot ${action} '${this.name}': this instance is attached already; close() it first, ` +
+          "or clone() it for a second attachment",
+      );
+    }
+    checkSystem(action, this.name);
+  }
+
+  #attach(channel: Channel): void {
+    const joined = channel.newest;
+    this.#attachment = { channel, views: [], joined, last: null, isWriting: false };
+  }
+
+  #attached(action: string): Attachment<DTypeOf<T>, RankOf<S>> {
+    const attachment = this.#attachment;
+    if (attachment === null || !attachment.channel.isOpen) throw closedError(this.name, action);
+    return attachment;
+  }
+
+  /** The slot of a frame. */
+  #slot(
+    { channel, views }: Attachment<DTypeOf<T>, RankOf<S>>,
+    sequence: number,
+  ): NDArray<DTypeOf<T>, RankOf<S>> {
+    const at = (sequence - 1) % this.slots;
+    return views[at] ??= this.#makeView(channel, at);
+  }
+
+  #makeView(channel: Channel, at: number): NDArray<DTypeOf<T>, RankOf<S>> {
+    const { shape, dtype } = this;
+    const layout = contiguousLayout(checkShape(shape));
+    const start = HEADER_BYTES + at * this.#header.slotStep;
+    const data = new (typedArrayOf(dtype))(channel.memory.buf!, start, layout.size);
+    return makeView(data, layout, dtype) as unknown as NDArray<DTypeOf<T>, RankOf<S>>;
+  }
+
+  /** Gives out the frame after a number, or the newest where that one is overwritten. */
+  #giveNext(
+    attachment: Attachment<DTypeOf<T>, RankOf<S>>,
+    { after, base }: Start,
+  ): Frame<DTypeOf<T>, RankOf<S>> {
+    const { channel } = attachment;
+    const isThere = channel.begun < after + 1 + this.slots;
+    return this.#give(attachment, isThere ? after + 1 : channel.newest, base);
+  }
+
+  #give(
+    attachment: Attachment<DTypeOf<T>, RankOf<S>>,
+    sequence: number,
+    base: number,
+  ): Frame<DTypeOf<T>, RankOf<S>> {
+    attachment.last = sequence;
+    const skipped = Math.max(0, sequence - base - 1);
+    const slot = this.#slot(attachment, sequence);
+    return new Frame(KEY, sequence, skipped, slot, attachment.channel, this.slots);
+  }
+}
+
+/** Where a reader goes on. */
+interface Start {
+  /** The frame after this one is wanted. */
+  readonly after: number;
+  /** What comes after this one is missed if it is not given. */
+  readonly base: number;
+}
+
+function startOf(
+  { last, joined }: { readonly last: number | null; readonly joined: number },
+  after?: number,
+): Start {
+  if (after !== undefined) return { after, base: after };
+  return { after: last ?? 0, base: last ?? joined };
+}
+
+function checkAfter(after: unknown): void {
+  if (after === undefined) return;
+  if (typeof after !== "number") {
+    throw new TypeError(
+      `Cannot wait: after must be the number of a frame, not ${kindOf(after)}; options come second`,
+    );
+  }
+  if (!Number.isSafeInteger(after) || after < 0) {
+    throw new RangeError(`Cannot wait: after must be a whole number from 0, not ${after}`);
+  }
+}
+
+function construct<T extends DTypeLike>(
+  { shape, dtype, name, slots }: RingDescriptor<T>,
+): SharedMemoryRing<DTypeOf<T>> {
+  return new SharedMemoryRing(shape, dtype, name, slots) as unknown as SharedMemoryRing<DTypeOf<T>>;
+}

@@ -1,0 +1,94 @@
+/**
+ * Segments that are parts of another one: the versions of a table, say. Their names are made of its name
+ * and a number, and who removes a segment by a list of names removes its parts, too.
+ *
+ * A segment that has parts begins with {@linkcode PARTS_MAGIC}. At {@linkcode PARTS_AT} stands the number
+ * of its current part, in 64 bits. There may be the part before, which is about to be removed, and the one
+ * after, which is about to be made; there is no other.
+ *
+ * @module
+ */
+
+import { hasCode } from "../../ffi/errors.ts";
+import { close, read } from "../../ffi/files.ts";
+import { platform } from "../../ffi/platform.ts";
+import { shmOpen } from "../../ffi/shm.ts";
+import { unlink } from "./mapping.ts";
+
+/** The first eight bytes of a segment that has parts. */
+export const PARTS_MAGIC = "SHMVERS1";
+
+/** Where the number of the current part stands, in bytes. */
+export const PARTS_AT = 64;
+
+/** How many bytes longer than its name the names of a segment's parts may be. */
+export const PART_NAME_BYTES = ".v".length + String(Number.MAX_SAFE_INTEGER).length;
+
+/**
+ * Tells the name of a part.
+ *
+ * @param name the name of the segment that has it
+ * @param number the number of the part, from 1
+ */
+export function partName(name: string, number: number): string {
+  return `${name}.v${number}`;
+}
+
+const partForm = /^(?<whole>.+)\.v[1-9]\d*$/s;
+
+/**
+ * Tells the name of the segment that a segment may be a part of, by its name.
+ *
+ * @param name the segment's name
+ * @returns the name of the other one; for a name that is no part's the name itself
+ */
+export function wholeOf(name: string): string {
+  const match = partForm.exec(name);
+  return match === null ? name : match.groups!.whole;
+}
+
+/**
+ * Removes a segment's name, and those of its parts.
+ *
+ * @param name a checked name
+ * @returns the names that were removed
+ */
+export function unlinkWithParts(name: string): string[] {
+  const fd = openToLook(name);
+  try {
+    const removed = unlink(name) ? [name] : [];
+    // The number is read after the name is gone: who makes a part looks at the name when the part is made,
+    // and takes it back.
+    const current = fd === null ? null : currentPart(fd, name);
+    if (current === null) return removed;
+    const parts = [current - 1, current, current + 1].filter((number) => number > 0);
+    return [...removed, ...parts.map((number) => partName(name, number)).filter(unlink)];
+  } finally {
+    if (fd !== null) close(fd);
+  }
+}
+
+/** Opens a segment if that is possible: what cannot be looked into has no parts that could be removed. */
+function openToLook(name: string): number | null {
+  const { os, flags } = platform();
+  if (os !== "linux") return null; // elsewhere segments cannot be read from, and none has parts
+  try {
+    return shmOpen(name, flags.O_RDONLY, 0);
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "EACCES")) return null;
+    throw error;
+  }
+}
+
+/** Reads the number of the current part; `null` if the segment is not one that has parts. */
+function currentPart(fd: number, name: string): number | null {
+  const bytes = new Uint8Array(PARTS_AT + 8);
+  try {
+    if (read(fd, bytes, name) < bytes.length) return null;
+  } catch (error) {
+    if (hasCode(error, "EISDIR")) return null;
+    throw error;
+  }
+  if (new TextDecoder().decode(bytes.subarray(0, 8)) !== PARTS_MAGIC) return null;
+  return Number(new DataView(bytes.buffer).getBigUint64(PARTS_AT, true));
+}
