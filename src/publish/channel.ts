@@ -213,7 +213,7 @@ export class Channel {
 
   /** Whether the segment has a name still. */
   get isNamed(): boolean {
-    return fstat(this.#fd, this.name).named;
+    return fstat(this.#fd, this.name).named !== false;
   }
 
   /** The number of the newest whole array; 0 if there is none. */

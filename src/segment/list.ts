@@ -8,8 +8,7 @@ import { hasCode } from "../../ffi/errors.ts";
 import { close, type FileStatus, geteuid, open, read, readdir, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { readOptions } from "../check.ts";
-import { madeNameMax, nameMax, prefixOf } from "./name.ts";
-import { wholeOf } from "./parts.ts";
+import { madeNameMax, nameMax, prefixOf, wholeOf } from "./name.ts";
 
 /** What is known of a segment. */
 export interface SegmentInfo {

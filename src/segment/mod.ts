@@ -17,6 +17,14 @@ export {
   type SegmentInfo,
 } from "./list.ts";
 export { type CreateOptions, type OpenOptions, unlink } from "./mapping.ts";
-export { buildName, checkName, checkUsableName, madeNameMax, nameMax } from "./name.ts";
-export { PART_NAME_BYTES, partName, PARTS_AT, PARTS_MAGIC, unlinkWithParts } from "./parts.ts";
+export {
+  buildName,
+  checkName,
+  checkUsableName,
+  madeNameMax,
+  nameMax,
+  PART_NAME_BYTES,
+  partName,
+} from "./name.ts";
+export { PARTS_AT, PARTS_MAGIC, unlinkWithParts } from "./parts.ts";
 export { createAnonymousMemory, SharedMemory, undoCreate } from "./shared_memory.ts";

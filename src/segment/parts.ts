@@ -14,38 +14,13 @@ import { close, read } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { unlink } from "./mapping.ts";
+import { partName } from "./name.ts";
 
 /** The first eight bytes of a segment that has parts. */
 export const PARTS_MAGIC = "SHMVERS1";
 
 /** Where the number of the current part stands, in bytes. */
 export const PARTS_AT = 64;
-
-/** How many bytes longer than its name the names of a segment's parts may be. */
-export const PART_NAME_BYTES = ".v".length + String(Number.MAX_SAFE_INTEGER).length;
-
-/**
- * Tells the name of a part.
- *
- * @param name the name of the segment that has it
- * @param number the number of the part, from 1
- */
-export function partName(name: string, number: number): string {
-  return `${name}.v${number}`;
-}
-
-const partForm = /^(?<whole>.+)\.v[1-9]\d*$/s;
-
-/**
- * Tells the name of the segment that a segment may be a part of, by its name.
- *
- * @param name the segment's name
- * @returns the name of the other one; for a name that is no part's the name itself
- */
-export function wholeOf(name: string): string {
-  const match = partForm.exec(name);
-  return match === null ? name : match.groups!.whole;
-}
 
 /**
  * Removes a segment's name, and those of its parts.
