@@ -131,22 +131,24 @@ function clamp(bound: number, length: number, lowest: number): number {
 }
 
 /**
- * Reads an item of a selection and clamps it to an axis, if it is a range.
+ * Clamps the ranges that programs slice with in loops: whole axes, texts that were read before, and objects
+ * as {@linkcode slice} makes them.
  *
  * @param item what a caller gave
  * @param length the length of the axis, in elements
- * @returns which indices it takes; `null` for an index or an ellipsis
- * @throws {TypeError} if it is of no kind that {@linkcode SliceItem} lists
- * @throws {RangeError} if a number is no safe integer, a step is 0, or a text is none of Python's
+ * @returns which indices it takes; `null` for everything else, right or wrong: {@linkcode parseItem} knows
  */
 export function rangeOf(item: unknown, length: number): Range | null {
-  if (typeof item === "object" && item !== null && hasAllParts(item)) {
-    const [start, stop, step] = [item.start ?? null, item.stop ?? null, item.step ?? null];
-    checkParts(start, stop, step);
-    return clampParts(start, stop, step, length);
+  if (typeof item === "string") {
+    const read = readTexts.get(item);
+    return typeof read === "object" ? resolveRange(read, length) : null;
   }
-  const parsed = parseItem(item);
-  return typeof parsed === "object" ? resolveRange(parsed, length) : null;
+  if (typeof item !== "object") return null;
+  if (item === null) return resolveRange(whole, length);
+  if (!hasAllParts(item)) return null;
+  const [start, stop, step] = [item.start ?? null, item.stop ?? null, item.step ?? null];
+  if (!isPart(start) || !isPart(stop) || !isPart(step) || step === 0) return null;
+  return clampParts(start, stop, step, length);
 }
 
 /**
@@ -288,7 +290,11 @@ function checkParts(start: unknown, stop: unknown, step: unknown): void {
 }
 
 function checkPart(value: unknown, what: string): void {
-  if (value !== null && !Number.isSafeInteger(value)) refusePart(value, what);
+  if (!isPart(value)) refusePart(value, what);
+}
+
+function isPart(value: unknown): boolean {
+  return value === null || Number.isSafeInteger(value);
 }
 
 function refusePart(value: unknown, what: string): void {
