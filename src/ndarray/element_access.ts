@@ -398,7 +398,7 @@ function rank2(
       }
       if (arguments.length === 2) {
         const range0 = rangeOf(i, this.#last0 + 1);
-        const range1 = rangeOf(j, this.#last1 + 1);
+        const range1 = range0 && rangeOf(j, this.#last1 + 1);
         if (range0 !== null && range1 !== null) {
           return new own.Fast!(
             this.data,
@@ -573,8 +573,8 @@ function rank3(
       }
       if (arguments.length === 3) {
         const range0 = rangeOf(i, this.#last0 + 1);
-        const range1 = rangeOf(j, this.#last1 + 1);
-        const range2 = rangeOf(k, this.#last2 + 1);
+        const range1 = range0 && rangeOf(j, this.#last1 + 1);
+        const range2 = range1 && rangeOf(k, this.#last2 + 1);
         if (range0 !== null && range1 !== null && range2 !== null) {
           return new own.Fast!(
             this.data,
@@ -781,9 +781,9 @@ function rank4(
       }
       if (arguments.length === 4) {
         const range0 = rangeOf(i, this.#last0 + 1);
-        const range1 = rangeOf(j, this.#last1 + 1);
-        const range2 = rangeOf(k, this.#last2 + 1);
-        const range3 = rangeOf(l, this.#last3 + 1);
+        const range1 = range0 && rangeOf(j, this.#last1 + 1);
+        const range2 = range1 && rangeOf(k, this.#last2 + 1);
+        const range3 = range2 && rangeOf(l, this.#last3 + 1);
         if (range0 !== null && range1 !== null && range2 !== null && range3 !== null) {
           return new own.Fast!(
             this.data,

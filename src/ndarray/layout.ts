@@ -197,11 +197,9 @@ export function sliceLists(
       offset += resolveIndex(item, length, axis) * step;
     } else {
       const range = resolveRange(item, length);
-      // An empty range may begin one past the end: nothing is ever read there, but the position must
-      // not leave the array. As in NumPy, its stride is that of a step of 1.
-      if (range.length > 0) offset += range.start * step;
+      offset += range.start * step;
       shape[kept] = range.length;
-      stride[kept++] = range.length > 0 ? range.step * step + 0 : step; // + 0: never -0
+      stride[kept++] = range.step * step + 0; // + 0: never -0
       size *= range.length;
     }
     axis++;

@@ -60,7 +60,7 @@ export function slice(
   step?: number | null,
 ): Slice {
   const parts = { start: start ?? null, stop: stop ?? null, step: step ?? null };
-  checkParts(parts);
+  checkParts(parts.start, parts.stop, parts.step);
   return parts;
 }
 
@@ -98,47 +98,68 @@ export interface Range {
  *
  * @param range the range
  * @param length the length of the axis, in elements
- * @returns the first index, the step, and how many indices there are
+ * @returns the first index, the step, and how many indices there are; of no index, 0 and 1
  *
  * @see {@link https://docs.python.org/3/reference/datamodel.html#slice.indices | Python: slice.indices}
  */
-export function resolveRange(
-  { start, stop, step: givenStep }: Slice,
+export function resolveRange({ start, stop, step }: Slice, length: number): Range {
+  return clampParts(start, stop, step, length);
+}
+
+/** The rules: its parts are arguments, so that a range that is read in a loop needs no object. */
+function clampParts(
+  start: number | null,
+  stop: number | null,
+  givenStep: number | null,
   length: number,
 ): Range {
   const step = givenStep ?? 1;
   const lowest = step < 0 ? -1 : 0;
   const first = start === null ? (step < 0 ? length - 1 : 0) : clamp(start, length, lowest);
   const end = stop === null ? (step < 0 ? -1 : length) : clamp(stop, length, lowest);
-  return { start: first, step, length: countOf(first, end, step) };
+  const count = step === 1 ? end - first : Math.ceil((end - first) / step);
+  // An empty range may begin one past the end: nothing is ever read there, but the position of a view must
+  // not leave the array. As in NumPy, its stride is that of a step of 1.
+  return count > 0 ? { start: first, step, length: count } : none;
 }
+
+const none: Range = Object.freeze({ start: 0, step: 1, length: 0 });
 
 /** A bound of a range as a position: between one before the first and one behind the last index. */
 function clamp(bound: number, length: number, lowest: number): number {
   return bound < 0 ? Math.max(bound + length, lowest) : Math.min(bound, length + lowest);
 }
 
-function countOf(first: number, end: number, step: number): number {
-  return Math.max(0, step === 1 ? end - first : Math.ceil((end - first) / step));
-}
-
 /**
- * Reads an item of a selection that is a range, and clamps it to an axis.
+ * Clamps the ranges that programs slice with in loops: whole axes, texts that were read before, and objects
+ * as {@linkcode slice} makes them.
  *
  * @param item what a caller gave
  * @param length the length of the axis, in elements
- * @returns which indices it takes, from 0 in steps of 1 if that is none; `null` for an index or an ellipsis
+ * @returns which indices it takes; `null` for everything else, right or wrong: {@linkcode parseItem} knows
  */
 export function rangeOf(item: unknown, length: number): Range | null {
-  const parsed = parseItem(item);
-  if (typeof parsed !== "object") return null;
-  const range = resolveRange(parsed, length);
-  // An empty range may begin one past the end: nothing is ever read there, but the position of a view must
-  // not leave the array. As in NumPy, its stride is that of a step of 1.
-  return range.length > 0 ? range : none;
+  if (typeof item === "string") {
+    const read = readTexts.get(item);
+    return typeof read === "object" ? resolveRange(read, length) : null;
+  }
+  if (typeof item !== "object") return null;
+  if (item === null) return resolveRange(whole, length);
+  if (!hasAllParts(item)) return null;
+  const [start, stop, step] = [item.start ?? null, item.stop ?? null, item.step ?? null];
+  if (!isPart(start) || !isPart(stop) || !isPart(step) || step === 0) return null;
+  return clampParts(start, stop, step, length);
 }
 
-const none: Range = Object.freeze({ start: 0, step: 1, length: 0 });
+/**
+ * Whether an object has all parts itself, in the order in which {@linkcode slice} gives them, and nothing
+ * else. This is what programs slice with in loops.
+ */
+function hasAllParts(item: object): item is Partial<Slice> {
+  if (Array.isArray(item) || ArrayBuffer.isView(item)) return false; // it may have very many keys
+  const keys = Object.keys(item);
+  return keys.length === 3 && keys[0] === "start" && keys[1] === "stop" && keys[2] === "step";
+}
 
 /**
  * Checks that a value is a list of {@linkcode SliceItem}s and copies it, frozen: what an array
@@ -240,45 +261,40 @@ function readText(text: string): number | Slice {
     return start!;
   }
   const range = { start, stop, step };
-  checkParts(range);
+  checkParts(range.start, range.stop, range.step);
   return range;
 }
-
-const parts: ReadonlySet<string> = new Set(["start", "stop", "step"]);
 
 /** Reads a range given as a plain object, whose parts may be left out. */
 function parseObject(item: Partial<Slice>): Slice {
   // Only what is the object's own is a part, not something on Object.prototype.
   const keys = Object.keys(item);
-  // What slice() makes has all parts, in this order: it need not be looked through.
-  const isUsual = keys.length === 3 && keys[0] === "start" && keys[1] === "stop" &&
-    keys[2] === "step";
-  const own = isUsual ? item : ownParts(item, keys);
-  const range = { start: own.start ?? null, stop: own.stop ?? null, step: own.step ?? null };
-  checkParts(range);
-  return range;
-}
-
-function ownParts(item: Partial<Slice>, keys: readonly string[]): Partial<Slice> {
   if (keys.length === 0) {
     throw new TypeError("Cannot slice: an object must be a range with start, stop or step");
   }
-  const unknown = keys.find((key) => !parts.has(key));
+  const unknown = keys.find((key) => key !== "start" && key !== "stop" && key !== "step");
   if (unknown !== undefined) {
     throw new TypeError(`Cannot slice: a range has start, stop and step, not ${quote(unknown)}`);
   }
-  return Object.assign(Object.create(null), item);
+  const own: Partial<Slice> = Object.assign(Object.create(null), item);
+  const range = { start: own.start ?? null, stop: own.stop ?? null, step: own.step ?? null };
+  checkParts(range.start, range.stop, range.step);
+  return range;
 }
 
-function checkParts(range: Slice): void {
-  checkPart(range.start, "start");
-  checkPart(range.stop, "stop");
-  checkPart(range.step, "step");
-  if (range.step === 0) throw new RangeError("Cannot slice: step must not be 0");
+function checkParts(start: unknown, stop: unknown, step: unknown): void {
+  checkPart(start, "start");
+  checkPart(stop, "stop");
+  checkPart(step, "step");
+  if (step === 0) throw new RangeError("Cannot slice: step must not be 0");
 }
 
 function checkPart(value: unknown, what: string): void {
-  if (value !== null && !Number.isSafeInteger(value)) refusePart(value, what);
+  if (!isPart(value)) refusePart(value, what);
+}
+
+function isPart(value: unknown): boolean {
+  return value === null || Number.isSafeInteger(value);
 }
 
 function refusePart(value: unknown, what: string): void {
