@@ -172,11 +172,12 @@ Deno.test("registers and clearBuffers() remove a ring, prune() one that is left"
       register.push(ring.name);
     }
     assertEquals(segmentsOf(name), []);
-    const made = SharedMemoryArray.buildSmaName("ringtest");
+    const prefix = `ringtest${name}`; // of this test alone
+    const made = SharedMemoryArray.buildSmaName(prefix);
     const left = new SharedMemoryRing([4], "uint8", made, 3).create();
-    assertEquals(SharedMemoryArray.prune({ prefix: "ringtest", olderThan: 0 }), []);
+    assertEquals(SharedMemoryArray.prune({ prefix, olderThan: 0 }), []);
     left.close();
-    assertEquals(SharedMemoryArray.prune({ prefix: "ringtest", olderThan: 0 }), [made]);
+    assertEquals(SharedMemoryArray.prune({ prefix, olderThan: 0 }), [made]);
   }));
 
 // --- Writing ---------------------------------------------------------------------------------
@@ -467,8 +468,12 @@ Deno.test("an instance that is garbage gives up the right to write, and keeps it
  */
 const readerText = `
 ${mixedText}
-const [descriptor, last, speed] = JSON.parse(Deno.args[0]);
+const [descriptor, counts, speed] = JSON.parse(Deno.args[0]);
 using ring = SharedMemoryRing.from(descriptor).load();
+// How many frames all readers have read, how many mixed ones they met, and the last frame there will be.
+using shared = SharedMemoryArray.from(counts);
+const [FRAMES, CAUGHT, LAST] = [0, 1, 2];
+const words = shared.load().data;
 const cell = new Int32Array(new SharedArrayBuffer(4));
 const pauses = {
   fast: () => {},
@@ -479,16 +484,20 @@ const pause = pauses[speed];
 say("ready");
 const found = { frames: 0, mixed: 0, torn: 0, caught: 0, missed: 0 };
 let sequence = 0;
-while (sequence < last) {
+while (Atomics.load(words, LAST) === 0 || sequence < Atomics.load(words, LAST)) {
   const frame = ring.next(undefined, { timeout: 60000 });
   if (frame.skipped !== frame.sequence - sequence - 1) throw new Error("skipped is wrong");
   sequence = frame.sequence;
   found.frames++;
+  Atomics.add(words, FRAMES, 1);
   found.missed += frame.skipped;
   const isMixed = mixed(frame.array, sequence, pause);
   if (!frame.isWhole()) {
     found.torn++;
-    if (isMixed) found.caught++;
+    if (isMixed) {
+      found.caught++;
+      Atomics.add(words, CAUGHT, 1);
+    }
   } else if (isMixed) found.mixed++;
   const copy = frame.copy();
   if (copy !== null && copy.some((element) => element !== sequence)) found.mixed++;
@@ -498,19 +507,31 @@ say(JSON.stringify(found));
 
 Deno.test("20,000 frames at full speed, three readers: none is mixed, and the check finds those that are", () =>
   withPublication(async (name) => {
-    const last = 20_000 * scale;
+    const least = 20_000 * scale;
+    using counts = new SharedMemoryArray([3], "int32", `${name}-counts`);
+    const words = counts.create().data;
     using ring = new SharedMemoryRing([16_384], "uint32", name, 4).create();
     const readers = await Promise.all(
       ["fast", "medium", "slow"].map((speed) =>
-        Member.start(readerText, { args: [JSON.stringify([ring, last, speed])] })
+        Member.start(readerText, { args: [JSON.stringify([ring, counts, speed])] })
       ),
     );
     for (const reader of readers) assertEquals(await reader.line(), "ready");
-    for (let i = 1; i <= last; i++) {
-      ring.write((slot) => slot.fill(i));
+    // On a busy machine the readers come late: the writer goes on until they have seen enough.
+    const deadline = performance.now() + 60_000;
+    const isEnough = (): boolean =>
+      Atomics.load(words, 0) > 300 && Atomics.load(words, 1) > 0 || performance.now() > deadline;
+    let last = 0;
+    while (last < least || !isEnough()) {
+      const number = last + 1;
+      ring.write((slot) => slot.fill(number));
+      last = number;
       // Readers are to be at work all the time, on one core, too.
-      if (i % 500 === 0) await sleep(1);
+      if (last % 500 === 0) await sleep(1);
     }
+    last++;
+    Atomics.store(words, 2, last);
+    ring.write(last);
     let [caught, frames] = [0, 0];
     for (const reader of readers) {
       const found = JSON.parse(await reader.line());
@@ -523,6 +544,7 @@ Deno.test("20,000 frames at full speed, three readers: none is mixed, and the ch
     // The negative control: without the counters these would have been taken for whole.
     assert(caught > 0, "no reader met a frame that was being overwritten");
     assert(frames > 300);
+    counts.unlink();
   }));
 
 /** How often each kind of process is killed in a plain run; ten times as often in a long one. */
@@ -694,14 +716,17 @@ def read(last):
             mixed += int((copy != number).any())
     return [mixed, whole > 0]
 `);
+      using counts = new SharedMemoryArray([3], "int32", `${name}-counts`);
+      Atomics.store(counts.create().data, 2, last);
       const reader = await Member.start(readerText, {
-        args: [JSON.stringify([ring, last, "fast"])],
+        args: [JSON.stringify([ring, counts, "fast"])],
       });
       assertEquals(await reader.line(), "ready");
       await peer.run(`write(${last})`);
       const found = JSON.parse(await reader.line());
       assertEquals(found.mixed, 0);
       await reader.end();
+      counts.unlink();
       const asked = peer.ask(`read(${2 * last})`);
       for (let i = last + 1; i <= 2 * last; i++) {
         ring.write((slot) => slot.fill(i));
