@@ -5,13 +5,14 @@
  */
 
 import { type DType, type TypedArrayOf, typedArrayOf } from "../dtype.ts";
-import { contiguousLayout, sizeOf } from "./layout.ts";
+import { contiguousLayout } from "./layout.ts";
 import {
   advance,
   asWords,
   type Block,
   type Cells,
   elementsAt,
+  inChunks,
   isRun,
   type Loop,
   planLoop,
@@ -161,11 +162,13 @@ function scratchOf(dtype: DType): TypedArrayOf {
 function convertElements(loop: Loop, target: Cells, source: Cells): void {
   const hasBool = target.dtype === "bool" || source.dtype === "bool";
   if (isRun(loop) && !hasBool) return moveRuns(loop, target, source);
+  if (loop.shape[0] === 0) return;
   const [from, to] = [asWords(source), asWords(target)];
   const read = { dtype: source.dtype, data: scratchOf(source.dtype) };
   const written = { dtype: target.dtype, data: scratchOf(target.dtype) };
   inChunks(
     loop,
+    CHUNK,
     ({ shape, strides: [toStrides, fromStrides], offsets: [toOffset, fromOffset] }) => {
       const layout = contiguousLayout(shape);
       const [gathered, converted] = [read, written].map((part) => asWords({ ...part, layout }));
@@ -184,22 +187,6 @@ function convertElements(loop: Loop, target: Cells, source: Cells): void {
       );
     },
   );
-}
-
-/** Calls `body` for parts of a loop that are no longer than a chunk. */
-function inChunks(loop: Loop, body: (part: Loop) => void): void {
-  const { shape, strides, offsets } = loop;
-  const size = sizeOf(shape);
-  if (size <= CHUNK) return size === 0 ? undefined : body(loop);
-  const most = Math.max(1, Math.floor(CHUNK * shape[0] / size));
-  for (let at = 0; at < shape[0]; at += most) {
-    const length = Math.min(most, shape[0] - at);
-    inChunks({
-      shape: length === 1 ? shape.slice(1) : [length, ...shape.slice(1)],
-      strides: length === 1 ? strides.map((each) => each.slice(1)) : strides,
-      offsets: offsets.map((offset, k) => offset + at * strides[k][0]),
-    }, body);
-  }
 }
 
 type Scratch = Pick<Cells, "dtype" | "data">;

@@ -26,7 +26,7 @@ export function fillElements(cells: Cells, value: number | bigint): void {
     return;
   }
   const words = asWords(cells);
-  const word = asWord(value, cells.dtype);
+  const word = words === cells ? value : asWord(value, cells.dtype);
   runLoop(loop, [words], (block) => fillBlock(words.dtype, block, word));
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { type DType, type TypedArrayOf, typedArrayOf } from "../dtype.ts";
-import { extent, type Layout } from "./layout.ts";
+import { extent, type Layout, sizeOf } from "./layout.ts";
 
 /** A view's parts: which elements of which typed array. */
 export interface Cells<D extends DType = DType> {
@@ -147,7 +147,48 @@ export interface Block {
  * where those of the layouts are larger: V8 unrolls a loop over such positions, which takes half the
  * time.
  */
-export function runLoop(
+export function runLoop(loop: Loop, cells: readonly Cells[], body: (block: Block) => void): void {
+  if (loop.shape.length < 2 || loop.shape.at(-1)! >= SHORT_ROW) runBlocks(loop, cells, body);
+  else inChunks(loop, CACHED, (part) => runBlocks(longestLast(part), cells, body));
+}
+
+/** Rows that are shorter cost more than their elements: then another axis is the better row. */
+const SHORT_ROW = 16;
+
+/** So many elements stay in the processor's cache while their axes are gone through in another order. */
+const CACHED = 4096;
+
+/** Calls `body` for parts of a loop that have no more than `most` elements. */
+export function inChunks(loop: Loop, most: number, body: (part: Loop) => void): void {
+  const { shape, strides, offsets } = loop;
+  const size = sizeOf(shape);
+  if (size <= most) return body(loop);
+  const count = Math.max(1, Math.floor(most * shape[0] / size));
+  for (let at = 0; at < shape[0]; at += count) {
+    const length = Math.min(count, shape[0] - at);
+    inChunks(
+      {
+        shape: length === 1 ? shape.slice(1) : [length, ...shape.slice(1)],
+        strides: length === 1 ? strides.map((each) => each.slice(1)) : strides,
+        offsets: offsets.map((offset, k) => offset + at * strides[k][0]),
+      },
+      most,
+      body,
+    );
+  }
+}
+
+/** The same loop in another order: its longest axis is the innermost. */
+function longestLast({ shape, strides, offsets }: Loop): Loop {
+  const order = shape.map((_, axis) => axis).sort((a, b) => shape[a] - shape[b]);
+  return {
+    shape: order.map((axis) => shape[axis]),
+    strides: strides.map((each) => order.map((axis) => each[axis])),
+    offsets,
+  };
+}
+
+function runBlocks(
   { shape, strides, offsets }: Loop,
   cells: readonly Cells[],
   body: (block: Block) => void,

@@ -32,7 +32,7 @@ import {
 } from "./layout.ts";
 import { type Cells, elementsAt, isWide, MAX_INT32 } from "./loop_plan.ts";
 import { resolveIndex, type SliceItem } from "./slice.ts";
-import { type FastClass, makeFastClass, MAX_RANK, type SliceFrom } from "./element_access.ts";
+import { type FastClass, makeFastClass, MANY_AXES, type SliceFrom } from "./element_access.ts";
 
 /** What all views are: see `NDArray` in `ndarray.ts` for what each member does. */
 export class View {
@@ -278,9 +278,9 @@ function classOf(dtype: DType, rank: number): FastClass {
  */
 export function makeView(data: TypedArrayOf, layout: Layout, dtype: DType): View {
   const rank = layout.shape.length;
-  if (rank <= MAX_RANK && isNarrow(data, layout)) {
+  if (isNarrow(data, layout)) {
     const { shape: n, stride: s, offset } = layout;
-    const Fast = classOf(dtype, rank);
+    const Fast = classOf(dtype, Math.min(rank, MANY_AXES));
     // Spread arguments would take longer than all else.
     switch (rank) {
       case 0:
