@@ -13,6 +13,7 @@
 // - the test for overlaps in assign(), or the note which segment a buffer maps: wrong elements.
 // - the test of the inode in load() of an anonymous segment: another segment's elements are read.
 // - the same in unlink(): a segment that has the number now is gone.
+// - device and inode in a segment's identity, its name in their place: wrong elements through a hard link.
 // - the getter of `detached` that is taken at load time, the buffer's own in its place: a closed array is told to
 //   have shrunk.
 // - forgetting the segment of a buffer that was marked untransferable: a closed array still describes itself.

@@ -296,7 +296,12 @@ function neighbour(view: View | undefined): View | undefined {
   const near = all.filter(({ memory }) => memory === view.memory);
   // Mostly one of the same size: that is what can be assigned.
   const size = view.places.positions.length;
-  const fitting = near.filter(({ places }) => places.positions.length === size && size > 1);
+  let fitting = near.filter(({ places }) => places.positions.length === size && size > 1);
+  // Best one that shows other elements, so that a wrong order of copies is seen.
+  const shifted = fitting.filter(({ places }) =>
+    String(places.positions) !== String(view.places.positions)
+  );
+  if (shifted.length > 0) fitting = shifted;
   return random.oneOf(fitting.length > 0 && random.chance(0.8) ? fitting : [...near, view]);
 }
 
@@ -970,7 +975,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     attachment.marked = true;
   }],
 
-  "rename a segment": [4, () => {
+  "rename a segment": [5, () => {
     const pair = twoNames();
     if (pair === null) return;
     const [segment, to] = pair;
@@ -980,16 +985,19 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     if (linked.get(to)?.memory === segment.memory) return;
     linked.delete(segment.name);
     linked.set(to, { ...segment, name: to });
+    loadAs(segment, to);
   }],
 
-  "link a segment": [4, () => {
+  "link a segment": [5, () => {
     const pair = twoNames();
     if (pair === null) return;
     const [segment, to] = pair;
     log(`link ${segment.name} to ${to}`);
     const isFree = !linked.has(to);
     check((libc.link(pathOf(segment.name), pathOf(to)) === 0) === isFree, () => "link()");
-    if (isFree) linked.set(to, { ...segment, name: to });
+    if (!isFree) return;
+    linked.set(to, { ...segment, name: to });
+    loadAs(segment, to);
   }],
 
   "list in a register": [6, () => {
@@ -1090,6 +1098,29 @@ function cannotMove(buffer: ArrayBuffer): void {
     moved = false;
   }
   check(!moved, () => "a buffer that was marked was moved");
+}
+
+/** Attaches to a segment by another name than who has it already: their views overlap all the same. */
+function loadAs({ memory }: Segment, name: string): void {
+  const before = attachments.find((attachment) => attachment.memory === memory);
+  if (before === undefined) return;
+  const sma = SharedMemoryArray.clone(before.sma, { name, arraySlice: null }) as SharedMemoryArray;
+  const attachment = fresh(sma);
+  const array = sma.load();
+  const places = placesOf(sma);
+  attached(attachment, memory, array, places);
+  attachments.push(attachment);
+  // All elements in the opposite order, through both.
+  const source = before.views.find((view) =>
+    view.memory === memory && String(view.places.shape) === String(places.shape) &&
+    String(view.places.positions) === String(places.positions)
+  );
+  if (source === undefined) return;
+  const values = expectedOf(source);
+  array.slice(...places.shape.map(() => "::-1")).assign(source.array as never);
+  places.positions.toReversed().forEach((position, i) =>
+    memory.write(sma.dtype, position, values[i])
+  );
 }
 
 /** Two different names of segments that have one; the second may be free. */
