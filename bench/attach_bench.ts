@@ -4,7 +4,14 @@
  * @module
  */
 
-import { type NDArray, SharedMemoryArray, SharedMemoryRegister, shmarrayWrap } from "@shm/array";
+import {
+  type NDArray,
+  SharedMemory,
+  SharedMemoryArray,
+  SharedMemoryRegister,
+  shmarrayWrap,
+} from "@shm/array";
+import { platform, pretend } from "../ffi/platform.ts";
 import { benchGroup, expectSame, type Group, isBenched } from "./measure.ts";
 
 const COUNT = 100;
@@ -139,6 +146,46 @@ const WRAPPER: Group = {
   against: [{ name: "load + close by hand", goal: "≤ 1.15 ×", limit: 1.15, run: byHand }],
 };
 
+const ours = platform();
+const namedFirst = { ...ours, flags: { ...ours.flags, O_TMPFILE: 0 } };
+const MIB = 2 ** 20;
+
+/** Creates, closes and unlinks segments of a size from which on they get their name last. */
+function createLarge(): number {
+  const name = temporaryName();
+  let sum = 0;
+  for (let i = 0; i < COUNT; i++) {
+    using memory = SharedMemory.create(name, MIB);
+    sum += memory.size;
+    memory.unlink();
+  }
+  return sum;
+}
+
+/** The same where the system has no files without a name, so that they get it first. */
+function createNamedFirst(): number {
+  pretend(namedFirst);
+  try {
+    return createLarge();
+  } finally {
+    pretend(ours);
+  }
+}
+
+/** What it costs that large segments get their name last: at 1 MiB, the smallest of them. */
+const NAMED_LAST: Group = {
+  item: "create of 1 MiB, named last",
+  what: "create, close, unlink",
+  count: COUNT,
+  unit: "ns per segment",
+  check() {
+    expectSame("create of 1 MiB", createLarge(), COUNT * MIB);
+    expectSame("create of 1 MiB, named first", createNamedFirst(), COUNT * MIB);
+  },
+  ours: createLarge,
+  against: [{ name: "itself, named first", run: createNamedFirst }],
+};
+
 /** Segments of 4 KiB and of 8 GiB. */
 export { large, small };
 
@@ -146,7 +193,7 @@ export { large, small };
 export const groups: readonly Group[] = [UNTOUCHED, TOUCHED, WRAPPER];
 
 if (isBenched(import.meta.url)) {
-  groups.forEach(benchGroup);
+  [...groups, NAMED_LAST].forEach(benchGroup);
   expectSame("create", createCycles(3), 3);
   Deno.bench("create + write + close + unlink, 4 KiB", () => void createCycles(1));
   Deno.bench("load + read + close, 4 KiB", () => void small.load(1));

@@ -191,3 +191,16 @@ function checkKind(value: unknown, wanted: OptionKind, subject: string): void {
 export function descriptorOf(parts: PropertyDescriptor): PropertyDescriptor {
   return { __proto__: null, ...parts } as PropertyDescriptor;
 }
+
+/**
+ * Whether the memory of a buffer is gone: it was detached. Asked by the getter that was there when this file was
+ * loaded: one that somebody put in its place, on the prototype or on the buffer, is not believed.
+ *
+ * @param buffer any buffer; a shared one is never detached
+ * @returns whether it is
+ */
+export function isDetached(buffer: ArrayBufferLike): boolean {
+  return buffer instanceof SharedArrayBuffer ? false : apply(detached, buffer, []);
+}
+const { apply } = Reflect;
+const detached = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "detached")!.get!;

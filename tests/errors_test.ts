@@ -40,6 +40,23 @@ for (const [code, linux, darwin, ErrorClass] of numbers) {
   });
 }
 
+Deno.test("systemError() of ENOTSUP is NotSupported on darwin, as on linux, where it is EOPNOTSUPP", () => {
+  const told = (os: "linux" | "darwin", errno: number) => {
+    const error = systemError(os, errno, "shm_open", "x");
+    return [error.constructor, error.code, error.message];
+  };
+  assertEquals(told("darwin", 45), [
+    errors.NotSupported,
+    "ENOTSUP",
+    "Operation not supported (os error 45): shm_open 'x'",
+  ]);
+  assertEquals(told("linux", 95), [
+    errors.NotSupported,
+    "EOPNOTSUPP",
+    "Operation not supported (os error 95): shm_open 'x'",
+  ]);
+});
+
 Deno.test("systemError() looks as Deno's own file errors do", () => {
   const missing = `/tmp/${crypto.randomUUID()}`;
   const own = errorOf(() => Deno.openSync(missing));

@@ -15,7 +15,9 @@ import {
 } from "../ffi/files.ts";
 import { memfdCreate } from "../ffi/mman.ts";
 import { platform } from "../ffi/platform.ts";
-import { errorOf, uniqueName } from "./helpers.ts";
+import { errorOf, evalChild, segmentExists, uniqueName, withNames } from "./helpers.ts";
+
+const libraryUrl = JSON.stringify(new URL("../ffi/library.ts", import.meta.url).href);
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_CLOEXEC, O_TMPFILE } = platform().flags;
 
@@ -149,6 +151,39 @@ Deno.test("posixFallocate() throws what the call returned, with the caller's adv
   const { code, message } = errorOf(() => posixFallocate(-1, 1, "x", (code) => `see ${code}`));
   assertEquals([code, message.endsWith("; see EBADF")], ["EBADF", true]);
 });
+
+Deno.test("posixFallocate() begins anew after a signal, but not for ever", () =>
+  withNames(async (name) => {
+    // Older kernels begin anew at each signal; here a function stands in the place of C's that says so.
+    const result = await evalChild(
+      `const { libc } = await import(${libraryUrl});
+      const lib = libc();
+      const real = lib.symbols;
+      const results = [];
+      for (const interruptions of [1, 99, Infinity]) {
+        let calls = 0;
+        const posix_fallocate = (...args) => calls++ < interruptions ? 4 : real.posix_fallocate(...args);
+        lib.symbols = { __proto__: real, posix_fallocate };
+        for (const byteLength of [4096, 2 ** 21]) {
+          calls = 0;
+          let what = "made";
+          try {
+            const memory = SharedMemory.create(Deno.args[0], byteLength);
+            memory.unlink();
+            memory.close();
+          } catch (error) { what = error.name + " " + error.code + ": " + error.message; }
+          results.push([what, calls]);
+        }
+      }
+      console.log(JSON.stringify(results));`,
+      { args: [name] },
+    );
+    const message = "Interrupted EINTR: Interrupted system call (os error 4): " +
+      `posix_fallocate '${name}'`;
+    const never = [message, 100];
+    assertEquals(result, [["made", 2], ["made", 2], ["made", 100], ["made", 100], never, never]);
+    assertFalse(segmentExists(name));
+  }));
 
 Deno.test("fstat() tells size, type, names, device and inode", () => {
   withOpen((fd, path) => {

@@ -115,6 +115,8 @@ const replaced: { [what: string]: string } = {
   "a transfer() of the buffer's own": `sma.smh.buf.transfer = () => new ArrayBuffer(0);`,
   "a detached that says yes":
     `Object.defineProperty(ArrayBuffer.prototype, "detached", { get: () => true });`,
+  "a detached that says no":
+    `Object.defineProperty(ArrayBuffer.prototype, "detached", { get: () => false });`,
   "a detached of the buffer's own":
     `Object.defineProperty(sma.smh.buf, "detached", { value: true });`,
 };
@@ -125,17 +127,18 @@ for (const [what, code] of Object.entries(replaced)) {
         `${tools}
         const sma = new SharedMemoryArray(100_000, "uint8", name);
         sma.create().fill(7);
-        const data = sma.array.data;
+        const { array } = sma;
+        const { data } = array;
         ${code}
         sma.close();
         sma.close();
         // A view that still had its memory would end the process here.
-        const seen = [data.length, data[5], maps(), sma.smh];
+        const seen = [data.length, data[5], maps(), sma.smh, told(() => array.get(0))];
         sma.unlink();
         console.log(JSON.stringify(seen));`,
         { args: [name] },
       );
-      assertEquals(result, [0, null, 0, null]);
+      assertEquals(result, [0, null, 0, null, "BadResource"]);
     }));
 }
 
@@ -167,20 +170,23 @@ Deno.test("close() of a buffer that is marked untransferable neither throws, lea
       const { markAsUntransferable } = await import("node:worker_threads");
       const sma = new SharedMemoryArray(100_000, "uint8", name);
       sma.create().fill(7);
-      const data = sma.array.data;
+      const { array } = sma;
+      const { data } = array;
       markAsUntransferable(sma.smh.buf);
       const other = SharedMemoryArray.clone(sma);
       other.load();
       sma.close();
       sma.close();
       data[1] = 5;
-      console.log(JSON.stringify([data[0], data[1], other.array.get(1), maps(), sma.smh, sma.array]));
+      const seen = [data[0], data[1], other.array.get(1), maps(), sma.smh, sma.array];
+      // Nobody else sees what they hold now, so they describe no segment.
+      console.log(JSON.stringify([...seen, told(() => SharedMemoryArray.from(array))]));
       other.close();
       sma.unlink();`,
       { args: [name] },
     );
     // The views cannot be emptied: they are over zeros that nobody shares.
-    assertEquals(result, [0, 5, 7, 1, null, null]);
+    assertEquals(result, [0, 5, 7, 1, null, null, "TypeError"]);
   }));
 
 // --- No memory for zero pages ------------------------------------------------------------------

@@ -197,6 +197,48 @@ Deno.test("shmarrayWrap() waits for any thenable", () =>
     assertEquals(mappingsOf(name), 0);
   }));
 
+/** A property that can be read some times; then it throws. */
+function fragile(times: number, value: unknown): PropertyDescriptor {
+  return {
+    get() {
+      if (times-- > 0) return value;
+      throw new Error("not to be read");
+    },
+  };
+}
+
+/** Results whose properties throw when they are read: with how many reads before, and of what. */
+const fragileResults: { [what: string]: () => unknown } = {};
+for (const times of [0, 1, 2, 3]) {
+  fragileResults[`an object with a then that throws after ${times} reads`] = () =>
+    Object.defineProperty(
+      {},
+      "then",
+      fragile(times, (resolve: (value: number) => void) => resolve(1)),
+    );
+  for (const key of ["then", "constructor", "finally"] as const) {
+    fragileResults[`a promise with a ${key} that throws after ${times} reads`] = () => {
+      const promise = Promise.resolve(1);
+      return Object.defineProperty(promise, key, fragile(times, promise[key]));
+    };
+  }
+}
+for (const [what, make] of Object.entries(fragileResults)) {
+  Deno.test(`shmarrayWrap() leaks nothing where the result is ${what}`, () =>
+    withNames(async (name) => {
+      const sma = share(name, [7]);
+      const wrapped = shmarrayWrap((_x: Int32): unknown => make());
+      const ended = await (async () => await wrapped(sma))().catch((error) => error.message);
+      assert(ended === 1 || ended === "not to be read", String(ended));
+      assertEquals([sma.smh, mappingsOf(name)], [null, 0]);
+      // Nobody counts on it any more, either: what its owner attaches stays the owner's.
+      sma.load();
+      assertEquals(shmarrayWrap((x: Int32) => x.get(0))(sma), 7);
+      assertEquals(mappingsOf(name), 1);
+      sma.close();
+    }));
+}
+
 Deno.test("shmarrayWrap() refuses generator functions when it wraps", () => {
   const generators = [
     function* () {},

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { checkInteger, descriptorOf, kindOf } from "../check.ts";
+import { checkInteger, descriptorOf, isDetached, kindOf } from "../check.ts";
 import { copyElements, isOneRun } from "./copy.ts";
 import {
   type DType,
@@ -198,7 +198,7 @@ export class View {
 
   /** What `console.log` shows; it never throws, so that a closed array can be looked at, too. */
   [Symbol.for("Deno.customInspect")](): string {
-    return isDetached(this.data) || isCut(this)
+    return isGone(this.data) || isCut(this)
       ? `NDArray(closed, shape=[${this.shape.join(", ")}], dtype=${this.dtype})`
       : describeArray(printable(this), "NDArray");
   }
@@ -242,7 +242,7 @@ function checkDType(data: TypedArrayOf, like: DTypeLike | undefined): DType {
   if (dtype !== own && !(dtype === "bool" && own === "uint8")) {
     throw new TypeError(`Cannot make a view: data holds ${own}, not ${dtype}`);
   }
-  if (isDetached(data)) throw new Deno.errors.BadResource(GONE);
+  if (isGone(data)) throw new Deno.errors.BadResource(GONE);
   return dtype;
 }
 
@@ -339,13 +339,13 @@ function spread(args: readonly (number | readonly number[])[]): readonly number[
 const GONE = "Cannot use this array: its memory is gone; it was closed, or its buffer transferred";
 
 /** The length is asked first: where it is not 0, it has the answer, and at a tenth of the price. */
-function isDetached(data: TypedArrayOf): boolean {
-  return data.length === 0 && (data.buffer as ArrayBuffer).detached === true;
+function isGone(data: TypedArrayOf): boolean {
+  return data.length === 0 && isDetached(data.buffer);
 }
 
 /** Throws if the memory is gone. An empty view of live memory is a valid one. */
 function checkAttached(view: View): void {
-  if (isDetached(view.data)) throw new Deno.errors.BadResource(GONE);
+  if (isGone(view.data)) throw new Deno.errors.BadResource(GONE);
 }
 
 /** Throws if elements cannot be reached. */
@@ -396,7 +396,7 @@ function toCells(source: unknown, target: DType): Cells | null {
   const dtype = dtypeOf(source);
   if (dtype !== null) {
     const data = source as TypedArrayOf;
-    if (isDetached(data)) throw new Deno.errors.BadResource(GONE);
+    if (isGone(data)) throw new Deno.errors.BadResource(GONE);
     return sameKind({ dtype, data, layout: contiguousLayout([data.length]) }, target);
   }
   return Array.isArray(source) ? fromNested(source, target) : null;

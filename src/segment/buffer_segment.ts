@@ -32,6 +32,15 @@ export function markSegment(buffer: ArrayBuffer, segment: SegmentIdentity): void
 }
 
 /**
+ * Forgets which segment a buffer mapped: it shows other memory now.
+ *
+ * @param buffer the buffer
+ */
+export function unmarkSegment(buffer: ArrayBuffer): void {
+  segments.delete(buffer);
+}
+
+/**
  * Tells which segment a buffer maps.
  *
  * @param buffer any buffer

@@ -9,6 +9,7 @@ import { close, fstat, type OpenFileStatus } from "../../ffi/files.ts";
 import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
+import { isDetached } from "../check.ts";
 import {
   checkAvailable,
   isAnonymousName,
@@ -17,7 +18,7 @@ import {
   sealSize,
   unlinkAnonymous,
 } from "./anonymous.ts";
-import { markSegment, type SegmentIdentity } from "./buffer_segment.ts";
+import { markSegment, type SegmentIdentity, unmarkSegment } from "./buffer_segment.ts";
 import { tellClosing } from "./close_notice.ts";
 import { countMappings, mostMappings } from "./list.ts";
 import { checkUsableName } from "./name.ts";
@@ -206,6 +207,7 @@ export class Mapping {
       // Somebody moved the memory into another buffer, or marked the buffer as one that cannot be moved. Either
       // way there are views that must not lose their pages.
       layZeroPages(this.#region);
+      if (!isDetached(buffer)) unmarkSegment(buffer);
     } else {
       munmap(this.#region);
     }
@@ -214,15 +216,10 @@ export class Mapping {
   }
 }
 
-// Methods that somebody replaces, on the prototype or on a buffer, are not trusted: these are taken when this
+// A method that somebody replaces, on the prototype or on a buffer, is not trusted: this one is taken when this
 // file is loaded.
-const { apply, getOwnPropertyDescriptor } = Reflect;
+const { apply } = Reflect;
 const { transfer } = ArrayBuffer.prototype;
-const detached = getOwnPropertyDescriptor(ArrayBuffer.prototype, "detached")!.get!;
-
-function isDetached(buffer: ArrayBuffer): boolean {
-  return apply(detached, buffer, []);
-}
 
 /** Empties all views of a buffer, without a copy; tells whether it could. */
 function detach(buffer: ArrayBuffer): boolean {

@@ -143,9 +143,10 @@ export function shmarrayWrap(
     let later: Promise<unknown> | null = null;
     try {
       const result = fn.apply(this, args.map((arg) => resolve(arg, held, described)));
-      // The result is asked for `then` and `constructor`, which may be getters that throw.
+      // The result is asked for `then`, which may be a getter that throws, now or at the next time. A promise of
+      // our own asks in its own time, and nothing of the result can keep it from settling or being waited for.
       if (!isThenable(result)) return result;
-      later = Promise.resolve(result);
+      later = new Promise((settle) => settle(result));
     } finally {
       if (later === null) release(held);
     }

@@ -16,6 +16,7 @@ import {
   monotonicNow,
   MOST_WORDS,
 } from "../../ffi/futex.ts";
+import { isDetached } from "../check.ts";
 import { onClose } from "../segment/mod.ts";
 
 /** A word of shared memory. */
@@ -76,7 +77,7 @@ class PendingWait {
   /** Whether the array is gone; its memory must not be looked at any more. */
   isClosed(): boolean {
     // A buffer that its user moved away is not closed by us, and not to be had any more all the same.
-    return this.reason?.kind === "closed" || this.place.array.buffer.detached;
+    return this.reason?.kind === "closed" || isDetached(this.place.array.buffer);
   }
 
   hasChanged(): boolean {

@@ -5,7 +5,7 @@
  */
 
 import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
-import { kindOf, readOptions } from "../check.ts";
+import { isDetached, kindOf, readOptions } from "../check.ts";
 import { segmentOf } from "../segment/mod.ts";
 import { areWaitsPending, beginWait, wakeOwn } from "./pending_waits.ts";
 
@@ -241,7 +241,7 @@ function checkOpen(array: Int32Array, action: string): void {
 /** Tells where the memory of an array is, which must be open still. */
 function memoryOf(array: Int32Array, action: string): Memory {
   const { buffer } = array as Int32Array<ArrayBuffer>;
-  if (buffer.detached) {
+  if (isDetached(buffer)) {
     throw new Deno.errors.BadResource(`Cannot ${action}: the array was closed`);
   }
   const memory = known.get(buffer);

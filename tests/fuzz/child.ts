@@ -11,12 +11,14 @@
  * @module
  */
 
+import { markAsUntransferable } from "node:worker_threads";
 import {
   type DType,
   type MemoryLayout,
   NDArray,
-  type SharedMemory,
+  SharedMemory,
   SharedMemoryArray,
+  SharedMemoryRegister,
   shmarrayWrap,
   slice,
   type SliceItem,
@@ -69,6 +71,8 @@ interface Attachment {
   memory: Memory | null;
   /** Its buffer, while it has not been moved away. */
   buffer: ArrayBuffer | null;
+  /** Whether its buffer was marked as one that cannot be moved. */
+  marked: boolean;
   /** Where its buffer was moved to. */
   moved: Moved | null;
   views: View[];
@@ -102,6 +106,19 @@ const random = new Random(seed);
 const gc = (globalThis as { gc?: () => void }).gc;
 if (gc === undefined) throw new Error("run this with --v8-flags=--expose-gc");
 
+// What the fuzzer itself uses of what it replaces.
+const { transfer } = ArrayBuffer.prototype;
+const detachedGetter = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "detached")!;
+const moveOn = (buffer: ArrayBuffer): ArrayBuffer => Reflect.apply(transfer, buffer, []);
+
+// Deno's own functions want all permissions for what is in /dev.
+const { symbols: libc } = Deno.dlopen("libc.so.6", {
+  rename: { parameters: ["buffer", "buffer"], result: "i32" },
+  link: { parameters: ["buffer", "buffer"], result: "i32" },
+});
+const pathOf = (name: string): Uint8Array<ArrayBuffer> =>
+  new TextEncoder().encode(`/dev/shm/${name}\0`);
+
 /** The names that are played with: few, so that they collide. */
 const names = Array.from({ length: 10 }, (_, i) => `fuzz-${Deno.pid}-${seed}-${i}`);
 /** The names of the last anonymous segments, those that are gone included. */
@@ -110,7 +127,12 @@ const linked = new Map<string, Segment>();
 let attachments: Attachment[] = [];
 let moved: Moved[] = [];
 /** Views whose instance was dropped and never closed: they must stay good as long as they live. */
-let orphans: { views: View[]; buffer: ArrayBuffer }[] = [];
+let orphans: { views: View[]; buffer: ArrayBuffer; marked: boolean }[] = [];
+/** Registers, with what they should list. Each is disposed of and used again. */
+const registers = Array.from({ length: 3 }, () => ({
+  register: new SharedMemoryRegister(),
+  names: [] as string[],
+}));
 let nextId = 0;
 
 const summary: Summary = { seed, steps: 0, operations: {}, values: 0, errors: 0 };
@@ -274,7 +296,12 @@ function neighbour(view: View | undefined): View | undefined {
   const near = all.filter(({ memory }) => memory === view.memory);
   // Mostly one of the same size: that is what can be assigned.
   const size = view.places.positions.length;
-  const fitting = near.filter(({ places }) => places.positions.length === size && size > 1);
+  let fitting = near.filter(({ places }) => places.positions.length === size && size > 1);
+  // Best one that shows other elements, so that a wrong order of copies is seen.
+  const shifted = fitting.filter(({ places }) =>
+    String(places.positions) !== String(view.places.positions)
+  );
+  if (shifted.length > 0) fitting = shifted;
   return random.oneOf(fitting.length > 0 && random.chance(0.8) ? fitting : [...near, view]);
 }
 
@@ -400,12 +427,33 @@ function attached(attachment: Attachment, memory: Memory, array: NDArray, places
   attachment.handles.push(sma.smh!);
   attachment.memory = memory;
   attachment.buffer = sma.smh!.buf!;
+  attachment.marked = false;
   attachment.views.push({ array, dtype: sma.dtype, places, memory });
   check(sma.array === array, () => "array is not what was returned");
 }
 
-/** What closing does: the views die; a buffer that was moved away gets zero pages of its own. */
+/**
+ * What closing does: the views die; a buffer that was moved away, or that cannot be, gets zero pages of its own.
+ */
 function detached(attachment: Attachment): void {
+  if (attachment.marked && attachment.memory !== null) {
+    const { bytes, floats } = attachment.memory;
+    const zeros = new Memory(bytes.length, floats);
+    const views = attachment.views.filter(({ memory }) => memory !== null);
+    for (const view of views) {
+      view.memory = zeros;
+      if (view.places.positions.length === 0) continue;
+      refused(
+        "from() of a view that lost its segment",
+        TypeError,
+        /its memory is no segment/,
+        () => SharedMemoryArray.from(view.array),
+      );
+    }
+    attachment.views = attachment.views.filter(({ memory }) => memory === null);
+    orphans.push({ views, buffer: attachment.buffer!, marked: true });
+    attachment.marked = false;
+  }
   for (const view of attachment.views) view.memory = null;
   if (attachment.moved !== null && attachment.memory !== null) {
     attachment.moved.memory = new Memory(attachment.memory.bytes.length);
@@ -487,7 +535,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     anonymous.push(sma.name);
     if (anonymous.length > 8) unlinkAnonymous(anonymous.shift()!);
     const { array } = sma;
-    const attachment = { sma, handles: [], memory: null, buffer: null, moved: null, views: [] };
+    const attachment = blank(sma);
     attached(attachment, memory, array!, placesOf(sma));
     attachments.push(attachment);
   }],
@@ -751,7 +799,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
 
   "iterate across close": [4, () => {
     const attachment = anyAttachment();
-    if (attachment?.memory == null || attachment.moved !== null) return;
+    if (attachment?.memory == null || attachment.moved !== null || attachment.marked) return;
     const view = random.oneOf(attachment.views);
     if (view.memory === null || view.places.positions.length < 2) return;
     const expected = expectedOf(view);
@@ -792,15 +840,16 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     const attachment = anyAttachment();
     if (attachment?.buffer == null) return;
     const buffer = attachment.buffer;
+    if (attachment.marked) return cannotMove(buffer);
     const entry = movedAway(null, attachment.memory!, attachment);
     entry.buffer = random.chance(0.5)
-      ? buffer.transfer()
+      ? moveOn(buffer)
       : structuredClone(buffer, { transfer: [buffer] });
   }],
 
   "send the buffer": [3, async () => {
     const attachment = anyAttachment();
-    if (attachment?.buffer == null) return;
+    if (attachment?.buffer == null || attachment.marked) return;
     const buffer = attachment.buffer;
     const { id } = movedAway(null, attachment.memory!, attachment);
     await ask({ what: "keep", id, buffer }, [buffer]);
@@ -810,7 +859,8 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     const orphan = orphans.shift();
     const memory = orphan?.views[0]?.memory;
     if (orphan === undefined || memory == null) return;
-    movedAway(orphan.buffer.transfer(), memory, null);
+    if (orphan.marked) return cannotMove(orphan.buffer);
+    movedAway(moveOn(orphan.buffer), memory, null);
   }],
 
   "move on": [3, async () => {
@@ -819,7 +869,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     if (entry.buffer === null) {
       entry.buffer = await ask({ what: "back", id: entry.id }) as ArrayBuffer;
     } else if (random.chance(0.5)) {
-      entry.buffer = entry.buffer.transfer();
+      entry.buffer = moveOn(entry.buffer);
     } else {
       const { buffer } = entry;
       entry.buffer = null;
@@ -884,12 +934,107 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     if (attachment.moved !== null) attachment.moved.wild = true;
     else if (random.chance(0.6)) {
       const views = attachment.views.filter(({ memory }) => memory !== null);
-      orphans.push({ views, buffer: attachment.buffer! });
+      orphans.push({ views, buffer: attachment.buffer!, marked: attachment.marked });
     }
   }],
 
   "forget an orphan": [3, () => {
     orphans.splice(random.integer(0, orphans.length), 1);
+  }],
+
+  "replace a method": [2, () => {
+    // What a polyfill does, or a module that means no good; nothing may depend on it.
+    const what = random.integer(0, 3);
+    const { prototype } = ArrayBuffer;
+    if (what === 0) {
+      prototype.transfer = transfer;
+      Object.defineProperty(prototype, "detached", detachedGetter);
+    } else if (what === 1) {
+      const get = random.oneOf([() => true, () => false]);
+      Object.defineProperty(prototype, "detached", { get, configurable: true });
+    } else {
+      prototype.transfer = anyTransfer() as typeof transfer;
+    }
+  }],
+
+  "give a buffer a method": [3, () => {
+    const buffer = anyAttachment()?.buffer;
+    if (buffer == null) return;
+    if (random.chance(0.5)) {
+      Object.defineProperty(buffer, "transfer", { value: anyTransfer(), configurable: true });
+    } else {Object.defineProperty(buffer, "detached", {
+        value: random.chance(0.5),
+        configurable: true,
+      });}
+  }],
+
+  "mark a buffer": [2, () => {
+    const attachment = anyAttachment();
+    if (attachment?.buffer == null) return;
+    markAsUntransferable(attachment.buffer);
+    attachment.marked = true;
+  }],
+
+  "rename a segment": [5, () => {
+    const pair = twoNames();
+    if (pair === null) return;
+    const [segment, to] = pair;
+    log(`rename ${segment.name} to ${to}`);
+    check(libc.rename(pathOf(segment.name), pathOf(to)) === 0, () => "rename() failed");
+    // Of two names of one file neither goes.
+    if (linked.get(to)?.memory === segment.memory) return;
+    linked.delete(segment.name);
+    linked.set(to, { ...segment, name: to });
+    loadAs(segment, to);
+  }],
+
+  "link a segment": [5, () => {
+    const pair = twoNames();
+    if (pair === null) return;
+    const [segment, to] = pair;
+    log(`link ${segment.name} to ${to}`);
+    const isFree = !linked.has(to);
+    check((libc.link(pathOf(segment.name), pathOf(to)) === 0) === isFree, () => "link()");
+    if (!isFree) return;
+    linked.set(to, { ...segment, name: to });
+    loadAs(segment, to);
+  }],
+
+  "list in a register": [6, () => {
+    const { register, names: expected } = random.oneOf(registers);
+    const name = anyName();
+    log(`list ${name}`);
+    switch (random.integer(0, 4)) {
+      case 0:
+        register.unshift(name);
+        expected.unshift(name);
+        break;
+      case 1:
+        register[0] = name;
+        expected[0] = name;
+        break;
+      case 2:
+        check(register.pop() === expected.pop(), () => "pop() of a register");
+        break;
+      default:
+        register.push(name, name);
+        expected.push(name, name);
+    }
+    check(String([...register]) === String(expected), () => `a register lists ${register}`);
+  }],
+
+  "dispose a register": [2, () => {
+    const entry = random.oneOf(registers);
+    log(`dispose ${entry.names}`);
+    if (random.chance(0.2)) {
+      registers.splice(registers.indexOf(entry), 1, {
+        register: new SharedMemoryRegister(),
+        names: [],
+      });
+    }
+    entry.register[Symbol.dispose]();
+    for (const name of entry.names.splice(0)) linked.delete(name);
+    check(entry.register.length === 0, () => "a register is not empty after its end");
   }],
 
   "collect garbage": [0.6, collectGarbage],
@@ -909,7 +1054,80 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
 
 function fresh(sma: SharedMemoryArray): Attachment {
   check(sma.smh === null && sma.array === null, () => "attached before create() or load()");
-  return { sma, handles: [], memory: null, buffer: null, moved: null, views: [] };
+  return blank(sma);
+}
+
+function blank(sma: SharedMemoryArray): Attachment {
+  return {
+    sma,
+    handles: [],
+    memory: null,
+    buffer: null,
+    marked: false,
+    moved: null,
+    views: [],
+  };
+}
+
+/** A method that somebody puts in the place of `transfer()`. */
+function anyTransfer(): (this: ArrayBuffer, length?: number) => ArrayBuffer {
+  return random.oneOf([
+    function (this: ArrayBuffer, length = this.byteLength) { // a polyfill that copies
+      const copy = new ArrayBuffer(length);
+      const bytes = new Uint8Array(this);
+      new Uint8Array(copy).set(bytes.subarray(0, Math.min(length, bytes.length)));
+      return copy;
+    },
+    function (this: ArrayBuffer) {
+      return this;
+    },
+    () => new ArrayBuffer(0),
+    () => {
+      throw new Error("no transfer");
+    },
+  ]);
+}
+
+/** Tries to move a buffer that was marked as one that cannot be moved. */
+function cannotMove(buffer: ArrayBuffer): void {
+  let moved = true;
+  try {
+    if (random.chance(0.5)) moveOn(buffer);
+    else structuredClone(buffer, { transfer: [buffer] });
+  } catch {
+    moved = false;
+  }
+  check(!moved, () => "a buffer that was marked was moved");
+}
+
+/** Attaches to a segment by another name than who has it already: their views overlap all the same. */
+function loadAs({ memory }: Segment, name: string): void {
+  const before = attachments.find((attachment) => attachment.memory === memory);
+  if (before === undefined) return;
+  const sma = SharedMemoryArray.clone(before.sma, { name, arraySlice: null }) as SharedMemoryArray;
+  const attachment = fresh(sma);
+  const array = sma.load();
+  const places = placesOf(sma);
+  attached(attachment, memory, array, places);
+  attachments.push(attachment);
+  // All elements in the opposite order, through both.
+  const source = before.views.find((view) =>
+    view.memory === memory && String(view.places.shape) === String(places.shape) &&
+    String(view.places.positions) === String(places.positions)
+  );
+  if (source === undefined) return;
+  const values = expectedOf(source);
+  array.slice(...places.shape.map(() => "::-1")).assign(source.array as never);
+  places.positions.toReversed().forEach((position, i) =>
+    memory.write(sma.dtype, position, values[i])
+  );
+}
+
+/** Two different names of segments that have one; the second may be free. */
+function twoNames(): [Segment, string] | null {
+  const segment = linked.get(random.oneOf(names));
+  const to = random.oneOf(names);
+  return segment === undefined || segment.name === to ? null : [segment, to];
 }
 
 function unlinkAnonymous(name: string): void {
@@ -1030,6 +1248,15 @@ async function run(): Promise<void> {
     if (entry.buffer !== null) checkBytes("at the end", new Uint8Array(entry.buffer), entry);
   }
   worker?.terminate();
+  // The end of the process is the registers': what they list must be gone then, which fuzz_test.ts looks after.
+  for (const { register, names: before } of registers) {
+    if (random.chance(0.5)) register[Symbol.dispose]();
+    register.push(...before);
+  }
+  for (const name of names) {
+    SharedMemory.create(name, 8).close();
+    random.oneOf(registers).register.push(name);
+  }
 }
 
 if (import.meta.main) {
