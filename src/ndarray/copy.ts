@@ -23,8 +23,9 @@ import {
 const SHORT_RUN = 32;
 
 /**
- * Copies elements, with the conversions that typed arrays do (to `bool`: the truth). The source's
- * layout has the target's shape; the two must not overlap, unless `isOneRun()`.
+ * Copies elements, with the conversions that typed arrays do; to `bool` their truth, and between numbers
+ * and bigints, too. The source's layout has the target's shape; the two must not overlap, unless
+ * `isOneRun()`.
  */
 export function copyElements(target: Cells, source: Cells): void {
   const loop = planLoop(target.layout.shape, [target.layout, source.layout], true);
@@ -143,9 +144,10 @@ function copyRow(
 
 // --- Conversion ------------------------------------------------------------------------------
 
-// A loop per pair of dtypes would be 156 loops. TypedArray.set() converts between any two, but takes
-// neighbours only: so strided elements go through two small typed arrays, which stay in the
-// processor's cache.
+// A loop per pair of dtypes would be 156 loops. TypedArray.set() converts between any two that hold numbers,
+// but takes neighbours only: so strided elements go through two small typed arrays, which stay in the
+// processor's cache. Between numbers and bigints it does not convert, and a loop with BigInt() or Number()
+// makes an object per element: so integers of 64 bits are read and written as two halves of 32 bits.
 
 /** How many elements are converted at once. */
 const CHUNK = 1024;
@@ -153,14 +155,15 @@ const CHUNK = 1024;
 /** Room for a chunk of elements of each dtype, made at first use. */
 const scratches: { [D in DType]?: TypedArrayOf } = {};
 
-function scratchOf(dtype: DType): TypedArrayOf {
-  return scratches[dtype] ??= new (typedArrayOf(dtype))(CHUNK);
+function scratchOf<D extends DType>(dtype: D): TypedArrayOf<D> {
+  return (scratches[dtype] ??= new (typedArrayOf(dtype))(CHUNK)) as TypedArrayOf<D>;
 }
 
 /** Copies elements of one dtype to another. */
 function convertElements(loop: Loop, target: Cells, source: Cells): void {
-  const hasBool = target.dtype === "bool" || source.dtype === "bool";
-  if (isRun(loop) && !hasBool) return moveRuns(loop, target, source);
+  const isDirect = target.dtype !== "bool" && source.dtype !== "bool" &&
+    holdsBigints(target.dtype) === holdsBigints(source.dtype);
+  if (isRun(loop) && isDirect) return moveRuns(loop, target, source);
   const [from, to] = [asWords(source), asWords(target)];
   const read = { dtype: source.dtype, data: scratchOf(source.dtype) };
   const written = { dtype: target.dtype, data: scratchOf(target.dtype) };
@@ -204,18 +207,90 @@ function inChunks(loop: Loop, body: (part: Loop) => void): void {
 
 type Scratch = Pick<Cells, "dtype" | "data">;
 
-/** Converts elements as typed arrays do it, and to `bool` their truth. */
+/** Converts elements as typed arrays do it, to `bool` their truth, and numbers to bigints and back. */
 function convertChunk(from: Scratch, to: Scratch, count: number): void {
-  if (to.dtype !== "bool") return setFirst(to.data, from.data, count);
-  const truth = to.data as Uint8Array;
-  if (from.dtype === "int64" || from.dtype === "uint64") {
-    const elements = from.data as BigInt64Array;
-    for (let i = 0; i < count; i++) truth[i] = elements[i] ? 1 : 0;
+  if (to.dtype === "bool") return takeTruth(from, to.data as Uint8Array, count);
+  if (holdsBigints(from.dtype) === holdsBigints(to.dtype)) {
+    return setFirst(to.data, from.data, count);
+  }
+  if (holdsBigints(to.dtype)) return splitNumbers(inFloat64(from, count), halvesOf(to.data), count);
+  const halves = halvesOf(from.data);
+  // What is cut to 32 bits or fewer is cut from the lower half.
+  const isCut = /^u?int\d+$/.test(to.dtype);
+  const numbers = scratchOf(isCut ? "int32" : "float64");
+  if (isCut) takeLower(halves, numbers as Int32Array, count);
+  else joinHalves(halves, from.dtype, to.dtype, numbers as Float64Array, count);
+  if (numbers !== to.data) setFirst(to.data, numbers, count);
+}
+
+function takeTruth(from: Scratch, truth: Uint8Array, count: number): void {
+  if (holdsBigints(from.dtype)) {
+    const halves = halvesOf(from.data);
+    for (let i = 0; i < count; i++) truth[i] = (halves[2 * i] | halves[2 * i + 1]) === 0 ? 0 : 1;
     return;
   }
-  const numbers = scratchOf("float64") as Float64Array;
+  const numbers = inFloat64(from, count);
+  for (let i = 0; i < count; i++) truth[i] = numbers[i] === 0 ? 0 : 1; // NaN is true, as in NumPy
+}
+
+/** The elements as float64, which holds those of every dtype but the 64-bit integers exactly. */
+function inFloat64(from: Scratch, count: number): Float64Array {
+  const numbers = scratchOf("float64");
   if (from.data !== numbers) setFirst(numbers, from.data, count);
-  for (let i = 0; i < count; i++) truth[i] = numbers[i] ? 1 : 0;
+  return numbers;
+}
+
+/** 64-bit integers as pairs of a lower and an upper half: all systems that Deno runs on have this order. */
+function halvesOf(data: TypedArrayOf): Int32Array {
+  return new Int32Array(data.buffer, data.byteOffset, 2 * data.length);
+}
+
+const HALF = 2 ** 32;
+
+/**
+ * Cuts fractions off, and wraps what is too large: both halves are stored modulo 2^32, as typed arrays
+ * do it. NaN and infinities become 0, as in other integers.
+ */
+function splitNumbers(numbers: Float64Array, halves: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) {
+    const number = Math.trunc(numbers[i]);
+    halves[2 * i] = number;
+    halves[2 * i + 1] = Math.floor(number / HALF);
+  }
+}
+
+function takeLower(halves: Int32Array, numbers: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) numbers[i] = halves[2 * i];
+}
+
+/** Makes numbers of 64-bit integers, for a dtype that these are then stored in. */
+function joinHalves(
+  halves: Int32Array,
+  from: DType,
+  to: DType,
+  numbers: Float64Array,
+  count: number,
+): void {
+  const isUnsigned = from === "uint64";
+  // Rounded to float64 and then to float32, a number that is near the middle of two would go to the wrong
+  // one. So beyond 2^53 the bits that float64 would round are cut off, and bit 11, far below all that
+  // float32 keeps, says that there were some: this rounds once.
+  const roundsTwice = to === "float32";
+  for (let i = 0; i < count; i++) {
+    let lower = halves[2 * i];
+    const upper = isUnsigned ? halves[2 * i + 1] >>> 0 : halves[2 * i + 1];
+    if (roundsTwice && (upper >= EXACT || upper < -EXACT) && (lower & 0x7ff) !== 0) {
+      lower = (lower & ~0x7ff) | 0x800;
+    }
+    numbers[i] = upper * HALF + (lower >>> 0);
+  }
+}
+
+/** With an upper half below this, float64 holds a 64-bit integer exactly. */
+const EXACT = 2 ** 21;
+
+function holdsBigints(dtype: DType): boolean {
+  return dtype === "int64" || dtype === "uint64";
 }
 
 function setFirst(target: TypedArrayOf, source: TypedArrayOf, count: number): void {

@@ -5,9 +5,10 @@
  * @module
  */
 
-import { checkInteger, descriptorOf, kindOf } from "../check.ts";
+import { checkInteger, descriptorOf, kindOf, listText } from "../check.ts";
 import { copyElements, isOneRun } from "./copy.ts";
 import {
+  bytesPerElement,
   type DType,
   type DTypeLike,
   dtypeOf,
@@ -21,6 +22,7 @@ import { iterateElements } from "./iterate.ts";
 import {
   broadcastLayout,
   checkLayout,
+  checkShape,
   contiguousLayout,
   extent,
   isContiguous,
@@ -28,6 +30,7 @@ import {
   reshapeLayout,
   sliceLayout,
   sliceLists,
+  sourceLayout,
   transposeLayout,
 } from "./layout.ts";
 import { type Cells, elementsAt, isWide, MAX_INT32 } from "./loop_plan.ts";
@@ -55,6 +58,18 @@ export class View {
 
   get dimension(): number {
     return this.ndim;
+  }
+
+  get T(): View {
+    return this.transpose();
+  }
+
+  get itemsize(): number {
+    return bytesPerElement(this.dtype);
+  }
+
+  get nbytes(): number {
+    return this.size * this.itemsize;
   }
 
   get order(): number[] {
@@ -115,6 +130,26 @@ export class View {
     return derive(this, reshapeLayout(this, spread(shape)));
   }
 
+  broadcastTo(...shape: (number | readonly number[])[]): View {
+    checkAttached(this);
+    return derive(this, broadcastLayout(this, checkShape(spread(shape))));
+  }
+
+  rows(): IteratorObject<View, undefined> {
+    checkAttached(this);
+    if (this.ndim === 0) {
+      throw new RangeError("Cannot go through the rows of a 0-d view: it has no axis");
+    }
+    return rowsOf(this);
+  }
+
+  astype(dtype: DTypeLike): View {
+    const canonical = parseDType(dtype);
+    checkAlive(this);
+    const { data, layout } = onHeap(cellsOf(this), canonical);
+    return makeView(data, layout, canonical);
+  }
+
   isContiguous(): boolean {
     checkAttached(this);
     return isContiguous(this);
@@ -139,13 +174,14 @@ export class View {
   assign(source: unknown): this {
     checkAlive(this);
     const target = cellsOf(this);
-    const cells = toCells(source, this.dtype);
+    const cells = toCells(source) ??
+      (Array.isArray(source) ? fromNested(source, this.dtype) : null);
+    checkAlive(this); // reading the source may have run a getter that took the memory away
     if (cells === null) {
-      fillElements(target, toStorable(this.dtype, source));
+      fillElements(target, toStorable(this.dtype, asNumber(source, this.dtype)));
       return this;
     }
-    checkAlive(this); // reading nested arrays may have run a getter that took the memory away
-    const layout = broadcastLayout(cells.layout, this.shape);
+    const layout = sourceLayout(cells.layout, this.shape);
     if (this.size === 0) return this;
     const stretched = { ...cells, layout };
     // Where the two may overlap, the elements are first copied, unless that is a single move.
@@ -189,6 +225,10 @@ export class View {
       arraySlice: null,
       layout: { byteOffset, stride: [...stride] },
     };
+  }
+
+  valueOf(): number | bigint | this {
+    return this.ndim === 0 ? this.get() : this;
   }
 
   toString(): string {
@@ -334,6 +374,10 @@ function spread(args: readonly (number | readonly number[])[]): readonly number[
   return args.length === 1 && Array.isArray(args[0]) ? args[0] : args as readonly number[];
 }
 
+function* rowsOf(view: View): Generator<View, undefined> {
+  for (let row = 0; row < view.shape[0]; row++) yield view.slice(row);
+}
+
 // --- Elements --------------------------------------------------------------------------------
 
 const GONE = "Cannot use this array: its memory is gone; it was closed, or its buffer transferred";
@@ -367,7 +411,7 @@ function cellsOf(view: View): Cells {
 
 /** Checks that a value is of a dtype's kind; for `bool`, takes its truth. */
 function toStorable(dtype: DType, value: unknown): number | bigint {
-  if (dtype === "bool") return value ? 1 : 0;
+  if (dtype === "bool") return value || Number.isNaN(value) ? 1 : 0; // NaN is true, as in NumPy
   const fits = isBig(dtype) ? typeof value === "bigint" : typeof value === "number";
   if (!fits) {
     throw new TypeError(
@@ -387,90 +431,139 @@ function isBig(dtype: DType): boolean {
   return dtype === "int64" || dtype === "uint64";
 }
 
-/** The elements that a source of `assign` has; `null` if it is a single value. */
-function toCells(source: unknown, target: DType): Cells | null {
+/** A boolean that is assigned to numbers, as the number that it is in NumPy; all else as it is. */
+function asNumber(value: unknown, dtype: DType): unknown {
+  if (typeof value !== "boolean") return value;
+  return isBig(dtype) ? BigInt(value) : Number(value);
+}
+
+/** The elements of a view, a typed array, or an npm `ndarray`; `null` if a value is none of these. */
+function toCells(source: unknown): Cells | null {
+  if (source === null || typeof source !== "object") return null;
   if (source instanceof View) {
     checkAlive(source);
-    return sameKind(cellsOf(source), target);
+    return cellsOf(source);
   }
   const dtype = dtypeOf(source);
   if (dtype !== null) {
     const data = source as TypedArrayOf;
     if (isDetached(data)) throw new Deno.errors.BadResource(GONE);
-    return sameKind({ dtype, data, layout: contiguousLayout([data.length]) }, target);
+    return { dtype, data, layout: contiguousLayout([data.length]) };
   }
-  return Array.isArray(source) ? fromNested(source, target) : null;
+  return isForeignView(source) ? fromForeignView(source) : null;
 }
 
-function sameKind(source: Cells, target: DType): Cells {
-  if (target !== "bool" && isBig(source.dtype) !== isBig(target)) {
+/** What other libraries call an array: npm `ndarray`, a chunk of zarrita (which has no offset). */
+interface ForeignView {
+  readonly data: unknown;
+  readonly shape: readonly number[];
+  readonly stride: readonly number[];
+  readonly offset?: number;
+  readonly dtype?: unknown;
+}
+
+function isForeignView(value: object): value is ForeignView {
+  return !Array.isArray(value) && "data" in value && "shape" in value && "stride" in value;
+}
+
+function fromForeignView({ data, shape, stride, offset, dtype }: ForeignView): Cells {
+  const own = dtypeOf(data);
+  if (own === null) {
     throw new TypeError(
-      `Cannot assign ${source.dtype} to ${target}: ` +
-        (isBig(target) ? "numbers do not become bigints" : "bigints do not become numbers") +
-        " by themselves; convert the elements first",
+      `Cannot assign: the elements of an object with data, shape and stride must be in a typed array, ` +
+        `not in ${kindOf(data)}`,
     );
   }
-  return source;
+  const elements = data as TypedArrayOf;
+  if (isDetached(elements)) throw new Deno.errors.BadResource(GONE);
+  const layout = checkLayout(elements.length, { shape, stride, offset });
+  // A view that another copy of this module made may be of bool.
+  return {
+    dtype: dtype === "bool" && own === "uint8" ? "bool" : own,
+    data: elements,
+    layout,
+  };
 }
 
 /** Deeper than NumPy's arrays can be: an array that contains itself ends here. */
 const MAX_DEPTH = 64;
 
-/** Copies nested arrays into a typed array of the target's dtype, so that all is checked first. */
+/**
+ * Copies nested arrays into a typed array of the target's dtype, so that all is checked first. In the place of
+ * an array there may be a view or a typed array, whose elements are converted.
+ */
 function fromNested(source: readonly unknown[], dtype: DType): Cells {
-  const shape: number[] = [];
-  for (let level: unknown = source; isList(level); level = level[0]) {
-    if (shape.length === MAX_DEPTH) {
-      throw new RangeError(`Cannot assign: the arrays are nested more than ${MAX_DEPTH} deep`);
-    }
-    shape.push(level.length);
-    if (level.length === 0) break;
-  }
+  const shape = shapeOf(source);
   const layout = contiguousLayout(shape);
   const data = new (typedArrayOf(dtype))(layout.size);
   let position = 0;
   const visit = (value: unknown, depth: number): void => {
-    if (depth === shape.length && !isList(value)) {
-      (data as { [position: number]: unknown })[position++] = toStorable(dtype, value);
+    const isList = Array.isArray(value);
+    const cells = isList ? null : toCells(value);
+    if (!isList && cells === null && depth === shape.length) {
+      const element = toStorable(dtype, asNumber(value, dtype));
+      (data as { [position: number]: unknown })[position++] = element;
       return;
     }
-    if (!isList(value) || value.length !== shape[depth]) {
+    const found = isList ? [value.length] : cells?.layout.shape ?? [];
+    const wanted = shape.slice(depth, isList ? depth + 1 : undefined);
+    if (found.length !== wanted.length || found.some((length, k) => length !== wanted[k])) {
+      const [one, first] = [found, wanted].map((lengths) =>
+        lengths.length === 0
+          ? "a single element"
+          : lengths.length === 1
+          ? `length ${lengths[0]}`
+          : `shape ${listText(lengths)}`
+      );
       throw new RangeError(
-        `Cannot assign: the arrays are ragged; at depth ${depth} one has ` +
-          (isList(value) ? `length ${value.length}` : "a single element") +
-          (depth < shape.length
-            ? `, the first has length ${shape[depth]}`
-            : ", the first has none"),
+        `Cannot assign: the arrays are ragged; at depth ${depth} one has ${one}, the first has ` +
+          (wanted.length === 0 ? "none" : first),
       );
     }
-    for (let i = 0; i < value.length; i++) visit(value[i], depth + 1);
+    if (cells !== null) {
+      const part = { shape: found, stride: contiguousLayout(found).stride, offset: position };
+      copyElements({ dtype, data, layout: { ...part, size: cells.layout.size } }, cells);
+      position += cells.layout.size;
+    } else if (isList) {
+      for (let i = 0; i < value.length; i++) visit(value[i], depth + 1);
+    }
   };
   visit(source, 0);
   return { dtype, data, layout };
 }
 
-function isList(value: unknown): value is ArrayLike<unknown> {
-  return Array.isArray(value) || dtypeOf(value) !== null;
+/** The shape of nested arrays, by what is first in each. */
+function shapeOf(source: readonly unknown[]): number[] {
+  const shape: number[] = [];
+  let level: unknown = source;
+  while (Array.isArray(level)) {
+    if (shape.length === MAX_DEPTH) {
+      throw new RangeError(`Cannot assign: the arrays are nested more than ${MAX_DEPTH} deep`);
+    }
+    shape.push(level.length);
+    level = level[0];
+  }
+  return [...shape, ...toCells(level)?.layout.shape ?? []];
 }
 
-/** Copies elements to the heap, in C order. */
-function onHeap({ dtype, data, layout }: Cells): Cells {
+/** Copies elements to the heap, in C order, as elements of a dtype. */
+function onHeap({ dtype, data, layout }: Cells, wanted = dtype): Cells {
   const target = contiguousLayout(layout.shape);
-  const TypedArray = typedArrayOf(dtype);
+  const TypedArray = typedArrayOf(wanted);
   // A copy of a typed array is made without filling it with zeros first. (What others stored as bool
   // may have to be made 0 or 1, and the data of an empty view may be anything.)
-  if (dtype !== "bool" && layout.size > 0 && isContiguous(layout)) {
+  if (wanted === dtype && dtype !== "bool" && layout.size > 0 && isContiguous(layout)) {
     const part = elementsAt({ dtype, data }, layout.offset, layout.size);
     return { dtype, data: new TypedArray(part), layout: target };
   }
-  const copy = { dtype, data: new TypedArray(target.size), layout: target };
+  const copy = { dtype: wanted, data: new TypedArray(target.size), layout: target };
   copyElements(copy, { dtype, data, layout });
   return copy;
 }
 
 /** The layout of a source's copy on the heap, stretched to the target's shape. */
 function rebased(source: Cells, target: readonly number[]): Layout {
-  return broadcastLayout(contiguousLayout(source.layout.shape), target);
+  return sourceLayout(contiguousLayout(source.layout.shape), target);
 }
 
 /** Memory that several buffers may be over, also in other processes. */
