@@ -38,8 +38,8 @@ import { resolveIndex, type SliceItem } from "./slice.ts";
 import { type FastClass, makeFastClass, MAX_RANK, type SliceFrom } from "./element_access.ts";
 
 /** What all views are: see `NDArray` in `ndarray.ts` for what each member does. */
-export class View {
-  declare readonly data: TypedArrayOf;
+export class View<B extends ArrayBufferLike = ArrayBufferLike> {
+  declare readonly data: TypedArrayOf<DType, B>;
   declare readonly shape: readonly number[];
   declare readonly stride: readonly number[];
   declare readonly offset: number;
@@ -48,7 +48,7 @@ export class View {
   declare readonly ndim: number;
 
   /** Makes a view of what a user describes. A subclass of its own gets the general methods. */
-  constructor(data: TypedArrayOf, options: ViewOptions = {}) {
+  constructor(data: TypedArrayOf<DType, B>, options: ViewOptions = {}) {
     const own = ownOptions(options);
     const dtype = checkDType(data, own.dtype);
     const layout = checkLayout(data.length, own);
@@ -60,7 +60,7 @@ export class View {
     return this.ndim;
   }
 
-  get T(): View {
+  get T(): View<B> {
     return this.transpose();
   }
 
@@ -115,27 +115,27 @@ export class View {
     return position;
   }
 
-  slice(...items: SliceItem[]): View {
+  slice(...items: SliceItem[]): View<B> {
     checkAttached(this);
     return derive(this, sliceLayout(this, items));
   }
 
-  transpose(...axes: (number | readonly number[])[]): View {
+  transpose(...axes: (number | readonly number[])[]): View<B> {
     checkAttached(this);
     return derive(this, transposeLayout(this, axes.length === 0 ? undefined : spread(axes)));
   }
 
-  reshape(...shape: (number | readonly number[])[]): View {
+  reshape(...shape: (number | readonly number[])[]): View<B> {
     checkAttached(this);
     return derive(this, reshapeLayout(this, spread(shape)));
   }
 
-  broadcastTo(...shape: (number | readonly number[])[]): View {
+  broadcastTo(...shape: (number | readonly number[])[]): View<B> {
     checkAttached(this);
     return derive(this, broadcastLayout(this, checkShape(spread(shape))));
   }
 
-  rows(): IteratorObject<View, undefined> {
+  rows(): IteratorObject<View<B>, undefined> {
     checkAttached(this);
     if (this.ndim === 0) {
       throw new RangeError("Cannot go through the rows of a 0-d view: it has no axis");
@@ -143,7 +143,8 @@ export class View {
     return rowsOf(this);
   }
 
-  astype(dtype: DTypeLike): View {
+  // deno-lint-ignore no-explicit-any -- a View does not say its dtype, NDArray does
+  astype(dtype: DTypeLike): any {
     const canonical = parseDType(dtype);
     checkAlive(this);
     const { data, layout } = onHeap(cellsOf(this), canonical);
@@ -155,14 +156,14 @@ export class View {
     return isContiguous(this);
   }
 
-  subarray(): TypedArrayOf {
+  subarray(): TypedArrayOf<DType, B> {
     checkAlive(this);
     if (!isContiguous(this)) {
       throw new RangeError(
         "Cannot give a subarray: the view is not contiguous; copy() gives its elements as a copy",
       );
     }
-    return elementsAt(this, this.offset, this.size);
+    return elementsAt(this, this.offset, this.size) as TypedArrayOf<DType, B>;
   }
 
   fill(value: unknown): this {
@@ -194,7 +195,7 @@ export class View {
     return this;
   }
 
-  copy(): TypedArrayOf {
+  copy(): TypedArrayOf<DType, ArrayBuffer> {
     checkAlive(this);
     return onHeap(cellsOf(this)).data;
   }
@@ -316,7 +317,11 @@ function classOf(dtype: DType, rank: number): FastClass {
  * @param layout lies within `data`
  * @param dtype what `data` holds
  */
-export function makeView(data: TypedArrayOf, layout: Layout, dtype: DType): View {
+export function makeView<B extends ArrayBufferLike>(
+  data: TypedArrayOf<DType, B>,
+  layout: Layout,
+  dtype: DType,
+): View<B> {
   const rank = layout.shape.length;
   if (rank <= MAX_RANK && isNarrow(data, layout)) {
     const { shape: n, stride: s, offset } = layout;
@@ -324,18 +329,18 @@ export function makeView(data: TypedArrayOf, layout: Layout, dtype: DType): View
     // Spread arguments would take longer than all else.
     switch (rank) {
       case 0:
-        return new Fast(data, offset) as View;
+        return new Fast(data, offset) as unknown as View<B>;
       case 1:
-        return new Fast(data, offset, n[0], s[0]) as View;
+        return new Fast(data, offset, n[0], s[0]) as unknown as View<B>;
       case 2:
-        return new Fast(data, offset, n[0], n[1], s[0], s[1]) as View;
+        return new Fast(data, offset, n[0], n[1], s[0], s[1]) as unknown as View<B>;
       case 3:
-        return new Fast(data, offset, n[0], n[1], n[2], s[0], s[1], s[2]) as View;
+        return new Fast(data, offset, n[0], n[1], n[2], s[0], s[1], s[2]) as unknown as View<B>;
       default:
-        return new Fast(data, offset, ...n, ...s) as View;
+        return new Fast(data, offset, ...n, ...s) as unknown as View<B>;
     }
   }
-  const view: View = new Bare();
+  const view = new Bare() as unknown as View<B>;
   describe(view, data, layout, dtype);
   return view;
 }
@@ -365,7 +370,7 @@ function describe(view: View, data: TypedArrayOf, layout: Layout, dtype: DType):
 }
 
 /** Makes a view of some of a view's elements, in another arrangement. */
-function derive(view: View, layout: Layout): View {
+function derive<B extends ArrayBufferLike>(view: View<B>, layout: Layout): View<B> {
   return makeView(view.data, layout, view.dtype);
 }
 
@@ -374,7 +379,7 @@ function spread(args: readonly (number | readonly number[])[]): readonly number[
   return args.length === 1 && Array.isArray(args[0]) ? args[0] : args as readonly number[];
 }
 
-function* rowsOf(view: View): Generator<View, undefined> {
+function* rowsOf<B extends ArrayBufferLike>(view: View<B>): Generator<View<B>, undefined> {
   for (let row = 0; row < view.shape[0]; row++) yield view.slice(row);
 }
 
@@ -546,17 +551,23 @@ function shapeOf(source: readonly unknown[]): number[] {
   return [...shape, ...toCells(level)?.layout.shape ?? []];
 }
 
+/** Cells on the heap. */
+interface HeapCells extends Cells {
+  readonly data: TypedArrayOf<DType, ArrayBuffer>;
+}
+
 /** Copies elements to the heap, in C order, as elements of a dtype. */
-function onHeap({ dtype, data, layout }: Cells, wanted = dtype): Cells {
+function onHeap({ dtype, data, layout }: Cells, wanted = dtype): HeapCells {
   const target = contiguousLayout(layout.shape);
   const TypedArray = typedArrayOf(wanted);
   // A copy of a typed array is made without filling it with zeros first. (What others stored as bool
   // may have to be made 0 or 1, and the data of an empty view may be anything.)
   if (wanted === dtype && dtype !== "bool" && layout.size > 0 && isContiguous(layout)) {
     const part = elementsAt({ dtype, data }, layout.offset, layout.size);
-    return { dtype, data: new TypedArray(part), layout: target };
+    return { dtype, data: new TypedArray(part) as HeapCells["data"], layout: target };
   }
-  const copy = { dtype: wanted, data: new TypedArray(target.size), layout: target };
+  const fresh = new TypedArray(target.size) as HeapCells["data"];
+  const copy = { dtype: wanted, data: fresh, layout: target };
   copyElements(copy, { dtype, data, layout });
   return copy;
 }
