@@ -304,12 +304,14 @@ export function reshapeLayout(layout: Layout, shape: number | readonly number[])
         `fill shape ${listText(given)}`,
     );
   }
-  const stride = reshapedStride(layout, wanted);
+  // As in NumPy, the same shape keeps the strides, also those of axes that are never stepped along.
+  const isSame = given.length === layout.shape.length &&
+    given.every((length, axis) => length === layout.shape[axis]);
+  const stride = isSame ? layout.stride : reshapedStride(layout, wanted);
   if (stride === null) {
     throw new RangeError(
-      `Cannot reshape: the elements of shape ${listText(layout.shape)} with stride ` +
-        `${listText(layout.stride)} lie too far apart for shape ${listText(wanted)}, and ` +
-        "reshape() never copies; use new NDArray(view.copy(), { shape })",
+      "Cannot reshape: the view is not contiguous, and reshape() never copies; " +
+        "use new NDArray(view.copy(), { shape })",
     );
   }
   return new Layout(wanted, stride, layout.offset, layout.size);
@@ -317,12 +319,7 @@ export function reshapeLayout(layout: Layout, shape: number | readonly number[])
 
 /** The strides that an array gets with another shape of the same size; `null` where NumPy copies. */
 function reshapedStride(layout: Layout, wanted: readonly number[]): readonly number[] | null {
-  const { shape, stride, size } = layout;
-  // As in NumPy, the same shape keeps the strides, also those of axes that are never stepped along.
-  const isSame = wanted.length === shape.length &&
-    wanted.every((length, axis) => length === shape[axis]);
-  if (isSame) return stride;
-  if (size <= 1 || isContiguous(layout)) return contiguousStride(wanted);
+  if (layout.size <= 1 || isContiguous(layout)) return contiguousStride(wanted);
   return regroupedStride(layout, wanted);
 }
 
@@ -371,7 +368,7 @@ function regroupedStride(layout: Layout, wanted: readonly number[]): number[] | 
  *
  * @see {@link https://numpy.org/doc/stable/user/basics.broadcasting.html | NumPy: broadcasting}
  */
-export function broadcastLayout(layout: Layout, target: readonly number[]): Layout {
+export function broadcastToLayout(layout: Layout, target: readonly number[]): Layout {
   return stretch(layout, target, "broadcast");
 }
 
@@ -382,7 +379,7 @@ export function broadcastLayout(layout: Layout, target: readonly number[]): Layo
  * @param target the shape
  * @throws {RangeError} if the shapes do not fit
  */
-export function sourceLayout(layout: Layout, target: readonly number[]): Layout {
+export function broadcastLayout(layout: Layout, target: readonly number[]): Layout {
   let skip = 0;
   while (layout.shape.length - skip > target.length && layout.shape[skip] === 1) skip++;
   const { shape, stride, offset, size } = layout;

@@ -21,6 +21,7 @@ import { describeArray, formatArray } from "./format.ts";
 import { iterateElements } from "./iterate.ts";
 import {
   broadcastLayout,
+  broadcastToLayout,
   checkLayout,
   checkShape,
   contiguousLayout,
@@ -30,7 +31,6 @@ import {
   reshapeLayout,
   sliceLayout,
   sliceLists,
-  sourceLayout,
   transposeLayout,
 } from "./layout.ts";
 import { type Cells, elementsAt, isWide, MAX_INT32 } from "./loop_plan.ts";
@@ -132,7 +132,7 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
 
   broadcastTo(...shape: (number | readonly number[])[]): View<B> {
     checkAttached(this);
-    return derive(this, broadcastLayout(this, checkShape(spread(shape))));
+    return derive(this, broadcastToLayout(this, checkShape(spread(shape))));
   }
 
   rows(): IteratorObject<View<B>, undefined> {
@@ -182,7 +182,7 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
       fillElements(target, toStorable(this.dtype, asNumber(source, this.dtype)));
       return this;
     }
-    const layout = sourceLayout(cells.layout, this.shape);
+    const layout = broadcastLayout(cells.layout, this.shape);
     if (this.size === 0) return this;
     const stretched = { ...cells, layout };
     // Where the two may overlap, the elements are first copied, unless that is a single move.
@@ -574,7 +574,7 @@ function onHeap({ dtype, data, layout }: Cells, wanted = dtype): HeapCells {
 
 /** The layout of a source's copy on the heap, stretched to the target's shape. */
 function rebased(source: Cells, target: readonly number[]): Layout {
-  return sourceLayout(contiguousLayout(source.layout.shape), target);
+  return broadcastLayout(contiguousLayout(source.layout.shape), target);
 }
 
 /** Memory that several buffers may be over, also in other processes. */
