@@ -161,9 +161,8 @@ function scratchOf<D extends DType>(dtype: D): TypedArrayOf<D> {
 
 /** Copies elements of one dtype to another. */
 function convertElements(loop: Loop, target: Cells, source: Cells): void {
-  const isDirect = target.dtype !== "bool" && source.dtype !== "bool" &&
-    holdsBigints(target.dtype) === holdsBigints(source.dtype);
-  if (isRun(loop) && isDirect) return moveRuns(loop, target, source);
+  // What others stored as bool may have to be made 0 or 1 first.
+  if (isRun(loop) && source.dtype !== "bool") return convertRun(loop, target, source);
   const [from, to] = [asWords(source), asWords(target)];
   const read = { dtype: source.dtype, data: scratchOf(source.dtype) };
   const written = { dtype: target.dtype, data: scratchOf(target.dtype) };
@@ -189,6 +188,19 @@ function convertElements(loop: Loop, target: Cells, source: Cells): void {
   );
 }
 
+/** Converts neighbours where they lie. */
+function convertRun({ shape, offsets: [to, from] }: Loop, target: Cells, source: Cells): void {
+  const length = shape[0] ?? 1;
+  for (let at = 0; at < length; at += CHUNK) {
+    const count = Math.min(CHUNK, length - at);
+    convertChunk(
+      { dtype: source.dtype, data: elementsAt(source, from + at, count) },
+      { dtype: target.dtype, data: elementsAt(target, to + at, count) },
+      count,
+    );
+  }
+}
+
 /** Calls `body` for parts of a loop that are no longer than a chunk. */
 function inChunks(loop: Loop, body: (part: Loop) => void): void {
   const { shape, strides, offsets } = loop;
@@ -205,25 +217,41 @@ function inChunks(loop: Loop, body: (part: Loop) => void): void {
   }
 }
 
-type Scratch = Pick<Cells, "dtype" | "data">;
+type Elements = Pick<Cells, "dtype" | "data">;
 
 /** Converts elements as typed arrays do it, to `bool` their truth, and numbers to bigints and back. */
-function convertChunk(from: Scratch, to: Scratch, count: number): void {
+function convertChunk(from: Elements, to: Elements, count: number): void {
   if (to.dtype === "bool") return takeTruth(from, to.data as Uint8Array, count);
-  if (holdsBigints(from.dtype) === holdsBigints(to.dtype)) {
-    return setFirst(to.data, from.data, count);
+  const [isBig, becomesBig] = [holdsBigints(from.dtype), holdsBigints(to.dtype)];
+  if (isBig && becomesBig) return setFirst(to.data, from.data, count);
+  if (becomesBig) {
+    const halves = halvesOf(to.data);
+    return isFloat(from.dtype)
+      ? splitNumbers(inFloat64(from, count), halves, count)
+      : extendIntegers(inInt32(from, count), halves, from.dtype !== "uint32", count);
   }
-  if (holdsBigints(to.dtype)) return splitNumbers(inFloat64(from, count), halvesOf(to.data), count);
-  const halves = halvesOf(from.data);
-  // What is cut to 32 bits or fewer is cut from the lower half.
-  const isCut = /^u?int\d+$/.test(to.dtype);
-  const numbers = scratchOf(isCut ? "int32" : "float64");
-  if (isCut) takeLower(halves, numbers as Int32Array, count);
-  else joinHalves(halves, from.dtype, to.dtype, numbers as Float64Array, count);
+  if (isCut(to.dtype) && (isBig || isFloat(from.dtype))) {
+    // Typed arrays of 32 bits and fewer take the lowest bits of an integer, signed or not.
+    const integers = resultOf(to, "int32") as Int32Array;
+    if (isBig) takeLower(halvesOf(from.data), integers, count);
+    else cutFractions(inFloat64(from, count), integers, count);
+    if (integers.buffer !== to.data.buffer) setFirst(to.data, integers, count);
+    return;
+  }
+  if (!isBig) return setFirst(to.data, from.data, count);
+  const numbers = resultOf(to, "float64") as Float64Array;
+  joinHalves(halvesOf(from.data), from.dtype, to.dtype, numbers, count);
   if (numbers !== to.data) setFirst(to.data, numbers, count);
 }
 
-function takeTruth(from: Scratch, truth: Uint8Array, count: number): void {
+/** Where a result is first stored as `dtype`: where it is to be, if that is as wide, else in a scratch. */
+function resultOf(to: Elements, dtype: "int32" | "float64"): Int32Array | Float64Array {
+  if (to.dtype === dtype) return to.data as Int32Array | Float64Array;
+  if (dtype === "float64" || to.dtype !== "uint32") return scratchOf(dtype);
+  return new Int32Array(to.data.buffer, to.data.byteOffset, to.data.length);
+}
+
+function takeTruth(from: Elements, truth: Uint8Array, count: number): void {
   if (holdsBigints(from.dtype)) {
     const halves = halvesOf(from.data);
     for (let i = 0; i < count; i++) truth[i] = (halves[2 * i] | halves[2 * i + 1]) === 0 ? 0 : 1;
@@ -234,15 +262,43 @@ function takeTruth(from: Scratch, truth: Uint8Array, count: number): void {
 }
 
 /** The elements as float64, which holds those of every dtype but the 64-bit integers exactly. */
-function inFloat64(from: Scratch, count: number): Float64Array {
+function inFloat64(from: Elements, count: number): Float64Array {
+  if (from.dtype === "float64") return from.data as Float64Array;
   const numbers = scratchOf("float64");
-  if (from.data !== numbers) setFirst(numbers, from.data, count);
+  setFirst(numbers, from.data, count);
   return numbers;
+}
+
+/** The elements of a dtype of integers as int32, which holds the bits of all but those of 64 bits. */
+function inInt32(from: Elements, count: number): Int32Array {
+  if (from.dtype === "int32") return from.data as Int32Array;
+  const integers = scratchOf("int32");
+  setFirst(integers, from.data, count);
+  return integers;
 }
 
 /** 64-bit integers as pairs of a lower and an upper half: all systems that Deno runs on have this order. */
 function halvesOf(data: TypedArrayOf): Int32Array {
   return new Int32Array(data.buffer, data.byteOffset, 2 * data.length);
+}
+
+/** Makes 64-bit integers of shorter ones: the upper half repeats the sign, where there is one. */
+function extendIntegers(
+  integers: Int32Array,
+  halves: Int32Array,
+  hasSign: boolean,
+  count: number,
+): void {
+  const mask = hasSign ? -1 : 0;
+  for (let i = 0; i < count; i++) {
+    const integer = integers[i];
+    halves[2 * i] = integer;
+    halves[2 * i + 1] = (integer >> 31) & mask;
+  }
+}
+
+function cutFractions(numbers: Float64Array, integers: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) integers[i] = numbers[i];
 }
 
 const HALF = 2 ** 32;
@@ -289,11 +345,20 @@ function joinHalves(
 /** With an upper half below this, float64 holds a 64-bit integer exactly. */
 const EXACT = 2 ** 21;
 
+function isFloat(dtype: DType): boolean {
+  return dtype === "float64" || dtype === "float32" || dtype === "float16";
+}
+
+/** Whether a dtype's typed array cuts integers to so many bits; uint8c clamps them. */
+function isCut(dtype: DType): boolean {
+  return !isFloat(dtype) && !holdsBigints(dtype) && dtype !== "bool" && dtype !== "uint8c";
+}
+
 function holdsBigints(dtype: DType): boolean {
   return dtype === "int64" || dtype === "uint64";
 }
 
 function setFirst(target: TypedArrayOf, source: TypedArrayOf, count: number): void {
-  const first = count === CHUNK ? source : source.subarray(0, count);
+  const first = count === source.length ? source : source.subarray(0, count);
   (target as Float64Array).set(first as Float64Array);
 }
