@@ -224,11 +224,12 @@ function convertChunk(from: Elements, to: Elements, count: number): void {
   if (to.dtype === "bool") return takeTruth(from, to.data as Uint8Array, count);
   const [isBig, becomesBig] = [holdsBigints(from.dtype), holdsBigints(to.dtype)];
   if (isBig && becomesBig) return setFirst(to.data, from.data, count);
+  if (becomesBig && isFloat(from.dtype)) {
+    return splitNumbers(inFloat64(from, count), halvesOf(to.data), count);
+  }
   if (becomesBig) {
-    const halves = halvesOf(to.data);
-    return isFloat(from.dtype)
-      ? splitNumbers(inFloat64(from, count), halves, count)
-      : extendIntegers(inInt32(from, count), halves, from.dtype !== "uint32", count);
+    const longs = new BigInt64Array(to.data.buffer, to.data.byteOffset, to.data.length);
+    return extendIntegers(inInt32(from, count), longs, from.dtype === "uint32", count);
   }
   if (isCut(to.dtype) && (isBig || isFloat(from.dtype))) {
     // Typed arrays of 32 bits and fewer take the lowest bits of an integer, signed or not.
@@ -282,19 +283,15 @@ function halvesOf(data: TypedArrayOf): Int32Array {
   return new Int32Array(data.buffer, data.byteOffset, 2 * data.length);
 }
 
-/** Makes 64-bit integers of shorter ones: the upper half repeats the sign, where there is one. */
+/** Makes 64-bit integers of shorter ones. Of an integer of 32 bits, V8 makes no object for BigInt(). */
 function extendIntegers(
   integers: Int32Array,
-  halves: Int32Array,
-  hasSign: boolean,
+  longs: BigInt64Array,
+  isUnsigned: boolean,
   count: number,
 ): void {
-  const mask = hasSign ? -1 : 0;
-  for (let i = 0; i < count; i++) {
-    const integer = integers[i];
-    halves[2 * i] = integer;
-    halves[2 * i + 1] = (integer >> 31) & mask;
-  }
+  if (isUnsigned) { for (let i = 0; i < count; i++) longs[i] = BigInt(integers[i] >>> 0); }
+  else for (let i = 0; i < count; i++) longs[i] = BigInt(integers[i]);
 }
 
 function cutFractions(numbers: Float64Array, integers: Int32Array, count: number): void {
