@@ -47,6 +47,8 @@ export type {
 } from "./src/dtype.ts";
 export {
   type AssignSource,
+  type BufferOf,
+  type ElementSource,
   type IndexTuples,
   type Indices,
   NDArray,
@@ -54,7 +56,7 @@ export {
   type NDArrayOptions,
   type NestedArray,
   type RankOf,
-  type SameKind,
+  type RowRank,
   type Shape,
   type Slice,
   slice,
@@ -69,6 +71,8 @@ export {
 } from "./src/segment/mod.ts";
 export {
   type DescriptorOverride,
+  type LoadedRank,
+  type Selection,
   SharedMemoryArray,
   type SharedMemoryDescriptor,
 } from "./src/shared_array/shared_memory_array.ts";

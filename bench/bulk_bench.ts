@@ -5,7 +5,8 @@
  * @module
  */
 
-import { NDArray, SharedMemoryArray, slice } from "@shm/array";
+import { type DType, NDArray, SharedMemoryArray, slice } from "@shm/array";
+import { typedArrayOf } from "@shm/array/dtype";
 import {
   benchGroup,
   expectSame,
@@ -217,6 +218,49 @@ export function partGroups(): Group[] {
   ];
 }
 
+// --- Conversion ------------------------------------------------------------------------------
+
+/** `astype()` of 10^6 elements, against the loop that one would write by hand. */
+export function conversionGroups(): Group[] {
+  const count = 1e6;
+  const numbers = Float64Array.from({ length: count }, (_, i) => i * 12345 - 5000);
+  const bigints = BigInt64Array.from(numbers, BigInt);
+  const integers = Int32Array.from({ length: count }, (_, i) => i - 5000);
+  const group = (
+    from: Float64Array | BigInt64Array | Int32Array,
+    to: DType,
+    element: string,
+  ): Group => {
+    const view = new NDArray(from) as NDArray;
+    const byHand = ownText<(x: typeof from, Type: unknown) => Iterable<number | bigint>>(
+      `${view.dtype} to ${to}`,
+      "x, Type",
+      `const y = new Type(x.length); for (let i = 0; i < x.length; i++) y[i] = ${element}; return y;`,
+    );
+    const Type = typedArrayOf(to);
+    return {
+      item: "astype() of 10^6 elements",
+      what: `${view.dtype} to ${to}`,
+      count,
+      unit: "element",
+      check() {
+        const [ours, theirs] = [view.astype(to).data, byHand(from, Type)];
+        expectSame("astype", [...ours].join(), [...theirs].join());
+      },
+      ours: () => view.astype(to),
+      against: [{ name: "loop by hand", run: () => byHand(from, Type) }],
+    };
+  };
+  return [
+    group(bigints, "float64", "Number(x[i])"),
+    group(bigints, "int32", "Number(BigInt.asIntN(32, x[i]))"),
+    group(numbers, "int64", "BigInt(Math.trunc(x[i]))"),
+    group(numbers, "int32", "x[i]"),
+    group(numbers, "bool", "x[i] === 0 ? 0 : 1"),
+    group(integers, "int64", "BigInt(x[i])"),
+  ];
+}
+
 // --- Create and fill 512 MiB -----------------------------------------------------------------
 
 /** Creates and fills an array; closing it is not counted. Returns nanoseconds. */
@@ -234,6 +278,6 @@ export function createAndFill(byteLength: number): number {
 }
 
 if (isBenched(import.meta.url)) {
-  [...wholeGroups(), ...partGroups()].forEach(benchGroup);
+  [...wholeGroups(), ...partGroups(), ...conversionGroups()].forEach(benchGroup);
   Deno.bench("create + fill 64 MiB", () => void createAndFill(64 * 2 ** 20));
 }

@@ -18,41 +18,48 @@
 
 import { kindOf, quote, shorten } from "./check.ts";
 
-/** The typed array that holds the elements of each dtype; its keys are the canonical dtype names. */
-export interface TypedArrays {
+/**
+ * The typed array that holds the elements of each dtype, over a buffer of type `B`; its keys are the
+ * canonical dtype names.
+ */
+export interface TypedArrays<B extends ArrayBufferLike = ArrayBufferLike> {
   /** One byte per element, 0 or 1. */
-  bool: Uint8Array<ArrayBufferLike>;
+  bool: Uint8Array<B>;
   /** Signed integers of 8 bits. */
-  int8: Int8Array<ArrayBufferLike>;
+  int8: Int8Array<B>;
   /** Unsigned integers of 8 bits. */
-  uint8: Uint8Array<ArrayBufferLike>;
+  uint8: Uint8Array<B>;
   /** Unsigned integers of 8 bits that clamp what is stored to 0 … 255. */
-  uint8c: Uint8ClampedArray<ArrayBufferLike>;
+  uint8c: Uint8ClampedArray<B>;
   /** Signed integers of 16 bits. */
-  int16: Int16Array<ArrayBufferLike>;
+  int16: Int16Array<B>;
   /** Unsigned integers of 16 bits. */
-  uint16: Uint16Array<ArrayBufferLike>;
+  uint16: Uint16Array<B>;
   /** Signed integers of 32 bits. */
-  int32: Int32Array<ArrayBufferLike>;
+  int32: Int32Array<B>;
   /** Unsigned integers of 32 bits. */
-  uint32: Uint32Array<ArrayBufferLike>;
+  uint32: Uint32Array<B>;
   /** Signed integers of 64 bits; elements are `bigint`. */
-  int64: BigInt64Array<ArrayBufferLike>;
+  int64: BigInt64Array<B>;
   /** Unsigned integers of 64 bits; elements are `bigint`. */
-  uint64: BigUint64Array<ArrayBufferLike>;
+  uint64: BigUint64Array<B>;
   /** IEEE 754 half precision. */
-  float16: Float16Array<ArrayBufferLike>;
+  float16: Float16Array<B>;
   /** IEEE 754 single precision. */
-  float32: Float32Array<ArrayBufferLike>;
+  float32: Float32Array<B>;
   /** IEEE 754 double precision. */
-  float64: Float64Array<ArrayBufferLike>;
+  float64: Float64Array<B>;
 }
 
 /** The canonical name of an element type, for example `"float32"`. */
 export type DType = keyof TypedArrays;
 
-/** The typed array over elements of dtype `D`: `TypedArrayOf<"int16">` is `Int16Array`. */
-export type TypedArrayOf<D extends DType = DType> = TypedArrays[D];
+/**
+ * The typed array over elements of dtype `D`: `TypedArrayOf<"int16">` is `Int16Array`, and
+ * `TypedArrayOf<"int16", ArrayBuffer>` one that is known to be over no `SharedArrayBuffer`.
+ */
+export type TypedArrayOf<D extends DType = DType, B extends ArrayBufferLike = ArrayBufferLike> =
+  TypedArrays<B>[D];
 
 /** What one element of dtype `D` is in JavaScript: `bigint` for 64-bit integers, else `number`. */
 export type ElementOf<D extends DType = DType> = D extends "int64" | "uint64" ? bigint : number;

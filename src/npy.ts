@@ -163,7 +163,10 @@ export function readNpy(
  *
  * @see {@link https://numpy.org/doc/stable/reference/generated/numpy.save.html | NumPy: save}
  */
-export function writeNpy(path: string | URL, view: NDArray): void {
+export function writeNpy(
+  path: string | URL,
+  view: NDArray<DType, number, ArrayBufferLike>,
+): void {
   checkPath(path, "write");
   checkView(view);
   const isFortran = !view.isContiguous() && view.transpose().isContiguous();

@@ -62,6 +62,8 @@ const cyclic: unknown[] = [];
 cyclic.push(cyclic);
 const detached = new Uint8Array(4);
 detached.buffer.transfer();
+const gone = new NDArray(new Int8Array(4), { shape: [2, 2] });
+(gone.data.buffer as ArrayBuffer).transfer();
 const view = new NDArray(new Float64Array(6), { shape: [2, 3] });
 const big = new NDArray(new BigInt64Array(2));
 const sma = new SharedMemoryArray([4], "int8", "a");
@@ -1507,6 +1509,39 @@ const rows: { [symbol: string]: Row[] } = {
       ],
     ],
   ],
+  "NDArray.broadcastTo()": [
+    [TypeError, "Cannot use this shape: a length must be an integer, not ", [
+      () => view.broadcastTo("3"),
+      () => view.broadcastTo([null]),
+    ]],
+    [RangeError, "Cannot use shape [-1, 3]: a length is negative", [
+      () => view.broadcastTo(-1, 3),
+    ]],
+    [RangeError, "Cannot broadcast: shape [2, 3] does not broadcast to shape [3]", [
+      () => view.broadcastTo(3),
+    ]],
+    [RangeError, "Cannot broadcast: shape [2, 3] does not broadcast to shape []", [
+      () => view.broadcastTo(),
+    ]],
+  ],
+  "NDArray.rows()": [
+    [RangeError, "Cannot go through the rows of a 0-d view: it has no axis", [
+      () => view.slice(0, 0).rows(),
+    ]],
+    [Deno.errors.BadResource, "Cannot use this array: its memory is gone", [
+      () => gone.rows(),
+    ]],
+  ],
+  "NDArray.astype()": [
+    [TypeError, "Cannot use this dtype", [
+      () => view.astype(),
+      () => view.astype("float23"),
+      () => view.astype(null),
+    ]],
+    [Deno.errors.BadResource, "Cannot use this array: its memory is gone", [
+      () => gone.astype("int8"),
+    ]],
+  ],
   "NDArray.transpose()": [
     [RangeError, "Cannot transpose: [0] must name each of the 2 axes once", [
       () => view.transpose(0),
@@ -1622,19 +1657,14 @@ const rows: { [symbol: string]: Row[] } = {
     ],
     [
       TypeError,
-      "Cannot assign int64 to float64: bigints do not become numbers by themselves; convert the elements first",
+      "Cannot assign: the elements of an object with data, shape and stride must be in a typed array, not in an array",
       [
-        () => view.assign(BigInt64Array.of(1n, 2n, 3n)),
-        () => view.assign(big),
+        () => view.assign({ data: [1, 2, 3], shape: [3], stride: [1], offset: 0 }),
       ],
     ],
-    [
-      TypeError,
-      "Cannot assign float64 to int64: numbers do not become bigints by themselves; convert the elements first",
-      [
-        () => big.assign(view),
-      ],
-    ],
+    [RangeError, "Cannot lay shape [9] with stride [1] and offset 0 over 3 elements", [
+      () => view.assign({ data: new Int8Array(3), shape: [9], stride: [1], offset: 0 }),
+    ]],
     [RangeError, "Cannot assign: shape [2, 2] does not broadcast to shape [2, 3]", [
       () => view.assign(new NDArray(new Float64Array(4), { shape: [2, 2] })),
     ]],

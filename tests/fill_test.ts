@@ -38,7 +38,7 @@ for (const dtype of dtypes) {
       const data = new (typedArrayOf(dtype))(8);
       const view: Loose = new (NDArray as Loose)(data, { shape: [4], stride: [2], dtype });
       const one = new (typedArrayOf(dtype))(1) as Loose;
-      one[0] = dtype === "bool" ? value ? 1 : 0 : value;
+      one[0] = dtype === "bool" ? Number(value != 0) : value; // NaN is true, as in NumPy
       view.fill(value);
       for (let i = 0; i < 4; i++) assertEquals([view.get(i), Number(data[2 * i + 1])], [one[0], 0]);
     }

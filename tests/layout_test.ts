@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import {
   broadcastLayout,
+  broadcastToLayout,
   checkLayout,
   checkShape,
   contiguousLayout,
@@ -123,6 +124,33 @@ Deno.test("reshapeLayout() computes one length, and refuses what does not fill t
   assertEquals(reshapeLayout(layout, 12), contiguousLayout([12]));
   assertThrows(() => reshapeLayout(layout, [5, -1]), RangeError, "does not fill shape [5, -1]");
   assertThrows(() => reshapeLayout(layout, [-1, -1]), RangeError, "only one length may be -1");
+});
+
+Deno.test("broadcastToLayout() lets no axis too many pass", () => {
+  assertEquals(
+    broadcastToLayout(new Layout([3, 1], [5, 7], 2, 3), [2, 3, 4]),
+    new Layout([2, 3, 4], [0, 5, 0], 2, 24),
+  );
+  assertThrows(
+    () => broadcastToLayout(contiguousLayout([1, 4]), [4]),
+    RangeError,
+    "Cannot broadcast: shape [1, 4] does not broadcast to shape [4]",
+  );
+});
+
+Deno.test("reshapeLayout() regroups axes whose strides follow each other", () => {
+  const layout = new Layout([4, 3, 1, 6], [72, 24, 5, 2], 7, 72);
+  assertEquals(reshapeLayout(layout, [12, 2, 3]), new Layout([12, 2, 3], [24, 6, 2], 7, 72));
+  assertEquals(reshapeLayout(layout, [4, 1, 3, 6, 1]).stride, [72, 72, 24, 2, 2]);
+  assertThrows(() => reshapeLayout(layout, [4, 18]), RangeError, "not contiguous");
+});
+
+Deno.test("sliceLayout() adds axes of length 1", () => {
+  const layout = contiguousLayout([4, 5]);
+  assertEquals(
+    sliceLayout(layout, ["newaxis", 1, "newaxis", "...", "newaxis"]),
+    new Layout([1, 1, 5, 1], [0, 0, 1, 0], 5, 5),
+  );
 });
 
 Deno.test("broadcastLayout() stretches axes of length 1 by a stride of 0", () => {

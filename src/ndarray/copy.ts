@@ -24,8 +24,9 @@ import {
 const SHORT_RUN = 32;
 
 /**
- * Copies elements, with the conversions that typed arrays do (to `bool`: the truth). The source's
- * layout has the target's shape; the two must not overlap, unless `isOneRun()`.
+ * Copies elements, with the conversions that typed arrays do; to `bool` their truth, and between numbers
+ * and bigints, too. The source's layout has the target's shape; the two must not overlap, unless
+ * `isOneRun()`.
  */
 export function copyElements(target: Cells, source: Cells): void {
   const loop = planLoop(target.layout.shape, [target.layout, source.layout], true);
@@ -144,9 +145,10 @@ function copyRow(
 
 // --- Conversion ------------------------------------------------------------------------------
 
-// A loop per pair of dtypes would be 156 loops. TypedArray.set() converts between any two, but takes
-// neighbours only: so strided elements go through two small typed arrays, which stay in the
-// processor's cache.
+// A loop per pair of dtypes would be 156 loops. TypedArray.set() converts between any two that hold numbers,
+// but takes neighbours only: so strided elements go through two small typed arrays, which stay in the
+// processor's cache. Between numbers and bigints it does not convert, and a loop with BigInt() or Number()
+// makes an object per element: so integers of 64 bits are read and written as two halves of 32 bits.
 
 /** How many elements are converted at once. */
 const CHUNK = 1024;
@@ -154,14 +156,14 @@ const CHUNK = 1024;
 /** Room for a chunk of elements of each dtype, made at first use. */
 const scratches: { [D in DType]?: TypedArrayOf } = {};
 
-function scratchOf(dtype: DType): TypedArrayOf {
-  return scratches[dtype] ??= new (typedArrayOf(dtype))(CHUNK);
+function scratchOf<D extends DType>(dtype: D): TypedArrayOf<D> {
+  return (scratches[dtype] ??= new (typedArrayOf(dtype))(CHUNK)) as TypedArrayOf<D>;
 }
 
 /** Copies elements of one dtype to another. */
 function convertElements(loop: Loop, target: Cells, source: Cells): void {
-  const hasBool = target.dtype === "bool" || source.dtype === "bool";
-  if (isRun(loop) && !hasBool) return moveRuns(loop, target, source);
+  // What others stored as bool may have to be made 0 or 1 first.
+  if (isRun(loop) && source.dtype !== "bool") return convertRun(loop, target, source);
   if (loop.shape[0] === 0) return;
   const [from, to] = [asWords(source), asWords(target)];
   const read = { dtype: source.dtype, data: scratchOf(source.dtype) };
@@ -189,23 +191,158 @@ function convertElements(loop: Loop, target: Cells, source: Cells): void {
   );
 }
 
-type Scratch = Pick<Cells, "dtype" | "data">;
+/** Converts neighbours where they lie. */
+function convertRun({ shape, offsets: [to, from] }: Loop, target: Cells, source: Cells): void {
+  const length = shape[0] ?? 1;
+  for (let at = 0; at < length; at += CHUNK) {
+    const count = Math.min(CHUNK, length - at);
+    convertChunk(
+      { dtype: source.dtype, data: elementsAt(source, from + at, count) },
+      { dtype: target.dtype, data: elementsAt(target, to + at, count) },
+      count,
+    );
+  }
+}
 
-/** Converts elements as typed arrays do it, and to `bool` their truth. */
-function convertChunk(from: Scratch, to: Scratch, count: number): void {
-  if (to.dtype !== "bool") return setFirst(to.data, from.data, count);
-  const truth = to.data as Uint8Array;
-  if (from.dtype === "int64" || from.dtype === "uint64") {
-    const elements = from.data as BigInt64Array;
-    for (let i = 0; i < count; i++) truth[i] = elements[i] ? 1 : 0;
+type Elements = Pick<Cells, "dtype" | "data">;
+
+/** Converts elements as typed arrays do it, to `bool` their truth, and numbers to bigints and back. */
+function convertChunk(from: Elements, to: Elements, count: number): void {
+  if (to.dtype === "bool") return takeTruth(from, to.data as Uint8Array, count);
+  const [isBig, becomesBig] = [holdsBigints(from.dtype), holdsBigints(to.dtype)];
+  if (isBig && becomesBig) return setFirst(to.data, from.data, count);
+  if (becomesBig && isFloat(from.dtype)) {
+    return splitNumbers(inFloat64(from, count), halvesOf(to.data), count);
+  }
+  if (becomesBig) {
+    const longs = new BigInt64Array(to.data.buffer, to.data.byteOffset, to.data.length);
+    return extendIntegers(inInt32(from, count), longs, from.dtype === "uint32", count);
+  }
+  if (isCut(to.dtype) && (isBig || isFloat(from.dtype))) {
+    // Typed arrays of 32 bits and fewer take the lowest bits of an integer, signed or not.
+    const integers = resultOf(to, "int32") as Int32Array;
+    if (isBig) takeLower(halvesOf(from.data), integers, count);
+    else cutFractions(inFloat64(from, count), integers, count);
+    if (integers.buffer !== to.data.buffer) setFirst(to.data, integers, count);
     return;
   }
-  const numbers = scratchOf("float64") as Float64Array;
-  if (from.data !== numbers) setFirst(numbers, from.data, count);
-  for (let i = 0; i < count; i++) truth[i] = numbers[i] ? 1 : 0;
+  if (!isBig) return setFirst(to.data, from.data, count);
+  const numbers = resultOf(to, "float64") as Float64Array;
+  joinHalves(halvesOf(from.data), from.dtype, to.dtype, numbers, count);
+  if (numbers !== to.data) setFirst(to.data, numbers, count);
+}
+
+/** Where a result is first stored as `dtype`: where it is to be, if that is as wide, else in a scratch. */
+function resultOf(to: Elements, dtype: "int32" | "float64"): Int32Array | Float64Array {
+  if (to.dtype === dtype) return to.data as Int32Array | Float64Array;
+  if (dtype === "float64" || to.dtype !== "uint32") return scratchOf(dtype);
+  return new Int32Array(to.data.buffer, to.data.byteOffset, to.data.length);
+}
+
+function takeTruth(from: Elements, truth: Uint8Array, count: number): void {
+  if (holdsBigints(from.dtype)) {
+    const halves = halvesOf(from.data);
+    for (let i = 0; i < count; i++) truth[i] = (halves[2 * i] | halves[2 * i + 1]) === 0 ? 0 : 1;
+    return;
+  }
+  const numbers = inFloat64(from, count);
+  for (let i = 0; i < count; i++) truth[i] = numbers[i] === 0 ? 0 : 1; // NaN is true, as in NumPy
+}
+
+/** The elements as float64, which holds those of every dtype but the 64-bit integers exactly. */
+function inFloat64(from: Elements, count: number): Float64Array {
+  if (from.dtype === "float64") return from.data as Float64Array;
+  const numbers = scratchOf("float64");
+  setFirst(numbers, from.data, count);
+  return numbers;
+}
+
+/** The elements of a dtype of integers as int32, which holds the bits of all but those of 64 bits. */
+function inInt32(from: Elements, count: number): Int32Array {
+  if (from.dtype === "int32") return from.data as Int32Array;
+  const integers = scratchOf("int32");
+  setFirst(integers, from.data, count);
+  return integers;
+}
+
+/** 64-bit integers as pairs of a lower and an upper half: all systems that Deno runs on have this order. */
+function halvesOf(data: TypedArrayOf): Int32Array {
+  return new Int32Array(data.buffer, data.byteOffset, 2 * data.length);
+}
+
+/** Makes 64-bit integers of shorter ones. Of an integer of 32 bits, V8 makes no object for BigInt(). */
+function extendIntegers(
+  integers: Int32Array,
+  longs: BigInt64Array,
+  isUnsigned: boolean,
+  count: number,
+): void {
+  if (isUnsigned) { for (let i = 0; i < count; i++) longs[i] = BigInt(integers[i] >>> 0); }
+  else for (let i = 0; i < count; i++) longs[i] = BigInt(integers[i]);
+}
+
+function cutFractions(numbers: Float64Array, integers: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) integers[i] = numbers[i];
+}
+
+const HALF = 2 ** 32;
+
+/**
+ * Cuts fractions off, and wraps what is too large: both halves are stored modulo 2^32, as typed arrays
+ * do it. NaN and infinities become 0, as in other integers.
+ */
+function splitNumbers(numbers: Float64Array, halves: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) {
+    const number = Math.trunc(numbers[i]);
+    halves[2 * i] = number;
+    halves[2 * i + 1] = Math.floor(number / HALF);
+  }
+}
+
+function takeLower(halves: Int32Array, numbers: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) numbers[i] = halves[2 * i];
+}
+
+/** Makes numbers of 64-bit integers, for a dtype that these are then stored in. */
+function joinHalves(
+  halves: Int32Array,
+  from: DType,
+  to: DType,
+  numbers: Float64Array,
+  count: number,
+): void {
+  const isUnsigned = from === "uint64";
+  // Rounded to float64 and then to float32, a number that is near the middle of two would go to the wrong
+  // one. So beyond 2^53 the bits that float64 would round are cut off, and bit 11, far below all that
+  // float32 keeps, says that there were some: this rounds once.
+  const roundsTwice = to === "float32";
+  for (let i = 0; i < count; i++) {
+    let lower = halves[2 * i];
+    const upper = isUnsigned ? halves[2 * i + 1] >>> 0 : halves[2 * i + 1];
+    if (roundsTwice && (upper >= EXACT || upper < -EXACT) && (lower & 0x7ff) !== 0) {
+      lower = (lower & ~0x7ff) | 0x800;
+    }
+    numbers[i] = upper * HALF + (lower >>> 0);
+  }
+}
+
+/** With an upper half below this, float64 holds a 64-bit integer exactly. */
+const EXACT = 2 ** 21;
+
+function isFloat(dtype: DType): boolean {
+  return dtype === "float64" || dtype === "float32" || dtype === "float16";
+}
+
+/** Whether a dtype's typed array cuts integers to so many bits; uint8c clamps them. */
+function isCut(dtype: DType): boolean {
+  return !isFloat(dtype) && !holdsBigints(dtype) && dtype !== "bool" && dtype !== "uint8c";
+}
+
+function holdsBigints(dtype: DType): boolean {
+  return dtype === "int64" || dtype === "uint64";
 }
 
 function setFirst(target: TypedArrayOf, source: TypedArrayOf, count: number): void {
-  const first = count === CHUNK ? source : source.subarray(0, count);
+  const first = count === source.length ? source : source.subarray(0, count);
   (target as Float64Array).set(first as Float64Array);
 }

@@ -100,7 +100,8 @@ type Storable = { [position: number]: unknown };
 // is negative if that, or something before it, is wrong. Of a loop's counter V8 knows that it is no fraction
 // and not negative, so that `negative` is 0 and all is left out but one subtraction, one multiplication,
 // and the last line of the position. What cannot be made a number at all (a bigint, a symbol) throws on the
-// way; the try costs nothing that could be measured. The lines are repeated, not shared by a method: with
+// way; the try costs nothing that could be measured. Of all values NaN alone is not itself: in a bool it is
+// true, as in NumPy. The lines are repeated, not shared by a method: with
 // one, loops took 10 to 30 % longer. And `min` and `imul` are parameters, because a longer text is too long
 // for V8 to put in the place of the call. Freezing a shape and strides takes longer than the rest of a
 // view, so equal lists are shared: a view whose shape is that of the last one of its class gets the same
@@ -139,7 +140,7 @@ function rank0({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
     override set(value: unknown): void {
       const data: Storable = this.data;
       const position = arguments.length === 1 && #end in this ? this.#end : -1;
-      if (isBool) value = value ? 1 : 0;
+      if (isBool) value = value || value !== value ? 1 : 0;
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...arguments as Arguments);
     }
@@ -218,7 +219,7 @@ function rank1(
         const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
         position = (this.#end - imul(left0, this.#stride0)) | (wrong0 >> 31);
       } catch { /* The general method says what is wrong. */ }
-      if (isBool) value = value ? 1 : 0;
+      if (isBool) value = value || value !== value ? 1 : 0;
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...arguments as Arguments);
     }
@@ -355,7 +356,7 @@ function rank2(
         position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1)) |
           (wrong1 >> 31);
       } catch { /* The general method says what is wrong. */ }
-      if (isBool) value = value ? 1 : 0;
+      if (isBool) value = value || value !== value ? 1 : 0;
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...arguments as Arguments);
     }
@@ -524,7 +525,7 @@ function rank3(
         position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
           imul(left2, this.#stride2)) | (wrong2 >> 31);
       } catch { /* The general method says what is wrong. */ }
-      if (isBool) value = value ? 1 : 0;
+      if (isBool) value = value || value !== value ? 1 : 0;
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...arguments as Arguments);
     }
@@ -726,7 +727,7 @@ function rank4(
         position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
           imul(left2, this.#stride2) - imul(left3, this.#stride3)) | (wrong3 >> 31);
       } catch { /* The general method says what is wrong. */ }
-      if (isBool) value = value ? 1 : 0;
+      if (isBool) value = value || value !== value ? 1 : 0;
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...arguments as Arguments);
     }
@@ -864,7 +865,7 @@ function anyRank({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
       const data: Storable = this.data;
       const position = #lengths in this ? this.#locate(args, args.length - 1) : -1;
       const given = args.at(-1);
-      const value = isBool ? (given ? 1 : 0) : given;
+      const value = isBool ? (given || given !== given ? 1 : 0) : given;
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...args);
     }

@@ -6,7 +6,14 @@
  */
 
 import { checkInteger, checkIntegers, listText } from "../check.ts";
-import { ELLIPSIS, parseItem, resolveIndex, resolveRange, type SliceItem } from "./slice.ts";
+import {
+  ELLIPSIS,
+  NEW_AXIS,
+  parseItem,
+  resolveIndex,
+  resolveRange,
+  type SliceItem,
+} from "./slice.ts";
 
 /** Where the elements lie: `[i, j, …]` is at `offset + i * stride[0] + j * stride[1] + …`. */
 export class Layout {
@@ -154,7 +161,7 @@ export function isContiguous({ shape, stride, size }: Layout): boolean {
  * The layout of what a selection takes, by NumPy's rules of basic indexing: negative indices count
  * from the end, ranges are clamped, integers must lie inside, axes that are not named stay whole.
  *
- * @param items one item per axis, `"..."` for several
+ * @param items one item per axis, `"..."` for several, `"newaxis"` for one that is added
  * @throws {TypeError} if an item is of no kind that `SliceItem` lists
  * @throws {RangeError} if an integer is out of bounds, there are more items than axes, a text is none
  * of Python's, or `"..."` occurs twice
@@ -176,7 +183,10 @@ export function sliceLists(
   items: ArrayLike<SliceItem>,
 ): Layout {
   const axes = shape.length;
-  const unnamed = countUnnamed(axes, items);
+  const added = countOf(items, NEW_AXIS);
+  const unnamed = countUnnamed(axes, items, added);
+  // The result is written over the lists. An axis that is added would overwrite one that is still to be read.
+  const [lengths, steps] = added === 0 ? [shape, stride] : [shape.slice(), stride.slice()];
   let size = 1;
   let axis = 0;
   let kept = 0;
@@ -185,14 +195,19 @@ export function sliceLists(
     const item = parseItem(items[i]);
     if (item === ELLIPSIS) {
       for (const end = axis + unnamed; axis < end; axis++) {
-        shape[kept] = shape[axis];
-        stride[kept++] = stride[axis];
-        size *= shape[axis];
+        shape[kept] = lengths[axis];
+        stride[kept++] = steps[axis];
+        size *= lengths[axis];
       }
       continue;
     }
-    const step = stride[axis];
-    const length = shape[axis];
+    if (item === NEW_AXIS) {
+      shape[kept] = 1;
+      stride[kept++] = 0;
+      continue;
+    }
+    const step = steps[axis];
+    const length = lengths[axis];
     if (typeof item === "number") {
       offset += resolveIndex(item, length, axis) * step;
     } else {
@@ -205,28 +220,33 @@ export function sliceLists(
     axis++;
   }
   for (; axis < axes; axis++) {
-    shape[kept] = shape[axis];
-    stride[kept++] = stride[axis];
-    size *= shape[axis];
+    shape[kept] = lengths[axis];
+    stride[kept++] = steps[axis];
+    size *= lengths[axis];
   }
   if (kept < axes) shape.length = stride.length = kept;
   return new Layout(shape, stride, offset, size);
 }
 
 /** How many axes a selection does not name. */
-function countUnnamed(axes: number, items: ArrayLike<SliceItem>): number {
-  let ellipses = 0;
-  for (let i = 0; i < items.length; i++) if (items[i] === ELLIPSIS) ellipses++;
+function countUnnamed(axes: number, items: ArrayLike<SliceItem>, added: number): number {
+  const ellipses = countOf(items, ELLIPSIS);
   if (ellipses > 1) {
     throw new RangeError('Cannot slice: "..." may occur only once in a selection');
   }
-  const named = items.length - ellipses;
+  const named = items.length - ellipses - added;
   if (named > axes) {
     throw new RangeError(
       `Cannot slice: ${named} indices for an array of ${axes} ${axes === 1 ? "axis" : "axes"}`,
     );
   }
   return axes - named;
+}
+
+function countOf(items: ArrayLike<SliceItem>, item: SliceItem): number {
+  let count = 0;
+  for (let i = 0; i < items.length; i++) if (items[i] === item) count++;
+  return count;
 }
 
 /**
@@ -262,7 +282,7 @@ export function transposeLayout(layout: Layout, axes?: readonly number[]): Layou
  * The layout with another shape of the same size, in C order.
  *
  * @param shape the new lengths; one may be -1, and is computed from the others
- * @throws {RangeError} if the sizes differ or the layout is not contiguous
+ * @throws {RangeError} if the sizes differ, or no strides give the elements in this order
  */
 export function reshapeLayout(layout: Layout, shape: number | readonly number[]): Layout {
   const given = typeof shape === "number"
@@ -284,41 +304,107 @@ export function reshapeLayout(layout: Layout, shape: number | readonly number[])
         `fill shape ${listText(given)}`,
     );
   }
-  if (!isContiguous(layout)) {
+  // As in NumPy, the same shape keeps the strides, also those of axes that are never stepped along.
+  const isSame = given.length === layout.shape.length &&
+    given.every((length, axis) => length === layout.shape[axis]);
+  const stride = isSame ? layout.stride : reshapedStride(layout, wanted);
+  if (stride === null) {
     throw new RangeError(
       "Cannot reshape: the view is not contiguous, and reshape() never copies; " +
         "use new NDArray(view.copy(), { shape })",
     );
   }
-  const { offset, size } = layout;
-  // As in NumPy, the same shape keeps the strides, also those of axes that are never stepped along.
-  const isSame = given.length === layout.shape.length &&
-    given.every((length, axis) => length === layout.shape[axis]);
-  return new Layout(wanted, isSame ? layout.stride : contiguousStride(wanted), offset, size);
+  return new Layout(wanted, stride, layout.offset, layout.size);
+}
+
+/** The strides that an array gets with another shape of the same size; `null` where NumPy copies. */
+function reshapedStride(layout: Layout, wanted: readonly number[]): readonly number[] | null {
+  if (layout.size <= 1 || isContiguous(layout)) return contiguousStride(wanted);
+  return regroupedStride(layout, wanted);
 }
 
 /**
- * The layout stretched to a larger shape without moving an element: NumPy's broadcasting. Axes of
- * length 1 get stride 0. As in NumPy's assignment, leading axes of length 1 may be too many.
+ * The strides for a shape that takes groups of neighbouring axes for other groups of the same size: the old
+ * axes of each group must follow each other as those of a contiguous array do.
  *
+ * A port of `_attempt_nocopy_reshape()` for C order, in `numpy/core/src/multiarray/shape.c`.
+ *
+ * @see {@link https://github.com/numpy/numpy/blob/v1.26.4/numpy/core/src/multiarray/shape.c | NumPy: shape.c}
+ */
+function regroupedStride(layout: Layout, wanted: readonly number[]): number[] | null {
+  // Along an axis of length 1 nothing steps, so that its stride says nothing.
+  const axes = layout.shape.map((_, axis) => axis).filter((axis) => layout.shape[axis] !== 1);
+  const shape = axes.map((axis) => layout.shape[axis]);
+  const stride = axes.map((axis) => layout.stride[axis]);
+  const result = new Array<number>(wanted.length);
+  let [from, to] = [0, 0]; // where the groups of old and new axes begin
+  while (to < wanted.length && from < shape.length) {
+    let [fromEnd, toEnd] = [from + 1, to + 1];
+    let [fromSize, toSize] = [shape[from], wanted[to]];
+    while (fromSize !== toSize) {
+      if (toSize < fromSize) toSize *= wanted[toEnd++];
+      else fromSize *= shape[fromEnd++];
+    }
+    for (let axis = from; axis < fromEnd - 1; axis++) {
+      if (stride[axis] !== shape[axis + 1] * stride[axis + 1]) return null;
+    }
+    let step = stride[fromEnd - 1];
+    for (let axis = toEnd - 1; axis >= to; axis--) {
+      result[axis] = step;
+      step *= wanted[axis];
+    }
+    [from, to] = [fromEnd, toEnd];
+  }
+  // What is left are axes of length 1.
+  return result.fill(to > 0 ? result[to - 1] : 1, to);
+}
+
+/**
+ * The layout stretched to a larger shape without moving an element: NumPy's broadcasting. Axes that are
+ * stretched or added get stride 0.
+ *
+ * @param target the shape
  * @throws {RangeError} if the shapes do not fit
  *
  * @see {@link https://numpy.org/doc/stable/user/basics.broadcasting.html | NumPy: broadcasting}
  */
+export function broadcastToLayout(layout: Layout, target: readonly number[]): Layout {
+  return stretch(layout, target, "broadcast");
+}
+
+/**
+ * The layout of what is assigned to an array of a shape. As in NumPy, it is broadcast, and leading axes of
+ * length 1 may be too many.
+ *
+ * @param target the shape
+ * @throws {RangeError} if the shapes do not fit
+ */
 export function broadcastLayout(layout: Layout, target: readonly number[]): Layout {
   let skip = 0;
   while (layout.shape.length - skip > target.length && layout.shape[skip] === 1) skip++;
-  const missing = target.length - (layout.shape.length - skip);
-  const stride = target.map((length, axis) => {
-    const from = axis - missing + skip;
-    if (axis < missing) return 0;
-    return layout.shape[from] === length ? layout.stride[from] : layout.shape[from] === 1 ? 0 : NaN;
+  const { shape, stride, offset, size } = layout;
+  const kept = skip === 0
+    ? layout
+    : new Layout(shape.slice(skip), stride.slice(skip), offset, size);
+  return stretch(kept, target, "assign", shape);
+}
+
+function stretch(
+  { shape, stride, offset }: Layout,
+  target: readonly number[],
+  action: string,
+  given = shape,
+): Layout {
+  const missing = target.length - shape.length;
+  const stretched = target.map((length, axis) => {
+    const from = axis - missing;
+    if (from < 0) return 0;
+    return shape[from] === length ? stride[from] : shape[from] === 1 ? 0 : NaN;
   });
-  if (missing < 0 || stride.some(Number.isNaN)) {
+  if (missing < 0 || stretched.some(Number.isNaN)) {
     throw new RangeError(
-      `Cannot assign: shape ${listText(layout.shape)} does not broadcast to shape ` +
-        listText(target),
+      `Cannot ${action}: shape ${listText(given)} does not broadcast to shape ` + listText(target),
     );
   }
-  return new Layout(target, stride, layout.offset, sizeOf(target));
+  return new Layout(target, stretched, offset, sizeOf(target));
 }

@@ -9,6 +9,8 @@
 export { checkShape, contiguousLayout, extent, Layout, sliceLayout } from "./layout.ts";
 export {
   type AssignSource,
+  type BufferOf,
+  type ElementSource,
   type IndexTuples,
   type Indices,
   NDArray,
@@ -16,7 +18,7 @@ export {
   type NDArrayOptions,
   type NestedArray,
   type RankOf,
-  type SameKind,
+  type RowRank,
   type Shape,
 } from "./ndarray.ts";
 export { freezeSelection, type Slice, slice, type SliceItem } from "./slice.ts";

@@ -33,16 +33,30 @@ export type * from "../dtype.ts";
 /** Elements in nested arrays, as `toArray()` gives them; the last level may be typed arrays. */
 export type NestedArray<T> = readonly (T | NestedArray<T>)[] | ArrayLike<T>;
 
-/** What {@linkcode NDArray.assign} takes: a number, a typed array, nested arrays or a view. */
+/** What {@linkcode NDArray.assign} converts: a typed array, a view, or an npm `ndarray`. */
+export type ElementSource =
+  | TypedArrayOf
+  | NDArray<DType, number, ArrayBufferLike>
+  | {
+    /** The typed array that holds the elements. */
+    readonly data: TypedArrayOf;
+    /** The lengths of the axes in elements. */
+    readonly shape: readonly number[];
+    /** The distance between neighbours along each axis, in elements. */
+    readonly stride: readonly number[];
+    /** The position of the first element in `data`, in elements; by default 0. */
+    readonly offset?: number;
+  };
+
+/**
+ * What {@linkcode NDArray.assign} takes: an element, or elements of any dtype; also nested arrays of elements,
+ * typed arrays or views.
+ */
 export type AssignSource<D extends DType = DType> =
   | StorableOf<D>
-  | NestedArray<StorableOf<D>>
-  | NDArray<SameKind<D>>;
-
-/** The dtypes whose elements can be stored in `D`: 64-bit integers take bigints, the others numbers. */
-export type SameKind<D extends DType> = D extends "int64" | "uint64" ? "int64" | "uint64"
-  : D extends "bool" ? DType
-  : Exclude<DType, "int64" | "uint64">;
+  | boolean
+  | ElementSource
+  | NestedArray<StorableOf<D> | boolean | ElementSource>;
 
 /** The lengths of an array's axes in elements, or one length for a single axis. */
 export type Shape = number | readonly number[];
@@ -65,6 +79,19 @@ export type IndexTuples = {
   6: [i: number, j: number, k: number, l: number, m: number, n: number];
 };
 
+/** How many axes a row of a view of `R` axes has: one less. */
+export type RowRank<R extends number> = number extends R ? number
+  : IndexTuples[R] extends [number, ...infer Rest] ? Rest["length"]
+  : number;
+
+/**
+ * The buffer that a typed array is known to be over. Where its type does not say which one
+ * (`Float32Array` without a parameter), this is an `ArrayBuffer`, as nearly all are.
+ */
+export type BufferOf<A> = A extends { readonly buffer: infer B extends ArrayBufferLike }
+  ? (ArrayBufferLike extends B ? ArrayBuffer : B)
+  : ArrayBuffer;
+
 /** How a new view lies in its typed array. */
 export interface NDArrayOptions<S extends Shape = Shape> {
   /** The lengths of the axes in elements, or one length; by default all elements from `offset` on. */
@@ -85,7 +112,9 @@ export interface NDArrayOptions<S extends Shape = Shape> {
  * Elements are converted when they are stored as typed arrays do it (an `int8` wraps around, a
  * `uint8c` clamps), but a value of another kind (a string, a bigint for a number) is a `TypeError`.
  *
- * Where the compiler knows the number of axes (`R`), it checks the number of indices.
+ * Where the compiler knows the number of axes (`R`), it checks the number of indices. Arrays in shared
+ * memory are over an `ArrayBuffer` (`B`), so that files and responses take their `subarray()`; a view over
+ * what JavaScript calls a `SharedArrayBuffer` is an `NDArray<"int32", number, SharedArrayBuffer>`.
  *
  * The fields and the getters are those of npm `ndarray`, whose operations take a view as it is.
  *
@@ -103,9 +132,13 @@ export interface NDArrayOptions<S extends Shape = Shape> {
  *
  * @see {@link https://numpy.org/doc/stable/reference/arrays.ndarray.html | NumPy: ndarray}
  */
-export interface NDArray<D extends DType = DType, R extends number = number> {
+export interface NDArray<
+  D extends DType = DType,
+  R extends number = number,
+  B extends ArrayBufferLike = ArrayBuffer,
+> {
   /** The typed array that holds the elements; shared with every other view of it, never copied. */
-  readonly data: TypedArrayOf<D>;
+  readonly data: TypedArrayOf<D, B>;
   /** The length of each axis in elements, outermost first; frozen. */
   readonly shape: readonly number[];
   /** The distance from one element to the next along each axis, in elements; frozen. */
@@ -122,6 +155,12 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
   readonly dimension: number;
   /** The axes from the smallest stride to the largest, as npm `ndarray` gives them. */
   readonly order: number[];
+  /** The size of one element in bytes. */
+  readonly itemsize: number;
+  /** The size of all elements in bytes, `size * itemsize`: what a copy of them takes. */
+  readonly nbytes: number;
+  /** A view with the axes reversed: `transpose()`. It throws `Deno.errors.BadResource` if the memory is gone. */
+  readonly T: NDArray<D, R, B>;
 
   /**
    * Reads one element.
@@ -189,7 +228,7 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
    *
    * @param items one item per axis: an integer drops the axis; `slice(start, stop, step)` or a text
    * such as `"0:10"` or `"::-1"` takes a range, clamped to the axis; `null` or `":"` takes all of it;
-   * `"..."` stands for all axes that are not named
+   * `"..."` stands for all axes that are not named; `"newaxis"` is no axis's item, but adds one of length 1
    * @returns a view that shares the elements
    * @throws {TypeError} if an item is of the wrong kind
    * @throws {RangeError} if an integer is out of bounds, a text cannot be read, a step is 0, or there
@@ -204,11 +243,12 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
    * const view = new NDArray(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), { shape: [4, 2] });
    * assertEquals(view.slice("::2", slice(null, null, -1)).toArray(), [[2, 1], [6, 5]]);
    * assertEquals(view.slice("...", 0).shape, [4]);
+   * assertEquals(view.slice(":", "newaxis").shape, [4, 1, 2]);
    * ```
    *
    * @see {@link https://numpy.org/doc/stable/user/basics.indexing.html#basic-indexing | NumPy: basic indexing}
    */
-  slice(...items: SliceItem[]): NDArray<D>;
+  slice(...items: SliceItem[]): NDArray<D, number, B>;
 
   /**
    * Gives the elements of a contiguous view as a typed array over the same memory, without a copy:
@@ -228,12 +268,12 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
    * assertEquals(view.get(2, 2), 7);
    * ```
    */
-  subarray(): TypedArrayOf<D>;
+  subarray(): TypedArrayOf<D, B>;
 
   /**
    * Stores one value in every element.
    *
-   * @param value the value; a `bool` view stores its truth
+   * @param value the value; a `bool` view stores its truth, and NaN is true, as in NumPy
    * @returns this view
    * @throws {TypeError} if the value is of the wrong kind
    * @throws {Deno.errors.BadResource} if the memory is gone
@@ -255,9 +295,14 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
    * overlap, also through two attachments of one segment: the source's old elements are what is
    * stored. Nothing is stored if the source is refused.
    *
-   * @param source a number, a typed array (one axis), nested arrays, or a view
+   * Elements of typed arrays and views are converted as {@linkcode NDArray.astype} does it. Single values,
+   * also those in nested arrays, are of the dtype's kind: a number for a 64-bit integer is a `TypeError`, as
+   * it is for `set()`. Only booleans become numbers: 0 and 1.
+   *
+   * @param source a number, a bigint or a boolean; a typed array (one axis); a view, or what has `data`
+   * (a typed array), `shape`, `stride` and `offset` as an npm `ndarray` has; or nested arrays of all these
    * @returns this view
-   * @throws {TypeError} if the source or an element of it is of the wrong kind
+   * @throws {TypeError} if a single value is of the wrong kind, or the source is none of these
    * @throws {RangeError} if the shapes do not fit, or nested arrays are ragged
    * @throws {Deno.errors.BadResource} if the memory of this view or the source is gone
    *
@@ -270,6 +315,17 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
    * view.assign([1, 2, 3]);
    * view.slice(0, "1:").assign(view.slice(0, ":-1"));
    * assertEquals(view.toArray(), [[1, 1, 2], [1, 2, 3]]);
+   * ```
+   *
+   * @example Stack two rows of another dtype
+   * ```ts
+   * import { NDArray } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const row = new NDArray(BigInt64Array.of(1n, 2n));
+   * const view = new NDArray(new Float32Array(4), { shape: [2, 2] });
+   * view.assign([row, row.slice("::-1")]);
+   * assertEquals(view.toArray(), [[1, 2], [2, 1]]);
    * ```
    *
    * @see {@link https://numpy.org/doc/stable/user/basics.broadcasting.html | NumPy: broadcasting}
@@ -291,7 +347,7 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
    * assertEquals(view.transpose().copy(), Uint16Array.of(1, 3, 2, 4));
    * ```
    */
-  copy(): TypedArrayOf<D>;
+  copy(): TypedArrayOf<D, ArrayBuffer>;
 
   /**
    * Copies the elements into nested arrays, as NumPy's `tolist()` does.
@@ -312,12 +368,41 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
   toArray(): any;
 
   /**
-   * Makes a view of the same elements in another shape.
+   * Copies the elements to the heap as elements of another dtype.
+   *
+   * Numbers become elements of smaller dtypes as typed arrays do it: integers wrap around, `uint8c` rounds
+   * and clamps, floats are rounded. A fraction is cut off on the way to an integer. All but 0 is true in
+   * `bool`, NaN, too. So far this is NumPy's `astype()`. What C leaves undefined is defined here: NaN and the
+   * infinities become 0 in an integer, and what is too large for it wraps around.
+   *
+   * @param dtype the dtype of the copy, in any accepted spelling
+   * @returns a view in C order that shares nothing
+   * @throws {TypeError} if the dtype is none
+   * @throws {Deno.errors.BadResource} if the memory is gone
+   *
+   * @example NumPy's default integers as numbers
+   * ```ts
+   * import { NDArray } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const counts = new NDArray(BigInt64Array.of(3n, -4n));
+   * assertEquals(counts.astype("float64").toArray(), [3, -4]);
+   * assertEquals(new NDArray(Float64Array.of(2.7, -2.7)).astype("int64").toArray(), [2n, -2n]);
+   * ```
+   *
+   * @see {@link https://numpy.org/doc/stable/reference/generated/numpy.ndarray.astype.html | NumPy: astype}
+   */
+  astype<const T extends DTypeLike>(dtype: T): NDArray<DTypeOf<T>, R>;
+
+  /**
+   * Makes a view of the same elements, in C order, in another shape. It serves wherever NumPy needs no copy:
+   * of a view that is not contiguous, axes of length 1 can be added and removed, axes split, and
+   * axes merged that follow each other without a gap.
    *
    * @param shape the new lengths, as arguments or as one array; one may be -1 and is computed
    * @returns a view that shares the elements
    * @throws {TypeError} if a length is no number
-   * @throws {RangeError} if the sizes differ, or the view is not contiguous (it is never copied)
+   * @throws {RangeError} if the sizes differ, or the elements would have to be copied
    * @throws {Deno.errors.BadResource} if the memory is gone
    *
    * @example From one axis to two
@@ -328,8 +413,57 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
    * const view = new NDArray(Int32Array.of(1, 2, 3, 4, 5, 6));
    * assertEquals(view.reshape(2, -1).shape, [2, 3]);
    * ```
+   *
+   * @see {@link https://numpy.org/doc/stable/reference/generated/numpy.reshape.html | NumPy: reshape}
    */
-  reshape(...shape: number[] | [shape: readonly number[]]): NDArray<D>;
+  reshape(...shape: number[] | [shape: readonly number[]]): NDArray<D, number, B>;
+
+  /**
+   * Makes a view that repeats the elements to fill a larger shape, by NumPy's rules of broadcasting: axes of
+   * length 1 are stretched, and axes are added in front, with stride 0.
+   *
+   * Several positions of the result are one element. NumPy's is therefore read-only; here what is written
+   * through it is written to that one element, and of several values that `assign()` gives it the last one
+   * stays.
+   *
+   * @param shape the lengths, as arguments or as one array
+   * @returns a view that shares the elements
+   * @throws {TypeError} if a length is no number
+   * @throws {RangeError} if the shape does not fit
+   * @throws {Deno.errors.BadResource} if the memory is gone
+   *
+   * @example One row, seen four times
+   * ```ts
+   * import { NDArray } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const row = new NDArray(Float32Array.of(1, 2, 3));
+   * const rows = row.broadcastTo(4, 3);
+   * assertEquals(rows.stride, [0, 1]);
+   * assertEquals(rows.get(3, 2), 3);
+   * ```
+   *
+   * @see {@link https://numpy.org/doc/stable/reference/generated/numpy.broadcast_to.html | NumPy: broadcast_to}
+   */
+  broadcastTo(...shape: number[] | [shape: readonly number[]]): NDArray<D, number, B>;
+
+  /**
+   * Goes through the views along the first axis, as Python does when it iterates over an array.
+   *
+   * @returns an iterator over views of one axis less, which share the elements
+   * @throws {RangeError} if the view is 0-d
+   * @throws {Deno.errors.BadResource} if the memory is gone, or goes in the middle
+   *
+   * @example The largest element of each row
+   * ```ts
+   * import { NDArray } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const view = new NDArray(Int16Array.of(4, 7, 9, 1), { shape: [2, 2] });
+   * assertEquals([...view.rows().map((row) => Math.max(...row))], [7, 9]);
+   * ```
+   */
+  rows(): IteratorObject<NDArray<D, RowRank<R>, B>, undefined>;
 
   /**
    * Makes a view with the axes permuted.
@@ -350,12 +484,12 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
    * assertEquals(rgb.transpose(2, 0, 1).shape, [3, 2, 4]);
    * ```
    */
-  transpose(...axes: number[] | [axes: readonly number[]]): NDArray<D, R>;
+  transpose(...axes: number[] | [axes: readonly number[]]): NDArray<D, R, B>;
 
   /**
    * Tells whether the elements lie side by side in C order: NumPy's `flags.c_contiguous`.
    *
-   * @returns whether `subarray()` and `reshape()` can serve
+   * @returns whether `subarray()` can serve
    * @throws {Deno.errors.BadResource} if the memory is gone
    *
    * @example Rows are, columns are not
@@ -394,6 +528,23 @@ export interface NDArray<D extends DType = DType, R extends number = number> {
    */
   // deno-lint-ignore no-explicit-any -- the compiler does not know which memory it is
   toJSON(): any;
+
+  /**
+   * Gives the element of a 0-d view, so that `view + 1` computes with it; any other view is its own value.
+   *
+   * @returns the element, or this view
+   * @throws {Deno.errors.BadResource} if the view is 0-d and the memory is gone
+   *
+   * @example Compute with a 0-d view
+   * ```ts
+   * import { NDArray } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const total = new NDArray(Float64Array.of(3), { shape: [] });
+   * assertEquals(Number(total) + 1, 4);
+   * ```
+   */
+  valueOf(): ElementOf<D> | this;
 
   /**
    * Prints the elements as `str()` of NumPy 2.3 and newer does; of more than 1000 only those at the edges.
@@ -440,7 +591,7 @@ export interface NDArrayConstructor {
   >(
     data: A,
     options?: NDArrayOptions<S> & { dtype?: T },
-  ): NDArray<DTypeOf<T>, RankOf<S>>;
+  ): NDArray<DTypeOf<T>, RankOf<S>, BufferOf<A>>;
   /** The prototype of all views. */
   readonly prototype: NDArray;
 }
@@ -450,7 +601,7 @@ type Match<A, B> = [A, keyof A, B, keyof B] extends [B, keyof B, A, keyof A] ? t
 
 /** What `View` makes has exactly the members of `NDArray`, and takes what `NDArrayConstructor` takes. */
 type Proof = [
-  instance: Match<View, NDArray>,
+  instance: Match<View, NDArray<DType, number, ArrayBufferLike>>,
   statics: Match<keyof typeof View, keyof NDArrayConstructor>,
   options: Match<
     Required<ConstructorParameters<typeof View>>,

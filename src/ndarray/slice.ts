@@ -23,7 +23,8 @@ export interface Slice {
  * - an integer takes one index and drops the axis;
  * - a {@linkcode Slice}, or its text as Python writes it (`"0:10"`, `"::-1"`), takes a range;
  * - `null` and `":"` take the whole axis;
- * - `"..."`, once at most, takes every axis that the other items leave.
+ * - `"..."`, once at most, takes every axis that the other items leave;
+ * - `"newaxis"` says nothing of any axis, but adds one of length 1 at its place.
  *
  * An integer may be written as text, too: `"3"` is `3`.
  */
@@ -194,15 +195,22 @@ export function freezeSelection(items: readonly SliceItem[]): readonly SliceItem
 /** The item that takes every axis that the others leave. */
 export const ELLIPSIS = "...";
 
+/** The item that adds an axis of length 1: NumPy's `newaxis`. */
+export const NEW_AXIS = "newaxis";
+
+/** An item of a selection in its parsed form. */
+export type ParsedItem = number | Slice | typeof ELLIPSIS | typeof NEW_AXIS;
+
 /**
- * Turns one item of a selection into an index, a range whose parts are all there, or the ellipsis.
+ * Turns one item of a selection into an index, a range whose parts are all there, the ellipsis, or the
+ * item that adds an axis.
  *
  * @param item what a caller gave
  * @returns the item in its parsed form
  * @throws {TypeError} if it is of no kind that {@linkcode SliceItem} lists
  * @throws {RangeError} if a number is no safe integer, a step is 0, or a text is none of Python's
  */
-export function parseItem(item: unknown): number | Slice | typeof ELLIPSIS {
+export function parseItem(item: unknown): ParsedItem {
   if (typeof item === "number") {
     checkInteger(item, "slice", "an index");
     return item;
@@ -232,8 +240,8 @@ const readTexts = new Map<string, number | Slice>();
 const MOST_TEXTS = 256;
 
 /** Reads an item as Python writes it: `"3"`, `"0:10"`, `"::-1"`, `"..."`. */
-function parseText(text: string): number | Slice | typeof ELLIPSIS {
-  if (text === ELLIPSIS) return ELLIPSIS;
+function parseText(text: string): ParsedItem {
+  if (text === ELLIPSIS || text === NEW_AXIS) return text;
   let item = readTexts.get(text);
   if (item === undefined) {
     item = readText(text);

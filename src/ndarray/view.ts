@@ -5,9 +5,10 @@
  * @module
  */
 
-import { checkInteger, descriptorOf, isDetached, kindOf } from "../check.ts";
+import { checkInteger, descriptorOf, isDetached, kindOf, listText } from "../check.ts";
 import { copyElements, isOneRun } from "./copy.ts";
 import {
+  bytesPerElement,
   type DType,
   type DTypeLike,
   dtypeOf,
@@ -20,7 +21,9 @@ import { describeArray, formatArray } from "./format.ts";
 import { iterateElements } from "./iterate.ts";
 import {
   broadcastLayout,
+  broadcastToLayout,
   checkLayout,
+  checkShape,
   contiguousLayout,
   extent,
   isContiguous,
@@ -35,8 +38,8 @@ import { resolveIndex, type SliceItem } from "./slice.ts";
 import { type FastClass, makeFastClass, MANY_AXES, type SliceFrom } from "./element_access.ts";
 
 /** What all views are: see `NDArray` in `ndarray.ts` for what each member does. */
-export class View {
-  declare readonly data: TypedArrayOf;
+export class View<B extends ArrayBufferLike = ArrayBufferLike> {
+  declare readonly data: TypedArrayOf<DType, B>;
   declare readonly shape: readonly number[];
   declare readonly stride: readonly number[];
   declare readonly offset: number;
@@ -45,7 +48,7 @@ export class View {
   declare readonly ndim: number;
 
   /** Makes a view of what a user describes. A subclass of its own gets the general methods. */
-  constructor(data: TypedArrayOf, options: ViewOptions = {}) {
+  constructor(data: TypedArrayOf<DType, B>, options: ViewOptions = {}) {
     const own = ownOptions(options);
     const dtype = checkDType(data, own.dtype);
     const layout = checkLayout(data.length, own);
@@ -55,6 +58,18 @@ export class View {
 
   get dimension(): number {
     return this.ndim;
+  }
+
+  get T(): View<B> {
+    return this.transpose();
+  }
+
+  get itemsize(): number {
+    return bytesPerElement(this.dtype);
+  }
+
+  get nbytes(): number {
+    return this.size * this.itemsize;
   }
 
   get order(): number[] {
@@ -100,19 +115,40 @@ export class View {
     return position;
   }
 
-  slice(...items: SliceItem[]): View {
+  slice(...items: SliceItem[]): View<B> {
     checkAttached(this);
     return derive(this, sliceLayout(this, items));
   }
 
-  transpose(...axes: (number | readonly number[])[]): View {
+  transpose(...axes: (number | readonly number[])[]): View<B> {
     checkAttached(this);
     return derive(this, transposeLayout(this, axes.length === 0 ? undefined : spread(axes)));
   }
 
-  reshape(...shape: (number | readonly number[])[]): View {
+  reshape(...shape: (number | readonly number[])[]): View<B> {
     checkAttached(this);
     return derive(this, reshapeLayout(this, spread(shape)));
+  }
+
+  broadcastTo(...shape: (number | readonly number[])[]): View<B> {
+    checkAttached(this);
+    return derive(this, broadcastToLayout(this, checkShape(spread(shape))));
+  }
+
+  rows(): IteratorObject<View<B>, undefined> {
+    checkAttached(this);
+    if (this.ndim === 0) {
+      throw new RangeError("Cannot go through the rows of a 0-d view: it has no axis");
+    }
+    return rowsOf(this);
+  }
+
+  // deno-lint-ignore no-explicit-any -- a View does not say its dtype, NDArray does
+  astype(dtype: DTypeLike): any {
+    const canonical = parseDType(dtype);
+    checkAlive(this);
+    const { data, layout } = onHeap(cellsOf(this), canonical);
+    return makeView(data, layout, canonical);
   }
 
   isContiguous(): boolean {
@@ -120,14 +156,14 @@ export class View {
     return isContiguous(this);
   }
 
-  subarray(): TypedArrayOf {
+  subarray(): TypedArrayOf<DType, B> {
     checkAlive(this);
     if (!isContiguous(this)) {
       throw new RangeError(
         "Cannot give a subarray: the view is not contiguous; copy() gives its elements as a copy",
       );
     }
-    return elementsAt(this, this.offset, this.size);
+    return elementsAt(this, this.offset, this.size) as TypedArrayOf<DType, B>;
   }
 
   fill(value: unknown): this {
@@ -139,12 +175,13 @@ export class View {
   assign(source: unknown): this {
     checkAlive(this);
     const target = cellsOf(this);
-    const cells = toCells(source, this.dtype);
+    const cells = toCells(source) ??
+      (Array.isArray(source) ? fromNested(source, this.dtype) : null);
+    checkAlive(this); // reading the source may have run a getter that took the memory away
     if (cells === null) {
-      fillElements(target, toStorable(this.dtype, source));
+      fillElements(target, toStorable(this.dtype, asNumber(source, this.dtype)));
       return this;
     }
-    checkAlive(this); // reading nested arrays may have run a getter that took the memory away
     const layout = broadcastLayout(cells.layout, this.shape);
     if (this.size === 0) return this;
     const stretched = { ...cells, layout };
@@ -158,7 +195,7 @@ export class View {
     return this;
   }
 
-  copy(): TypedArrayOf {
+  copy(): TypedArrayOf<DType, ArrayBuffer> {
     checkAlive(this);
     return onHeap(cellsOf(this)).data;
   }
@@ -189,6 +226,11 @@ export class View {
       arraySlice: null,
       layout: { byteOffset, stride: [...stride] },
     };
+  }
+
+  valueOf(): number | bigint | this {
+    checkAttached(this);
+    return this.ndim === 0 ? this.get() : this;
   }
 
   toString(): string {
@@ -276,7 +318,11 @@ function classOf(dtype: DType, rank: number): FastClass {
  * @param layout lies within `data`
  * @param dtype what `data` holds
  */
-export function makeView(data: TypedArrayOf, layout: Layout, dtype: DType): View {
+export function makeView<B extends ArrayBufferLike>(
+  data: TypedArrayOf<DType, B>,
+  layout: Layout,
+  dtype: DType,
+): View<B> {
   const rank = layout.shape.length;
   if (isNarrow(data, layout)) {
     const { shape: n, stride: s, offset } = layout;
@@ -284,18 +330,18 @@ export function makeView(data: TypedArrayOf, layout: Layout, dtype: DType): View
     // Spread arguments would take longer than all else.
     switch (rank) {
       case 0:
-        return new Fast(data, offset) as View;
+        return new Fast(data, offset) as unknown as View<B>;
       case 1:
-        return new Fast(data, offset, n[0], s[0]) as View;
+        return new Fast(data, offset, n[0], s[0]) as unknown as View<B>;
       case 2:
-        return new Fast(data, offset, n[0], n[1], s[0], s[1]) as View;
+        return new Fast(data, offset, n[0], n[1], s[0], s[1]) as unknown as View<B>;
       case 3:
-        return new Fast(data, offset, n[0], n[1], n[2], s[0], s[1], s[2]) as View;
+        return new Fast(data, offset, n[0], n[1], n[2], s[0], s[1], s[2]) as unknown as View<B>;
       default:
-        return new Fast(data, offset, ...n, ...s) as View;
+        return new Fast(data, offset, ...n, ...s) as unknown as View<B>;
     }
   }
-  const view: View = new Bare();
+  const view = new Bare() as unknown as View<B>;
   describe(view, data, layout, dtype);
   return view;
 }
@@ -325,13 +371,17 @@ function describe(view: View, data: TypedArrayOf, layout: Layout, dtype: DType):
 }
 
 /** Makes a view of some of a view's elements, in another arrangement. */
-function derive(view: View, layout: Layout): View {
+function derive<B extends ArrayBufferLike>(view: View<B>, layout: Layout): View<B> {
   return makeView(view.data, layout, view.dtype);
 }
 
 /** Arguments that may come as one array. */
 function spread(args: readonly (number | readonly number[])[]): readonly number[] {
   return args.length === 1 && Array.isArray(args[0]) ? args[0] : args as readonly number[];
+}
+
+function* rowsOf<B extends ArrayBufferLike>(view: View<B>): Generator<View<B>, undefined> {
+  for (let row = 0; row < view.shape[0]; row++) yield view.slice(row);
 }
 
 // --- Elements --------------------------------------------------------------------------------
@@ -367,7 +417,7 @@ function cellsOf(view: View): Cells {
 
 /** Checks that a value is of a dtype's kind; for `bool`, takes its truth. */
 function toStorable(dtype: DType, value: unknown): number | bigint {
-  if (dtype === "bool") return value ? 1 : 0;
+  if (dtype === "bool") return value || Number.isNaN(value) ? 1 : 0; // NaN is true, as in NumPy
   const fits = isBig(dtype) ? typeof value === "bigint" : typeof value === "number";
   if (!fits) {
     throw new TypeError(
@@ -387,83 +437,138 @@ function isBig(dtype: DType): boolean {
   return dtype === "int64" || dtype === "uint64";
 }
 
-/** The elements that a source of `assign` has; `null` if it is a single value. */
-function toCells(source: unknown, target: DType): Cells | null {
+/** A boolean that is assigned to numbers, as the number that it is in NumPy; all else as it is. */
+function asNumber(value: unknown, dtype: DType): unknown {
+  if (typeof value !== "boolean") return value;
+  return isBig(dtype) ? BigInt(value) : Number(value);
+}
+
+/** The elements of a view, a typed array, or an npm `ndarray`; `null` if a value is none of these. */
+function toCells(source: unknown): Cells | null {
+  if (source === null || typeof source !== "object") return null;
   if (source instanceof View) {
     checkAlive(source);
-    return sameKind(cellsOf(source), target);
+    return cellsOf(source);
   }
   const dtype = dtypeOf(source);
   if (dtype !== null) {
     const data = source as TypedArrayOf;
     if (isGone(data)) throw new Deno.errors.BadResource(GONE);
-    return sameKind({ dtype, data, layout: contiguousLayout([data.length]) }, target);
+    return { dtype, data, layout: contiguousLayout([data.length]) };
   }
-  return Array.isArray(source) ? fromNested(source, target) : null;
+  return isForeignView(source) ? fromForeignView(source) : null;
 }
 
-function sameKind(source: Cells, target: DType): Cells {
-  if (target !== "bool" && isBig(source.dtype) !== isBig(target)) {
+/** What other libraries call an array: npm `ndarray`, a chunk of zarrita (which has no offset). */
+interface ForeignView {
+  readonly data: unknown;
+  readonly shape: readonly number[];
+  readonly stride: readonly number[];
+  readonly offset?: number;
+  readonly dtype?: unknown;
+}
+
+function isForeignView(value: object): value is ForeignView {
+  return !Array.isArray(value) && "data" in value && "shape" in value && "stride" in value;
+}
+
+function fromForeignView({ data, shape, stride, offset, dtype }: ForeignView): Cells {
+  const own = dtypeOf(data);
+  if (own === null) {
     throw new TypeError(
-      `Cannot assign ${source.dtype} to ${target}: ` +
-        (isBig(target) ? "numbers do not become bigints" : "bigints do not become numbers") +
-        " by themselves; convert the elements first",
+      `Cannot assign: the elements of an object with data, shape and stride must be in a typed array, ` +
+        `not in ${kindOf(data)}`,
     );
   }
-  return source;
+  const elements = data as TypedArrayOf;
+  if (isGone(elements)) throw new Deno.errors.BadResource(GONE);
+  const layout = checkLayout(elements.length, { shape, stride, offset });
+  // A view that another copy of this module made may be of bool.
+  return {
+    dtype: dtype === "bool" && own === "uint8" ? "bool" : own,
+    data: elements,
+    layout,
+  };
 }
 
 /** Deeper than NumPy's arrays can be: an array that contains itself ends here. */
 const MAX_DEPTH = 64;
 
-/** Copies nested arrays into a typed array of the target's dtype, so that all is checked first. */
+/**
+ * Copies nested arrays into a typed array of the target's dtype, so that all is checked first. In the place of
+ * an array there may be a view or a typed array, whose elements are converted.
+ */
 function fromNested(source: readonly unknown[], dtype: DType): Cells {
-  const shape: number[] = [];
-  for (let level: unknown = source; isList(level); level = level[0]) {
-    if (shape.length === MAX_DEPTH) {
-      throw new RangeError(`Cannot assign: the arrays are nested more than ${MAX_DEPTH} deep`);
-    }
-    shape.push(level.length);
-    if (level.length === 0) break;
-  }
+  const shape = shapeOf(source);
   const layout = contiguousLayout(shape);
   const data = new (typedArrayOf(dtype))(layout.size);
   let position = 0;
   const visit = (value: unknown, depth: number): void => {
-    if (depth === shape.length && !isList(value)) {
-      (data as { [position: number]: unknown })[position++] = toStorable(dtype, value);
+    const isList = Array.isArray(value);
+    const cells = isList ? null : toCells(value);
+    if (!isList && cells === null && depth === shape.length) {
+      const element = toStorable(dtype, asNumber(value, dtype));
+      (data as { [position: number]: unknown })[position++] = element;
       return;
     }
-    if (!isList(value) || value.length !== shape[depth]) {
+    const found = isList ? [value.length] : cells?.layout.shape ?? [];
+    const wanted = shape.slice(depth, isList ? depth + 1 : undefined);
+    if (found.length !== wanted.length || found.some((length, k) => length !== wanted[k])) {
+      const [one, first] = [found, wanted].map((lengths) =>
+        lengths.length === 0
+          ? "a single element"
+          : lengths.length === 1
+          ? `length ${lengths[0]}`
+          : `shape ${listText(lengths)}`
+      );
       throw new RangeError(
-        `Cannot assign: the arrays are ragged; at depth ${depth} one has ` +
-          (isList(value) ? `length ${value.length}` : "a single element") +
-          (depth < shape.length
-            ? `, the first has length ${shape[depth]}`
-            : ", the first has none"),
+        `Cannot assign: the arrays are ragged; at depth ${depth} one has ${one}, the first has ` +
+          (wanted.length === 0 ? "none" : first),
       );
     }
-    for (let i = 0; i < value.length; i++) visit(value[i], depth + 1);
+    if (cells !== null) {
+      const part = { shape: found, stride: contiguousLayout(found).stride, offset: position };
+      copyElements({ dtype, data, layout: { ...part, size: cells.layout.size } }, cells);
+      position += cells.layout.size;
+    } else if (isList) {
+      for (let i = 0; i < value.length; i++) visit(value[i], depth + 1);
+    }
   };
   visit(source, 0);
   return { dtype, data, layout };
 }
 
-function isList(value: unknown): value is ArrayLike<unknown> {
-  return Array.isArray(value) || dtypeOf(value) !== null;
+/** The shape of nested arrays, by what is first in each. */
+function shapeOf(source: readonly unknown[]): number[] {
+  const shape: number[] = [];
+  let level: unknown = source;
+  while (Array.isArray(level)) {
+    if (shape.length === MAX_DEPTH) {
+      throw new RangeError(`Cannot assign: the arrays are nested more than ${MAX_DEPTH} deep`);
+    }
+    shape.push(level.length);
+    level = level[0];
+  }
+  return [...shape, ...toCells(level)?.layout.shape ?? []];
 }
 
-/** Copies elements to the heap, in C order. */
-function onHeap({ dtype, data, layout }: Cells): Cells {
+/** Cells on the heap. */
+interface HeapCells extends Cells {
+  readonly data: TypedArrayOf<DType, ArrayBuffer>;
+}
+
+/** Copies elements to the heap, in C order, as elements of a dtype. */
+function onHeap({ dtype, data, layout }: Cells, wanted = dtype): HeapCells {
   const target = contiguousLayout(layout.shape);
-  const TypedArray = typedArrayOf(dtype);
+  const TypedArray = typedArrayOf(wanted);
   // A copy of a typed array is made without filling it with zeros first. (What others stored as bool
   // may have to be made 0 or 1, and the data of an empty view may be anything.)
-  if (dtype !== "bool" && layout.size > 0 && isContiguous(layout)) {
+  if (wanted === dtype && dtype !== "bool" && layout.size > 0 && isContiguous(layout)) {
     const part = elementsAt({ dtype, data }, layout.offset, layout.size);
-    return { dtype, data: new TypedArray(part), layout: target };
+    return { dtype, data: new TypedArray(part) as HeapCells["data"], layout: target };
   }
-  const copy = { dtype, data: new TypedArray(target.size), layout: target };
+  const fresh = new TypedArray(target.size) as HeapCells["data"];
+  const copy = { dtype: wanted, data: fresh, layout: target };
   copyElements(copy, { dtype, data, layout });
   return copy;
 }

@@ -67,6 +67,14 @@ export interface SharedMemoryDescriptor<T extends DTypeLike = DTypeLike> {
   readonly layout?: MemoryLayout | null;
 }
 
+/** What an `arraySlice` may be. */
+export type Selection = readonly SliceItem[] | null | undefined;
+
+/** How many axes an array of shape `S` has after `load()`: with an `arraySlice` the compiler does not know. */
+export type LoadedRank<S extends Shape, P extends Selection> = P extends null | undefined
+  ? RankOf<S>
+  : number;
+
 /** The parts of a descriptor that {@linkcode SharedMemoryArray.clone} is to change. */
 export type DescriptorOverride<T extends DTypeLike = DTypeLike> = Partial<
   SharedMemoryDescriptor<T>
@@ -112,7 +120,11 @@ export let createAnonymousArray: <T extends DTypeLike, const S extends Shape>(
  *
  * @see {@link https://github.com/CNES/gridr | GRIDR}
  */
-export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shape = Shape> {
+export class SharedMemoryArray<
+  T extends DTypeLike = DType,
+  const S extends Shape = Shape,
+  const P extends Selection = null,
+> {
   /** How many names {@linkcode SharedMemoryArray.buildSmaName} has made in this process. */
   static COUNTER = 0;
 
@@ -133,7 +145,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
   /** All of the array. */
   readonly #placement: Placement;
   #smh: SharedMemory | null = null;
-  #array: NDArray<DTypeOf<T>> | null = null;
+  #array: NDArray<DTypeOf<T>, LoadedRank<S, P>> | null = null;
 
   /**
    * Describes an array. Nothing is created or attached.
@@ -180,7 +192,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
     shape: S,
     dtype: T,
     name: string,
-    arraySlice?: readonly SliceItem[] | null,
+    arraySlice?: P,
     layout?: MemoryLayout | null,
   ) {
     const canonical = parseDType(dtype);
@@ -231,7 +243,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * The array: whole after `create()`, with `arraySlice` applied after `load()`; `null` before, and
    * after closing.
    */
-  get array(): NDArray<DTypeOf<T>> | null {
+  get array(): NDArray<DTypeOf<T>, LoadedRank<S, P>> | null {
     return this.smh === null ? null : this.#array;
   }
 
@@ -357,7 +369,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    *
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
-  load(options?: OpenOptions): NDArray<DTypeOf<T>> {
+  load(options?: OpenOptions): NDArray<DTypeOf<T>, LoadedRank<S, P>> {
     this.#checkDetached("load");
     const smh = SharedMemory.open(this.name, options);
     const { byteLength } = this.#placement;
@@ -461,10 +473,20 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
    * assertEquals(parts[1].arraySlice, [{ start: 50, stop: 100, step: null }]);
    * ```
    */
-  static clone<T extends DTypeLike, U extends DTypeLike = DTypeOf<T>>(
-    sma: SharedMemoryArray<T>,
-    override?: DescriptorOverride<U>,
-  ): SharedMemoryArray<DTypeOf<U>> {
+  static clone<
+    T extends DTypeLike,
+    S extends Shape,
+    P extends Selection,
+    U extends DTypeLike = DTypeOf<T>,
+    const N extends Shape = S,
+    const Q extends Selection = P,
+  >(
+    sma: SharedMemoryArray<T, S, P>,
+    override?: Omit<DescriptorOverride<U>, "shape" | "arraySlice"> & {
+      readonly shape?: N;
+      readonly arraySlice?: Q;
+    },
+  ): SharedMemoryArray<DTypeOf<U>, N, Q> {
     if (!(sma instanceof SharedMemoryArray)) {
       throw new TypeError(
         "Cannot clone: the first argument must be a SharedMemoryArray; from() takes plain data",
@@ -482,7 +504,7 @@ export class SharedMemoryArray<T extends DTypeLike = DType, const S extends Shap
       name,
       arraySlice,
       layout,
-    ) as unknown as SharedMemoryArray<DTypeOf<U>>;
+    ) as unknown as SharedMemoryArray<DTypeOf<U>, N, Q>;
   }
 
   /**

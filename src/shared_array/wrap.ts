@@ -5,6 +5,7 @@
  */
 
 import { descriptorOf, kindOf } from "../check.ts";
+import type { DType } from "../dtype.ts";
 import type { NDArray } from "../ndarray/mod.ts";
 import type { SharedMemory } from "../segment/mod.ts";
 import { SharedMemoryArray, type SharedMemoryDescriptor } from "./shared_memory_array.ts";
@@ -12,7 +13,7 @@ import { SharedMemoryArray, type SharedMemoryDescriptor } from "./shared_memory_
 /**
  * A view, or what stands for it: an instance, or the plain data that JSON or `postMessage` made of one.
  */
-export type OrShared<V> = V extends NDArray<infer D>
+export type OrShared<V> = V extends NDArray<infer D, number, ArrayBufferLike>
   ? V | SharedMemoryArray<D> | SharedMemoryDescriptor<D>
   : V;
 
@@ -20,7 +21,7 @@ export type OrShared<V> = V extends NDArray<infer D>
  * What the caller of a wrapped function may give for a parameter of type `P`: for a view also what stands
  * for it, and in an array or an options object the same for each value.
  */
-export type WrappedParameter<P> = P extends NDArray ? OrShared<P>
+export type WrappedParameter<P> = P extends NDArray<DType, number, ArrayBufferLike> ? OrShared<P>
   : P extends ((...args: never) => unknown) ? P
   : P extends object ? P | { [K in keyof P]: OrShared<P[K]> }
   : P;
@@ -88,7 +89,11 @@ export type WrappedFunction<This, Args extends unknown[], Result> = (
  */
 export function shmarrayWrap<This, Args extends unknown[], Result>(
   fn: (this: This, ...args: Args) => Result,
-): WrappedFunction<This, Args, Result>;
+): (
+  // Written out, not by its name, so that an editor shows what the wrapped function takes.
+  this: This,
+  ...args: { [I in keyof Args]: WrappedParameter<Args[I]> }
+) => Result;
 /**
  * Wraps a method, as a decorator.
  *

@@ -99,4 +99,5 @@ def run(case):
         return {"refused": type(error).__name__}
 
 
-json.dump([run(case) for case in json.load(sys.stdin)], sys.stdout)
+if __name__ == "__main__":
+    json.dump([run(case) for case in json.load(sys.stdin)], sys.stdout)
