@@ -533,7 +533,7 @@ export interface NDArray<
    * Gives the element of a 0-d view, so that `view + 1` computes with it; any other view is its own value.
    *
    * @returns the element, or this view
-   * @throws {Deno.errors.BadResource} if the view is 0-d and the memory is gone
+   * @throws {Deno.errors.BadResource} if the memory is gone
    *
    * @example Compute with a 0-d view
    * ```ts
