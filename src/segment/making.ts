@@ -20,8 +20,8 @@ import { getrlimit, RLIMIT_FSIZE } from "../../ffi/resource.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 
 /**
- * The size from which on a segment gets its name last. That takes some 50 µs more, which at 1 MiB are a tenth
- * of what the reservation takes (create in `bench/attach_bench.ts`).
+ * The size from which on a segment gets its name last. That takes some 30 to 50 µs more: at 1 MiB 1.10 times of
+ * what it takes to create, close and unlink one, at 4 MiB 1.03 times (`bench/attach_bench.ts` has the first).
  */
 const NAMED_LAST = 2 ** 20;
 
