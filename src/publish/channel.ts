@@ -384,8 +384,20 @@ export function closedError(name: string, action: string): Error {
   );
 }
 
-/** Checks that this system has what publishing needs. */
-export function checkSystem(action: string, name: string): void {
+/**
+ * Checks that an instance can be attached: it is not, and this system has what publishing needs.
+ *
+ * @param channel what the instance has
+ * @param action what it is about to do, for the message
+ * @param name the segment's name
+ */
+export function checkDetached(channel: Channel | undefined, action: string, name: string): void {
+  if (channel?.isOpen) {
+    throw new Deno.errors.Busy(
+      `Cannot ${action} '${name}': this instance is attached already; close() it first, ` +
+        "or clone() it for a second attachment",
+    );
+  }
   if (Deno.build.os !== "linux") {
     throw new Deno.errors.NotSupported(
       `Cannot ${action} '${name}': publishing between processes is to be had on Linux only`,

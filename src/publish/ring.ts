@@ -28,7 +28,7 @@ import { type CreateOptions, unlink } from "../segment/mod.ts";
 import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
 import {
   Channel,
-  checkSystem,
+  checkDetached,
   closedError,
   fence,
   type Header,
@@ -319,7 +319,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * ```
    */
   create(options?: CreateOptions): this {
-    this.#checkDetached("create");
+    checkDetached(this.#attachment?.channel, "create", this.name);
     const header = this.#header;
     this.#attach(Channel.create(this.name, header.slotStep * header.slots, header, options));
     return this;
@@ -350,7 +350,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    */
   load(options?: LoadOptions): this {
     const timeout = checkLoadOptions(options);
-    this.#checkDetached("load");
+    checkDetached(this.#attachment?.channel, "load", this.name);
     const header = this.#header;
     const bytes = header.slotStep * header.slots;
     this.#attach(Channel.load(this.name, bytes, header, "a ring", timeout));
@@ -709,16 +709,6 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
 
   /** That it can be called at all proves `this` to be an instance, whose name has been checked. */
   #checkBrand(): void {}
-
-  #checkDetached(action: string): void {
-    if (this.#attachment?.channel.isOpen) {
-      throw new Deno.errors.Busy(
-        `Cannot ${action} '${this.name}': this instance is attached already; close() it first, ` +
-          "or clone() it for a second attachment",
-      );
-    }
-    checkSystem(action, this.name);
-  }
 
   #attach(channel: Channel): void {
     const joined = channel.newest;

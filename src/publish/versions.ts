@@ -27,7 +27,7 @@ import {
 import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
 import {
   Channel,
-  checkSystem,
+  checkDetached,
   closedError,
   type Header,
   type LoadOptions,
@@ -193,7 +193,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * ```
    */
   create(options?: CreateOptions): this {
-    this.#checkDetached("create");
+    checkDetached(this.#attachment?.channel, "create", this.name);
     this.#attach(Channel.create(this.name, 0, this.#header, options));
     return this;
   }
@@ -230,7 +230,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    */
   load(options?: LoadOptions): this {
     const timeout = checkLoadOptions(options);
-    this.#checkDetached("load");
+    checkDetached(this.#attachment?.channel, "load", this.name);
     this.#attach(
       Channel.load(this.name, 0, this.#header, "a publication of versions", timeout),
     );
@@ -583,16 +583,6 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
 
   /** That it can be called at all proves `this` to be an instance, whose name has been checked. */
   #checkBrand(): void {}
-
-  #checkDetached(action: string): void {
-    if (this.#attachment?.channel.isOpen) {
-      throw new Deno.errors.Busy(
-        `Cannot ${action} '${this.name}': this instance is attached already; close() it first, ` +
-          "or clone() it for a second attachment",
-      );
-    }
-    checkSystem(action, this.name);
-  }
 
   #attach(channel: Channel): void {
     this.#attachment = { channel, current: null, given: 0, making: null, buffers: [] };
