@@ -10,9 +10,7 @@
 
 import { close, fstat } from "../../ffi/files.ts";
 import { tryFlock } from "../../ffi/flock.ts";
-import { platform } from "../../ffi/platform.ts";
-import { shmOpen } from "../../ffi/shm.ts";
-import { type CreateOptions, PARTS_AT, segmentOf, SharedMemory } from "../segment/mod.ts";
+import { type CreateOptions, openFileOf, PARTS_AT, SharedMemory } from "../segment/mod.ts";
 import { notify, wait, waitAsync } from "../sync/mod.ts";
 
 /** The bytes of the header; what is published in the same segment comes after it. */
@@ -163,28 +161,13 @@ export class Channel {
   }
 
   static #open(name: string, timeout = 0): Channel {
-    while (true) {
-      const memory = SharedMemory.open(name, { timeout });
-      let fd: number | undefined;
-      try {
-        if (memory.size < HEADER_BYTES) {
-          throw new RangeError(
-            `Cannot load '${name}': the segment has ${memory.size} bytes, which is less than a header`,
-          );
-        }
-        // shm_open opens close-on-exec, so that no program that is started keeps the writer's claim.
-        fd = shmOpen(name, platform().flags.O_RDWR, 0);
-        const { device, inode } = fstat(fd, name);
-        if (segmentOf(memory.buf!) === `${device}:${inode}`) return new Channel(name, fd, memory);
-      } catch (error) {
-        memory.close();
-        if (fd !== undefined) close(fd);
-        throw error;
-      }
-      // The name was given to another segment between the two.
-      memory.close();
-      close(fd);
-    }
+    const { fd, memory } = openFileOf(name, timeout, ({ size }) => {
+      if (size >= HEADER_BYTES) return;
+      throw new RangeError(
+        `Cannot load '${name}': the segment has ${size} bytes, which is less than a header`,
+      );
+    });
+    return new Channel(name, fd, memory);
   }
 
   #check(byteLength: number, wanted: Header, what: string): void {

@@ -26,5 +26,6 @@ export {
   PART_NAME_BYTES,
   partName,
 } from "./name.ts";
+export { openFileOf } from "./open_file.ts";
 export { PARTS_AT, PARTS_MAGIC, unlinkWithParts } from "./parts.ts";
 export { createAnonymousMemory, SharedMemory, undoCreate } from "./shared_memory.ts";

@@ -14,11 +14,9 @@
 import { close, fstat } from "../../ffi/files.ts";
 import { tryFlock, unflock } from "../../ffi/flock.ts";
 import { monotonicNow } from "../../ffi/futex.ts";
-import { platform } from "../../ffi/platform.ts";
-import { shmOpen } from "../../ffi/shm.ts";
 import { kindOf, readOptions } from "../check.ts";
 import { showAs } from "../inspect.ts";
-import { checkName, nameMax, segmentOf, SharedMemory, unlink } from "../segment/mod.ts";
+import { checkName, nameMax, openFileOf, SharedMemory, unlink } from "../segment/mod.ts";
 import { notify, wait, waitAsync } from "./wait.ts";
 
 const TURN = 0;
@@ -153,30 +151,13 @@ class Attachment {
   }
 
   static open(name: string, timeout = 0): Attachment {
-    while (true) {
-      const memory = SharedMemory.open(name, { timeout });
-      let fd: number | undefined;
-      try {
-        if (memory.size < BYTES) {
-          throw new RangeError(
-            `Cannot load '${name}': the segment has ${memory.size} bytes, and a lock needs ${BYTES}`,
-          );
-        }
-        // shm_open opens close-on-exec, so that no program that is started keeps the lock.
-        fd = shmOpen(name, platform().flags.O_RDWR, 0);
-        const { device, inode } = fstat(fd, name);
-        if (segmentOf(memory.buf!) === `${device}:${inode}`) {
-          return new Attachment(name, fd, memory);
-        }
-      } catch (error) {
-        memory.close();
-        if (fd !== undefined) close(fd);
-        throw error;
-      }
-      // The name was given to another segment between the two.
-      memory.close();
-      close(fd);
-    }
+    const { fd, memory } = openFileOf(name, timeout, ({ size }) => {
+      if (size >= BYTES) return;
+      throw new RangeError(
+        `Cannot load '${name}': the segment has ${size} bytes, and a lock needs ${BYTES}`,
+      );
+    });
+    return new Attachment(name, fd, memory);
   }
 
   /** Whether the segment has a name still. One that has none excludes nobody who comes later. */

@@ -1,0 +1,50 @@
+/**
+ * A segment that is mapped and open at once: its file is what `flock` locks.
+ *
+ * @module
+ */
+
+import { close, fstat } from "../../ffi/files.ts";
+import { platform } from "../../ffi/platform.ts";
+import { shmOpen } from "../../ffi/shm.ts";
+import { segmentOf } from "./buffer_segment.ts";
+import { SharedMemory } from "./shared_memory.ts";
+
+/** A mapping and a file descriptor of one segment; their owner closes both. */
+export interface OpenFile {
+  readonly memory: SharedMemory;
+  /** Close-on-exec, so that no program that is started keeps a lock of it. */
+  readonly fd: number;
+}
+
+/**
+ * Attaches to a segment, and opens the file of that very segment.
+ *
+ * @param name a checked name
+ * @param timeout how long to wait for its creator, in milliseconds
+ * @param check looks at the mapping, and throws if it is none of the caller's
+ * @returns both, which the caller closes
+ */
+export function openFileOf(
+  name: string,
+  timeout: number,
+  check: (memory: SharedMemory) => void,
+): OpenFile {
+  while (true) {
+    const memory = SharedMemory.open(name, { timeout });
+    let fd: number | undefined;
+    try {
+      check(memory);
+      fd = shmOpen(name, platform().flags.O_RDWR, 0);
+      const { device, inode } = fstat(fd, name);
+      if (segmentOf(memory.buf!) === `${device}:${inode}`) return { memory, fd };
+    } catch (error) {
+      memory.close();
+      if (fd !== undefined) close(fd);
+      throw error;
+    }
+    // The name was given to another segment between the two.
+    memory.close();
+    close(fd);
+  }
+}
