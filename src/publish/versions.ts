@@ -4,7 +4,7 @@
  * @module
  */
 
-import { kindOf, readOptions } from "../check.ts";
+import { checkInteger, kindOf, readOptions } from "../check.ts";
 import {
   bytesPerElement,
   type DType,
@@ -93,9 +93,10 @@ const closers = new WeakMap<ArrayBuffer, { close(): void }>();
  * and, between `create()` or `load()` and `close()`, an attachment. A register can list its name: with it the
  * versions go, too. A `Worker` that is terminated stays the writer until the process ends.
  *
- * What an instance attached of old versions is given up when it is garbage, which is found out in the turns
- * of the event loop: memory is then given back, and only address space stays taken. A loop that never
- * lets the event loop run calls {@linkcode SharedMemoryVersions.closeOlder}, which gives back all at once.
+ * What an instance attached of old versions is given up when it is garbage, which is found out some time, in
+ * the turns of the event loop: memory is then given back, and only address space stays taken. Until then a
+ * reader of a large table may hold several versions. {@linkcode SharedMemoryVersions.closeOlder} gives them
+ * back at once; a loop that never lets the event loop run must call it.
  *
  * Linux only.
  *
@@ -278,10 +279,13 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   }
 
   /**
-   * Gives up every version that this instance attached but for the newest one: views of older ones are
-   * empty from then on, and their memory and address space are given back at once. Without it they go when
-   * they are garbage.
+   * Gives up the versions that this instance attached but for the newest ones: views of older ones are empty
+   * from then on, and their memory and address space are given back at once. Without it they go when they
+   * are garbage, some time. A server that answers from a version across an `await` keeps two or three.
    *
+   * @param keep how many of the versions that this instance attached stay; by default 1, the newest
+   * @throws {TypeError} if `keep` is no number
+   * @throws {RangeError} if it is no whole number from 1
    * @throws {Deno.errors.BadResource} if this instance is not attached
    *
    * @example A loop that never lets the event loop run
@@ -301,14 +305,12 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * table.unlink();
    * ```
    */
-  closeOlder(): void {
+  closeOlder(keep: number = 1): void {
+    checkInteger(keep, "close", "keep");
+    if (keep < 1) throw new RangeError(`Cannot close: keep must be 1 or more, not ${keep}`);
     const attachment = this.#attached("use");
-    const newest = attachment.current?.array.data.buffer;
-    attachment.buffers = attachment.buffers.filter((buffer) => {
-      if (buffer.deref() === newest) return true;
-      closeBuffer(buffer);
-      return false;
-    });
+    for (const buffer of attachment.buffers.slice(0, -keep)) closeBuffer(buffer);
+    attachment.buffers = attachment.buffers.slice(-keep);
   }
 
   /**
@@ -665,6 +667,17 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   }
 }
 
+/** From how many bytes of old versions on the collector is made to look for garbage. */
+const MUCH = 2 ** 29;
+
+/**
+ * Has the collector of garbage look soon. It counts what is on the heap, and not the memory of versions: a
+ * reader that makes little garbage otherwise would keep dozens of versions. The array is garbage at once.
+ */
+function makeGarbage(): unknown[] {
+  return new Array(2 ** 21);
+}
+
 /** Makes an attached version the newest one of an instance. */
 function take<T extends DTypeLike, S extends Shape>(
   attachment: Attachment<T, S>,
@@ -674,8 +687,9 @@ function take<T extends DTypeLike, S extends Shape>(
   const array = part.array as NDArray<DTypeOf<T>, RankOf<S>>;
   const { buffer } = array.data as { buffer: ArrayBuffer };
   closers.set(buffer, part);
-  attachment.buffers = attachment.buffers.filter((each) => each.deref() !== undefined);
-  attachment.buffers.push(new WeakRef(buffer));
+  const alive = attachment.buffers.filter((each) => each.deref() !== undefined);
+  if (alive.length * array.data.byteLength >= MUCH) makeGarbage();
+  attachment.buffers = [...alive, new WeakRef(buffer)];
   attachment.current = Object.freeze({ version, array });
 }
 
