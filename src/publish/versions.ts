@@ -69,7 +69,7 @@ interface Attachment<T extends DTypeLike, S extends Shape> {
   /** The version that is being filled. */
   making: Part<T, S> | null;
   /** The buffers of all versions that this instance attached; who uses one keeps it. */
-  buffers: WeakRef<ArrayBuffer>[];
+  readonly buffers: Set<WeakRef<ArrayBuffer>>;
 }
 
 /**
@@ -308,9 +308,11 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   closeOlder(keep: number = 1): void {
     checkInteger(keep, "close", "keep");
     if (keep < 1) throw new RangeError(`Cannot close: keep must be 1 or more, not ${keep}`);
-    const attachment = this.#attached("use");
-    for (const buffer of attachment.buffers.slice(0, -keep)) closeBuffer(buffer);
-    attachment.buffers = attachment.buffers.slice(-keep);
+    const { buffers } = this.#attached("use");
+    for (const buffer of [...buffers].slice(0, -keep)) {
+      closeBuffer(buffer);
+      buffers.delete(buffer);
+    }
   }
 
   /**
@@ -587,7 +589,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   #checkBrand(): void {}
 
   #attach(channel: Channel): void {
-    this.#attachment = { channel, current: null, given: 0, making: null, buffers: [] };
+    this.#attachment = { channel, current: null, given: 0, making: null, buffers: new Set() };
   }
 
   #attached(action: string): Attachment<T, S> {
@@ -667,6 +669,11 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   }
 }
 
+/**
+ * Forgets a version that is garbage. To look by `deref()` whether it is would keep it for another while.
+ */
+const collected = new FinalizationRegistry<() => void>((forget) => forget());
+
 /** From how many bytes of old versions on the collector is made to look for garbage. */
 const MUCH = 2 ** 29;
 
@@ -675,7 +682,7 @@ const MUCH = 2 ** 29;
  * reader that makes little garbage otherwise would keep dozens of versions. The array is garbage at once.
  */
 function makeGarbage(): unknown[] {
-  return new Array(2 ** 21);
+  return new Array(2 ** 18);
 }
 
 /** Makes an attached version the newest one of an instance. */
@@ -687,9 +694,11 @@ function take<T extends DTypeLike, S extends Shape>(
   const array = part.array as NDArray<DTypeOf<T>, RankOf<S>>;
   const { buffer } = array.data as { buffer: ArrayBuffer };
   closers.set(buffer, part);
-  const alive = attachment.buffers.filter((each) => each.deref() !== undefined);
-  if (alive.length * array.data.byteLength >= MUCH) makeGarbage();
-  attachment.buffers = [...alive, new WeakRef(buffer)];
+  const { buffers } = attachment;
+  if (buffers.size * array.data.byteLength >= MUCH) makeGarbage();
+  const reference = new WeakRef(buffer);
+  buffers.add(reference);
+  collected.register(buffer, () => buffers.delete(reference));
   attachment.current = Object.freeze({ version, array });
 }
 
