@@ -151,7 +151,7 @@ function copyRow(
 // makes an object per element: so integers of 64 bits are read and written as two halves of 32 bits.
 
 /** How many elements are converted at once. */
-const CHUNK = 1024;
+const CHUNK = 4096;
 
 /** Room for a chunk of elements of each dtype, made at first use. */
 const scratches: { [D in DType]?: TypedArrayOf } = {};
@@ -162,8 +162,7 @@ function scratchOf<D extends DType>(dtype: D): TypedArrayOf<D> {
 
 /** Copies elements of one dtype to another. */
 function convertElements(loop: Loop, target: Cells, source: Cells): void {
-  // What others stored as bool may have to be made 0 or 1 first.
-  if (isRun(loop) && source.dtype !== "bool") return convertRun(loop, target, source);
+  if (isRun(loop)) return convertRun(loop, target, source);
   if (loop.shape[0] === 0) return;
   const [from, to] = [asWords(source), asWords(target)];
   const read = { dtype: source.dtype, data: scratchOf(source.dtype) };
@@ -196,11 +195,14 @@ function convertRun({ shape, offsets: [to, from] }: Loop, target: Cells, source:
   const length = shape[0] ?? 1;
   for (let at = 0; at < length; at += CHUNK) {
     const count = Math.min(CHUNK, length - at);
-    convertChunk(
-      { dtype: source.dtype, data: elementsAt(source, from + at, count) },
-      { dtype: target.dtype, data: elementsAt(target, to + at, count) },
-      count,
-    );
+    let data = elementsAt(source, from + at, count);
+    if (source.dtype === "bool") {
+      // What others stored may have to be made 0 or 1 first.
+      copyRow("bool", scratchOf("bool"), data, 0, 0, count, 1, 1);
+      data = scratchOf("bool");
+    }
+    const part = { dtype: target.dtype, data: elementsAt(target, to + at, count) };
+    convertChunk({ dtype: source.dtype, data }, part, count);
   }
 }
 

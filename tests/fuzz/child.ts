@@ -27,7 +27,9 @@ import { Random } from "../random.ts";
 import {
   allDTypes,
   areContiguous,
+  areEven,
   broadcast,
+  converted,
   elementBytes,
   indexOf,
   isBig,
@@ -717,14 +719,12 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     if (target.memory === null || source.memory === null) {
       return refused("assign() after close", Deno.errors.BadResource, /memory is gone/, assign);
     }
-    if (target.dtype !== "bool" && isBig(target.dtype) !== isBig(source.dtype)) {
-      return refused("assign() of another kind", TypeError, /do not become/, assign);
-    }
     const which = broadcast(source.places.shape, target.places.shape);
     if (which === null) {
       return refused("assign() of another shape", RangeError, /does not broadcast/, assign);
     }
-    const values = expectedOf(source); // all of them before the first is stored: they may overlap
+    // All of them before the first is stored: they may overlap.
+    const values = expectedOf(source).map((value) => converted(value, target.dtype));
     assign();
     if (target.memory instanceof PrivateMemory && values.length > 0 && which.length > 0) {
       // Elements that are moved onto themselves are not written, and their page need not become private.
@@ -752,7 +752,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
   reshape: [5, () =>
     keepView((view) => {
       const { array, places } = view;
-      if (!areContiguous(places)) {
+      if (!areEven(places)) {
         refused("reshape()", RangeError, /not contiguous/, () =>
           array.reshape(places.positions.length));
         return null;

@@ -60,7 +60,7 @@ export class Memory {
   /** Stores an element, converted as typed arrays do it. */
   write(dtype: DType, position: number, value: Value | boolean): void {
     const elements = this.#as(dtype) as { [position: number]: Value };
-    elements[position] = dtype === "bool" ? (value ? 1 : 0) : value as Value;
+    elements[position] = dtype === "bool" ? (value || Number.isNaN(value) ? 1 : 0) : value as Value;
   }
 
   #as(dtype: DType): ArrayLike<Value> {
@@ -102,6 +102,23 @@ export function elementBytes(dtype: DType): number {
 /** Whether the elements are bigints. */
 export function isBig(dtype: DType): boolean {
   return dtype.endsWith("int64");
+}
+
+/** What an element becomes when it is assigned to another dtype, before a typed array stores it. */
+export function converted(value: Value, dtype: DType): Value {
+  if (dtype === "bool" || (typeof value === "bigint") === isBig(dtype)) return value;
+  if (typeof value === "number") return Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n;
+  if (/^u?int\d+$/.test(dtype)) return Number(BigInt.asIntN(32, value));
+  return dtype === "float32" ? nearestFloat32(value) : Number(value);
+}
+
+/** Rounds an integer to 24 bits, half to even, as one conversion to float32 does. */
+function nearestFloat32(value: bigint): number {
+  const size = value < 0n ? -value : value;
+  const unit = 1n << BigInt(Math.max(0, size.toString(2).length - 24));
+  const [whole, twice] = [size / unit, 2n * (size % unit)];
+  const up = twice > unit || (twice === unit && whole % 2n === 1n) ? 1n : 0n;
+  return Number((whole + up) * unit) * (value < 0n ? -1 : 1);
 }
 
 /** Where the elements of a view are: the position of each one, in C order. */
@@ -175,6 +192,13 @@ export function permute({ shape, positions }: Places, axes: readonly number[]): 
       return positions[flat(original, shape)];
     }),
   };
+}
+
+/** Whether the elements lie at equal distances: NumPy makes one axis of them without a copy. */
+export function areEven({ positions }: Places): boolean {
+  return positions.every((position, i) =>
+    i < 2 || position - positions[i - 1] === positions[1] - positions[0]
+  );
 }
 
 /** Whether the elements lie side by side. */
