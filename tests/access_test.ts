@@ -177,7 +177,7 @@ otherUserTest("another user's segment of mode 0o644 is loaded copy-on-write only
 
 namespaceTest("a segment in a frozen /dev/shm is loaded copy-on-write only", async () => {
   const frozen = "mount -t tmpfs tmpfs /dev/shm && printf abcd > /dev/shm/model && " +
-    "mount -o remount,ro /dev/shm";
+    "mount -o remount,bind,ro /dev/shm";
   const told = await evalChild(
     `const sma = new SharedMemoryArray(4, "uint8", "model");
      const told = [];
