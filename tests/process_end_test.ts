@@ -4,7 +4,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { SharedMemoryArray } from "../mod.ts";
 import { type ChildOptions, modUrl, runChild, uniqueName } from "./helpers.ts";
-import { namespaceTest } from "./scale.ts";
+import { inNamespaces, namespaceTest } from "./scale.ts";
 
 /** What a program begins with: segments under names that its parent knows, and Workers. */
 const prelude = `
@@ -71,7 +71,7 @@ function leftOf(prefix: string): string[] {
 }
 
 const SIGNALS = `{ signals: ["SIGINT", "SIGTERM", "SIGHUP"] }`;
-const asPid1 = `exec unshare --pid --fork --mount-proc sh -c 'exec "$@"' sh "$@"`;
+const asPid1 = inNamespaces("--pid --fork --mount-proc");
 
 // --- PID 1 -----------------------------------------------------------------------------------
 
