@@ -150,6 +150,8 @@ export interface OpenFileStatus {
   readonly byteLength: number;
   /** Whether it is a regular file, as a segment is: not a directory, a FIFO, a device. */
   readonly regular: boolean;
+  /** The permission bits, and those of a set user or group. */
+  readonly mode: number;
   /** Whether some name still leads to it; `null` where the system does not tell. */
   readonly named: boolean | null;
   /** The device that it is on. */
@@ -158,12 +160,23 @@ export interface OpenFileStatus {
   readonly inode: number;
 }
 
+// All supported systems are little-endian. V8 reads elements in line, and calls a function for a DataView's.
 const statBuffer = new Uint8Array(256);
-const statView = new DataView(statBuffer.buffer);
+const statWords = new Uint32Array(statBuffer.buffer);
 
-/** Reads a 64-bit integer below 2^53 in the last status. */
+/** Reads 32 bits of the last status, at a multiple of 4 bytes. */
+function readU32(at: number): number {
+  return statWords[at >> 2];
+}
+
+/** Reads 16 bits of the last status, at a multiple of 2 bytes. */
+function readU16(at: number): number {
+  return readU32(at) >> (at & 2 ? 16 : 0) & 0xffff;
+}
+
+/** Reads a 64-bit integer of the last status, below 2^53 and not negative. */
 function readInteger(at: number): number {
-  return statView.getUint32(at, true) + statView.getInt32(at + 4, true) * 2 ** 32;
+  return readU32(at) + readU32(at + 4) * 2 ** 32;
 }
 
 /**
@@ -185,17 +198,17 @@ export function fstat(fd: number, subject: string): OpenFileStatus {
   );
   if (result === null) throw lastError("fstat", subject);
   const { device, inode, mode, links, size } = platform.stat;
-  const count = links.narrow
-    ? statView.getUint16(links.at, true)
-    : statView.getUint32(links.at, true);
-  // The type is in the lower half of the mode, however wide that is.
-  const type = statView.getUint16(mode, true) & S_IFMT;
+  const count = links.narrow ? readU16(links.at) : readU32(links.at);
+  // Type and permissions are in the lower half of the mode, however wide that is.
+  const bits = readU16(mode);
+  const type = bits & S_IFMT;
   return {
     byteLength: readInteger(size),
     // macOS gives segments no file type at all.
     regular: type === S_IFREG || type === 0,
+    mode: bits & ~S_IFMT,
     named: platform.countsNames ? count > 0 : null,
-    device: statView.getUint32(device, true),
+    device: readU32(device),
     inode: platform.numbersSegments ? readInteger(inode) : 0,
   };
 }
@@ -237,15 +250,14 @@ export function statx(path: string): FileStatus | null {
     if (failedWithENOENT()) return null;
     throw lastError("statx", path);
   }
-  const u32 = (at: number): number => statView.getUint32(at, true);
   // A file system that keeps no time of birth has at least that of the last change of the data.
-  const time = u32(0) & STATX_BTIME ? 80 : 112;
+  const time = readU32(0) & STATX_BTIME ? 80 : 112;
   return {
     byteLength: readInteger(40),
-    regular: (statView.getUint16(28, true) & S_IFMT) === S_IFREG,
-    user: u32(20),
-    createdAt: readInteger(time) * 1000 + Math.floor(u32(time + 8) / 1e6),
-    identity: `${u32(136)}:${u32(140)}:${statView.getBigUint64(32, true)}`,
+    regular: (readU16(28) & S_IFMT) === S_IFREG,
+    user: readU32(20),
+    createdAt: readInteger(time) * 1000 + Math.floor(readU32(time + 8) / 1e6),
+    identity: `${readU32(136)}:${readU32(140)}:${readInteger(32)}`,
   };
 }
 const AT_SYMLINK_NOFOLLOW = 0x100;

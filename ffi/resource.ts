@@ -9,8 +9,8 @@ import { attempt, isMinusOne, lastError, libc } from "./library.ts";
 /** The size of files that this process makes larger, in bytes; the same number on every supported system. */
 export const RLIMIT_FSIZE = 1;
 
-/** `struct rlimit`: the limit now, and how far it may be raised. */
-const limits = new BigUint64Array(2);
+/** `struct rlimit`: 64 bits of the limit now, and 64 of how far it may be raised. */
+const limits = new Uint32Array(4);
 
 /**
  * Asks for a limit.
@@ -19,10 +19,10 @@ const limits = new BigUint64Array(2);
  * @returns the limit that holds now; where there is none, a number larger than any
  * @see {@link https://man7.org/linux/man-pages/man2/getrlimit.2.html | getrlimit(2)}
  */
-export function getrlimit(resource: number): bigint {
+export function getrlimit(resource: number): number {
   const { symbols } = libc();
   if (attempt(() => symbols.getrlimit(resource, limits), isMinusOne) === null) {
     throw lastError("getrlimit", String(resource));
   }
-  return limits[0];
+  return limits[0] + limits[1] * 2 ** 32;
 }

@@ -193,6 +193,22 @@ export function descriptorOf(parts: PropertyDescriptor): PropertyDescriptor {
 }
 
 /**
+ * Gives an object a property that can be read and listed, and never be changed.
+ *
+ * @param target the object
+ * @param key the property's name, which the object does not have
+ * @param value its value
+ */
+export function defineConstant(target: object, key: string, value: unknown): void {
+  const parts = { value, enumerable: true, writable: false, configurable: false };
+  try {
+    Object.defineProperty(target, key, parts); // V8 has a fast way for such an object
+  } catch {
+    Object.defineProperty(target, key, descriptorOf(parts)); // Object.prototype has a `get` or `set`
+  }
+}
+
+/**
  * Whether the memory of a buffer is gone: it was detached. Asked by the getter that was there when this file was
  * loaded: one that somebody put in its place, on the prototype or on the buffer, is not believed.
  *

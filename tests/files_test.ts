@@ -185,13 +185,15 @@ Deno.test("posixFallocate() begins anew after a signal, but not for ever", () =>
     assertFalse(segmentExists(name));
   }));
 
-Deno.test("fstat() tells size, type, names, device and inode", () => {
+Deno.test("fstat() tells size, type, mode, names, device and inode", () => {
   withOpen((fd, path) => {
+    Deno.chmodSync(path, 0o4751);
     const { dev, ino } = Deno.statSync(path);
     const status = fstat(fd, path);
     assertEquals(status, {
       byteLength: 5,
       regular: true,
+      mode: 0o4751,
       named: true,
       device: dev,
       inode: ino!,

@@ -186,7 +186,7 @@ namespaceTest("makeSegment() serves containers without /proc", () =>
 
 Deno.test("unmake() leaves a name that is somebody else's by now", () => {
   withNames((name, renamed) => {
-    const fd = makeSegment(name, 8, 0o600, true);
+    const { fd } = makeSegment(name, 8, 0o600, true);
     // It still has a name, so that its count of names says nothing.
     Deno.renameSync(segmentPath(name), segmentPath(renamed));
     using other = SharedMemory.create(name, 16);

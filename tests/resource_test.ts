@@ -19,5 +19,15 @@ Deno.test("getrlimit() gives the limit that holds now", async () => {
 Deno.test("getrlimit() of a resource that there is not is EINVAL", () => {
   const { message } = errorOf(() => getrlimit(1000));
   assertEquals(message, "Invalid argument (os error 22): getrlimit '1000'");
-  assertEquals(typeof getrlimit(RLIMIT_FSIZE), "bigint");
+  assertEquals(typeof getrlimit(RLIMIT_FSIZE), "number");
+});
+
+Deno.test("getrlimit() of what has no limit is larger than any size", async () => {
+  const resource = JSON.stringify(new URL("../ffi/resource.ts", import.meta.url).href);
+  const limit = await evalChild(
+    `const { getrlimit, RLIMIT_FSIZE } = await import(${resource});
+    console.log(getrlimit(RLIMIT_FSIZE) > Number.MAX_SAFE_INTEGER);`,
+    { before: "ulimit -f unlimited" },
+  );
+  assertEquals(limit, true);
 });

@@ -25,6 +25,16 @@ import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
  */
 const NAMED_LAST = 2 ** 20;
 
+/** A segment that was made. */
+export interface MadeSegment {
+  /** A file descriptor, which the caller closes. */
+  readonly fd: number;
+  /** The device that it is on. */
+  readonly device: number;
+  /** Its number on the device; 0 where the system gives segments none. */
+  readonly inode: number;
+}
+
 /**
  * Makes a segment: zero-filled, with its mode, its size and its memory. A large one gets its name last: who
  * attaches never waits for a reservation, a creator that is killed leaves no empty name, and a failure has no
@@ -34,21 +44,25 @@ const NAMED_LAST = 2 ** 20;
  * @param byteLength its size in bytes, at least 1
  * @param mode its permission bits, set exactly
  * @param reserve whether to reserve memory for all of it
- * @returns a file descriptor, which the caller closes; `unmake()` takes the name back
+ * @returns the open segment; `unmake()` takes the name back
  */
 export function makeSegment(
   name: string,
   byteLength: number,
   mode: number,
   reserve: boolean,
-): number {
+): MadeSegment {
   checkFileSizeLimit(name, byteLength, reserve);
   const nameless = byteLength < NAMED_LAST ? null : openNameless(name);
   const fd = nameless ?? makeNamed(name, mode);
   try {
-    if (platform().fchmod) fchmod(fd, mode, name);
+    const { mode: given, device, inode } = fstat(fd, name);
+    // The umask may have taken bits away.
+    if (given !== mode && platform().fchmod) fchmod(fd, mode, name);
     setSize(fd, name, byteLength, reserve);
-    if (nameless !== null) linkat(fd, pathOf(name), name, creationAdvice);
+    if (nameless === null) return { fd, device, inode };
+    linkat(fd, pathOf(name), name, creationAdvice);
+    return { fd: openByName(fd, name, inode), device, inode };
   } catch (error) {
     try {
       if (nameless === null) unmake(fd, name);
@@ -57,7 +71,6 @@ export function makeSegment(
     }
     throw error;
   }
-  return nameless === null ? fd : openByName(fd, name);
 }
 
 /**
@@ -116,14 +129,14 @@ const EEXIST = 17;
  * Opens a segment once more, by the name that it just got: otherwise `/proc/PID/maps` would show a number in
  * the place of the name. Where that is not possible (its mode lets nobody open it), it stays as it is.
  */
-function openByName(fd: number, name: string): number {
+function openByName(fd: number, name: string, inode: number): number {
   let again: number;
   try {
     again = shmOpen(name, platform().flags.O_RDWR, 0);
   } catch {
     return fd;
   }
-  const isSame = fstat(again, name).inode === fstat(fd, name).inode;
+  const isSame = fstat(again, name).inode === inode;
   close(isSame ? fd : again);
   return isSame ? again : fd;
 }
@@ -133,7 +146,7 @@ function openByName(fd: number, name: string): number {
  * ends the process, and what a signal does is a matter of the whole process.
  */
 export function checkFileSizeLimit(name: string, byteLength: number, reserve: boolean): void {
-  if (BigInt(byteLength) <= getrlimit(RLIMIT_FSIZE)) return;
+  if (byteLength <= getrlimit(RLIMIT_FSIZE)) return;
   const call = reserve ? "posix_fallocate" : "ftruncate";
   throw systemError(platform().os, EFBIG, call, name, () => "ulimit -f raises the limit");
 }

@@ -28,4 +28,4 @@ export {
 } from "./name.ts";
 export { openFileOf } from "./open_file.ts";
 export { PARTS_AT, PARTS_MAGIC, unlinkWithParts } from "./parts.ts";
-export { createAnonymousMemory, SharedMemory, undoCreate } from "./shared_memory.ts";
+export { createAnonymousMemory, createMemory, SharedMemory, undoCreate } from "./shared_memory.ts";

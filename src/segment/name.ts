@@ -27,11 +27,16 @@ export function madeNameMax(): number {
  * @throws {RangeError} if it is not legal, or too long
  */
 export function checkUsableName(name: unknown): asserts name is string {
+  if (name === lastUsable) return;
   checkName(name, nameMax());
-  if (name.length * 3 <= madeNameMax()) return;
-  if (new TextEncoder().encode(name).length <= madeNameMax()) return;
-  checkName(name, nameMaxWith(Deno.build.os, glibcVersion()));
+  if (name.length * 3 > madeNameMax() && new TextEncoder().encode(name).length > madeNameMax()) {
+    checkName(name, nameMaxWith(Deno.build.os, glibcVersion()));
+  }
+  lastUsable = name;
 }
+
+/** The name that was found usable last: mostly the next one asked for is the same. At first, equal to nothing. */
+let lastUsable: unknown = NaN;
 
 /**
  * Checks a segment's name, without the leading slash that `shm_open` wants: the library adds it.

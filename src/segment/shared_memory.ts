@@ -85,16 +85,7 @@ export class SharedMemory {
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
   static create(name: string, byteLength: number, options?: CreateOptions): SharedMemory {
-    checkUsableName(name);
-    if (isAnonymousName(name)) {
-      throw new RangeError(
-        `Cannot create ${quote(name)}: names of this form lead to anonymous segments; ` +
-          "SharedMemoryArray.createAnonymous() makes one",
-      );
-    }
-    checkByteLength(byteLength);
-    const checked = checkCreateOptions(options);
-    return new SharedMemory(KEY, Mapping.create(name, byteLength, checked));
+    return createMemory(name, byteLength, options, false);
   }
 
   /**
@@ -222,6 +213,30 @@ export class SharedMemory {
       return { name, size, closed: buf === null };
     });
   }
+}
+
+/**
+ * Makes a segment as {@linkcode SharedMemory.create} does.
+ *
+ * @param isFamiliar whether all that the caller does until it is done has been done before: less of the stack
+ * is then asked for
+ */
+export function createMemory(
+  name: string,
+  byteLength: number,
+  options: CreateOptions | undefined,
+  isFamiliar: boolean,
+): SharedMemory {
+  checkUsableName(name);
+  if (isAnonymousName(name)) {
+    throw new RangeError(
+      `Cannot create ${quote(name)}: names of this form lead to anonymous segments; ` +
+        "SharedMemoryArray.createAnonymous() makes one",
+    );
+  }
+  checkByteLength(byteLength);
+  const checked = checkCreateOptions(options);
+  return new SharedMemory(KEY, Mapping.create(name, byteLength, checked, isFamiliar));
 }
 
 /**

@@ -12,7 +12,7 @@ import {
   parseDType,
   typedArrayOf,
 } from "../dtype.ts";
-import { descriptorOf, failuresText, kindOf, listText, readOptions } from "../check.ts";
+import { defineConstant, failuresText, kindOf, listText, readOptions } from "../check.ts";
 import { showAs } from "../inspect.ts";
 import {
   checkShape,
@@ -31,6 +31,7 @@ import {
   checkPruneOptions,
   checkUsableName,
   createAnonymousMemory,
+  createMemory,
   type CreateOptions,
   findLeftovers,
   listSegments,
@@ -223,14 +224,11 @@ export class SharedMemoryArray<
     }
     this.#name = name;
     this.#placement = placement;
-    const describe = (key: string, value: unknown): void => {
-      Object.defineProperty(this, key, descriptorOf({ value, enumerable: true }));
-    };
-    describe("shape", Object.freeze([...lengths]));
-    describe("dtype", canonical);
-    describe("name", name);
-    describe("arraySlice", frozenSlice);
-    if (frozenLayout !== null) describe("layout", frozenLayout);
+    defineConstant(this, "shape", Object.freeze([...lengths]));
+    defineConstant(this, "dtype", canonical);
+    defineConstant(this, "name", name);
+    defineConstant(this, "arraySlice", frozenSlice);
+    if (frozenLayout !== null) defineConstant(this, "layout", frozenLayout);
   }
 
   /** The mapping of the segment; `null` before `create()` or `load()`, and after closing. */
@@ -281,9 +279,13 @@ export class SharedMemoryArray<
    */
   create(options?: CreateOptions): NDArray<DTypeOf<T>, RankOf<S>> {
     this.#checkDetached("create");
-    const smh = SharedMemory.create(this.name, this.#placement.byteLength, options);
+    const { byteLength, layout } = this.#placement;
+    const made = madeDTypes[layout.shape.length] ??= new Set();
+    const smh = createMemory(this.name, byteLength, options, made.has(this.dtype));
     try {
-      return this.#attach(smh, null);
+      const array = this.#attach(smh, null);
+      made.add(this.dtype);
+      return array;
     } catch (error) {
       undoCreate(smh);
       throw error;
@@ -781,6 +783,12 @@ export class SharedMemoryArray<
     return array;
   }
 }
+
+/**
+ * Of which dtypes arrays were made here, by their number of axes: each has a class of views of its own, which V8
+ * compiles when it is made first.
+ */
+const madeDTypes: Set<DType>[] = [];
 
 /** Describes what a view shows, if others can reach it. */
 function describeView(view: NDArray): SharedMemoryDescriptor {
