@@ -31,6 +31,9 @@ export interface WaitAsyncOptions {
  * futex, look at the element again after "ok": it may be told without a notification. Always change the
  * element before you notify, so that no notification is lost between a look and a wait.
  *
+ * Before the thread sleeps it looks at the element for a moment, at the most 0.1 ms: processes that answer each
+ * other soon then need not be put to sleep and be woken. A change that is seen so is told as "not-equal".
+ *
  * The event loop stands still meanwhile: no timer, no listener for a signal runs. With a listener for
  * `SIGINT`, Ctrl-C waits, too. A `Worker` that is blocked here cannot be terminated before it is woken, as
  * with `Atomics.wait` in Deno. {@linkcode waitAsync} does not block.
@@ -290,6 +293,7 @@ function block(
   timeout: number,
 ): WaitResult {
   const deadline = timeout === Infinity ? Infinity : monotonicNow() + timeout;
+  if (spin(array, index, expected)) return "not-equal";
   let hasSlept = false;
   while (true) {
     const outcome = hasFutex() ? futexWait(address, expected, deadline) : nap();
@@ -301,6 +305,43 @@ function block(
     hasSlept ||= outcome !== "changed";
     if (Atomics.load(array, index) !== expected) return hasSlept ? "ok" : "not-equal";
   }
+}
+
+/**
+ * How long a wait may look at its element before it sleeps, in milliseconds. To wake a thread takes some 5 µs
+ * if its core is awake, and 50 µs in a virtual machine whose core sleeps: two processes that answer each other
+ * must look for longer than that once, or they never find each other awake. A round trip then takes 1 to 5 µs
+ * instead of 100 (`bench/sync_bench.ts`).
+ */
+const LONGEST_SPIN = 0.1;
+/** How long it looks when that was in vain lately. */
+const SHORTEST_SPIN = 0.001;
+/** One of so many waits looks for the longest time, as the other side may have become faster. */
+const TRIAL = 64;
+
+let spinLimit = SHORTEST_SPIN;
+let waits = 0;
+
+/**
+ * Looks at an element for a moment, as an answer may come sooner than a thread can be put to sleep and be
+ * woken. It is done for half of the time after it was in vain, down to almost none.
+ *
+ * @returns whether the element has changed
+ */
+function spin(array: Int32Array, index: number, expected: number): boolean {
+  if (navigator.hardwareConcurrency === 1) return false; // who should answer meanwhile?
+  const limit = ++waits % TRIAL === 0 ? LONGEST_SPIN : spinLimit;
+  const end = monotonicNow() + limit;
+  do {
+    for (let look = 0; look < 64; look++) {
+      if (Atomics.load(array, index) !== expected) {
+        spinLimit = LONGEST_SPIN;
+        return true;
+      }
+    }
+  } while (monotonicNow() < end);
+  spinLimit = Math.max(SHORTEST_SPIN, spinLimit / 2);
+  return false;
 }
 
 /** Sleeps a millisecond, where there is no futex. */
