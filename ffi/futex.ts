@@ -145,22 +145,22 @@ const outcomes: { readonly [errno: number]: FutexOutcome | undefined } = {
  * @param count how many to wake at the most, from 0 to 2^31 - 1
  * @returns how many were woken
  */
-export function futexWake(address: number, count: number): number {
+export function futexWake(address: bigint, count: number): number {
   return wake(address, FUTEX_WAKE, count);
 }
 
-function wake(address: number, operation: number, count: number): number {
+function wake(address: bigint, operation: number, count: number): number {
   const { futex_wake } = opened ?? calls();
   // V8 calls C directly with a bigint only; a number would take 0.3 µs more.
-  const woken = futex_wake(futexCall, BigInt(address), operation, count);
+  const woken = futex_wake(futexCall, address, operation, count);
   return woken >= 0 ? woken : wakeAgain(address, operation, count);
 }
 
 /** Calls again what has failed, and throws if it fails again. */
-function wakeAgain(address: number, operation: number, count: number): number {
+function wakeAgain(address: bigint, operation: number, count: number): number {
   const { futex_wake } = calls();
   const woken = attempt(
-    () => futex_wake(futexCall, BigInt(address), operation, count),
+    () => futex_wake(futexCall, address, operation, count),
     isMinusOne,
   );
   if (woken === null) throw lastError("futex", null);
@@ -233,6 +233,6 @@ export class ControlWord {
   /** Ends a wait that has the word in its list, also one that has not quite begun. */
   bump(): void {
     Atomics.add(this.#word, 0, 1);
-    wake(this.#address, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
+    wake(BigInt(this.#address), FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
   }
 }

@@ -175,7 +175,7 @@ export function wakeOwn(key: string, count: number): number {
 
 /** Hands a notification on that a wait took which is not to have it. */
 function wakeOthers(address: number): void {
-  if (hasFutexWaitMany()) futexWake(address, 1);
+  if (hasFutexWaitMany()) futexWake(BigInt(address), 1);
 }
 
 // --- Threads that sleep ----------------------------------------------------------------------
