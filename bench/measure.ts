@@ -191,3 +191,11 @@ export function expectSameElements<T>(
     if (actual[i] !== expected[i]) expectSame(`${what} (element ${i})`, actual[i], expected[i]);
   }
 }
+
+/** How long either side is busy before it goes on, in milliseconds: the other one is asleep by then. */
+export const DWELL = 0.15;
+
+/** Is busy for that long. */
+export function dwell(): void {
+  for (const end = performance.now() + DWELL; performance.now() < end;);
+}

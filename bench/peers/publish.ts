@@ -7,9 +7,17 @@
 import { SharedMemory, SharedMemoryArray } from "@shm/array";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
 import { notify, wait, waitAsync } from "@shm/array/sync";
-import { compare, compareGroup, type Contestant, makeRow, type Row } from "../measure.ts";
+import {
+  compare,
+  compareGroup,
+  type Contestant,
+  DWELL,
+  dwell,
+  makeRow,
+  type Row,
+} from "../measure.ts";
 import { groups } from "../publish_bench.ts";
-import { DWELL, dwell, type Task, type Way } from "./publish_echo.ts";
+import type { Task, Way } from "./publish_echo.ts";
 
 const FRAME = 2_700_000;
 const ITEM = "a frame of 2.7 MB to another process, and an answer";

@@ -8,6 +8,7 @@ import { SharedMemory } from "@shm/array";
 import { SharedMemoryRing } from "@shm/array/publish";
 import { notify, wait } from "@shm/array/sync";
 import { cpuUsage } from "node:process";
+import { dwell } from "../measure.ts";
 
 const say = (text: string): number => Deno.stdout.writeSync(new TextEncoder().encode(text + "\n"));
 
@@ -17,14 +18,6 @@ export type Way = "view" | "copy" | "pipe" | "socket" | "small" | "word" | "idle
 export interface Task {
   way: Way;
   count: number;
-}
-
-/** How long either side is busy before it goes on, in milliseconds: the other one is asleep by then. */
-export const DWELL = 0.15;
-
-/** Is busy for that long. */
-export function dwell(): void {
-  for (const end = performance.now() + DWELL; performance.now() < end;);
 }
 
 async function readFull(

@@ -1,12 +1,13 @@
 /**
  * The other process of the round trips: it answers each change of word 0 by the same change of word 16, in
- * the way that word 32 says, so often as word 48 says.
+ * the way that word 32 says, so often as word 48 says. In way 4 it is busy for a while before it answers.
  *
  * @module
  */
 
 import { SharedMemory } from "@shm/array";
 import { notify, SharedMemoryLock, wait, waitAsync } from "@shm/array/sync";
+import { dwell } from "../measure.ts";
 
 const [role, name, inPath, outPath] = Deno.args;
 
@@ -22,9 +23,10 @@ if (role === "echo") {
     const way = Atomics.exchange(words, 32, 0);
     const rounds = words[48];
     let turn = words[16];
-    if (way === 1) {
+    if (way === 1 || way === 4) {
       for (let i = 0; i < rounds; i++) {
         while (Atomics.load(words, 0) === turn) wait(words, 0, turn);
+        if (way === 4) dwell();
         Atomics.store(words, 16, ++turn);
         notify(words, 16);
       }
