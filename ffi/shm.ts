@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Advice } from "./errors.ts";
+import { type Advice, systemError } from "./errors.ts";
+import { statx } from "./files.ts";
 import { attempt, cString, failedWithENOENT, isMinusOne, lastError, libc } from "./library.ts";
 
 /**
@@ -19,6 +20,7 @@ import { attempt, cString, failedWithENOENT, isMinusOne, lastError, libc } from 
  */
 export function shmOpen(name: string, flags: number, mode: number, advice?: Advice): number {
   const { symbols, platform } = libc();
+  if (wouldStray()) throw systemError(platform.os, ENOENT, "shm_open", name, advice);
   const path = cString("/" + name);
   const fd = attempt(
     () =>
@@ -40,8 +42,21 @@ export function shmOpen(name: string, flags: number, mode: number, advice?: Advi
  */
 export function shmUnlink(name: string): boolean {
   const { symbols } = libc();
+  if (wouldStray()) return false;
   const path = cString("/" + name);
   if (attempt(() => symbols.shm_unlink(path), isMinusOne) !== null) return true;
   if (failedWithENOENT()) return false;
   throw lastError("shm_unlink", name);
+}
+
+/** The same number on every supported system. */
+const ENOENT = 2;
+
+/**
+ * Whether the C library would take another place: where there is no `/dev/shm`, glibc before 2.34, which has these
+ * functions in librt, uses whatever tmpfs is mounted, and no other program looks there.
+ */
+function wouldStray(): boolean {
+  const { name, platform } = libc();
+  return name === "librt.so.1" && platform.directory !== null && statx(platform.directory) === null;
 }

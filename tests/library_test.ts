@@ -80,7 +80,9 @@ Deno.test("the library is opened at the first call, not at import", async () => 
     permissions: ["--allow-ffi"],
     args: [uniqueName()],
   });
-  assertEquals([stdout.trim(), stderr], ["[0,1,2]", ""]);
+  // Older systems have what is needed in the second library that is tried.
+  const tries = libc().platform.libraries.indexOf(libc().name) + 1;
+  assertEquals([stdout.trim(), stderr], [`[0,${tries},${tries + 1}]`, ""]);
 });
 
 Deno.test("a system without the library says what was looked for", async () => {

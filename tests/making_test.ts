@@ -297,6 +297,7 @@ namespaceTest("create() and load() without /dev/shm say so", async () => {
       told(() => SharedMemory.create("x", 8)),
       told(() => SharedMemory.create("x", ${MIB})),
       told(() => SharedMemory.open("x")),
+      new SharedMemoryArray(8, "uint8", "x").unlink(),
     ]));`,
     {
       // An ordinary user may not make devices: what the program needs of /dev is bound.
@@ -307,8 +308,9 @@ namespaceTest("create() and load() without /dev/shm say so", async () => {
           "mount --rbind /mnt /dev",
       ),
     },
-  ) as string[];
+  ) as unknown[];
+  // Taken out (the question whether glibc would stray): glibc 2.31 makes the segment in /sys/fs/cgroup.
   const message = "No such file or directory (os error 2): shm_open 'x'; " +
     "there is no /dev/shm: mount a tmpfs there (a container's with --tmpfs /dev/shm)";
-  assertEquals(lines, [message, message, message]);
+  assertEquals(lines, [message, message, message, false]);
 });
