@@ -80,9 +80,11 @@ Deno.test("the library is opened at the first call, not at import", async () => 
     permissions: ["--allow-ffi"],
     args: [uniqueName()],
   });
-  // Older systems have what is needed in the second library that is tried.
+  // Older systems have what is needed in the second library that is tried, and the first look at /dev/shm opens
+  // what is seldom used.
   const tries = libc().platform.libraries.indexOf(libc().name) + 1;
-  assertEquals([stdout.trim(), stderr], [`[0,${tries},${tries + 1}]`, ""]);
+  const opened = tries === 1 ? "[0,1,2]" : "[0,3,3]";
+  assertEquals([stdout.trim(), stderr], [opened, ""]);
 });
 
 Deno.test("a system without the library says what was looked for", async () => {
