@@ -4,6 +4,7 @@
  * @module
  */
 
+import { SharedMemoryArray } from "@shm/array";
 import { notify, SharedMemoryLock, wait, waitAsync } from "@shm/array/sync";
 import {
   compare,
@@ -31,6 +32,7 @@ export async function measureSync(c: Peer): Promise<Row[]> {
   return [
     ...await measureTrips(c),
     ...await measureCalls(c),
+    ...await measureReads(),
     ...await measureIdle(),
     await measureRecovery(),
   ];
@@ -174,6 +176,42 @@ async function measureCalls(c: Peer): Promise<Row[]> {
     }], { rounds: 31 }),
   );
   return rows;
+}
+
+/** What a file takes to be read while hundreds of waits are pending. */
+async function measureReads(): Promise<Row[]> {
+  using sma = new SharedMemoryArray([600], "int32", SharedMemoryArray.buildSmaName("bench"));
+  const words = sma.create().data;
+  sma.unlink();
+  const path = await Deno.makeTempFile({ prefix: "shm-bench-" });
+  await Deno.writeFile(path, new Uint8Array(2 ** 16));
+  const reads = async (count: number): Promise<number> => {
+    const begin = performance.now();
+    for (let i = 0; i < count; i++) await Deno.readFile(path);
+    return (performance.now() - begin) * 1e6 / count;
+  };
+  try {
+    return await compare(
+      { item: "an asynchronous read of a file of 64 KiB", what: "beside 600 waits", unit: "ns" },
+      async () => {
+        const controller = new AbortController();
+        const { signal } = controller;
+        const waits = Array.from(
+          words,
+          (value, index) => waitAsync(words, index, value, Infinity, { signal }),
+        );
+        await new Promise((resume) => setTimeout(resume, 20)); // until all have begun
+        const time = await reads(100);
+        controller.abort();
+        await Promise.allSettled(waits.map(({ value }) => value));
+        return time;
+      },
+      [{ name: "the same alone", goal: "≤ 1.1 ×", limit: 1.1, contestant: () => reads(100) }],
+      { rounds: 31 },
+    );
+  } finally {
+    await Deno.remove(path);
+  }
 }
 
 /** How much of a processor a process takes that waits. */
