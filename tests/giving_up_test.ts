@@ -4,6 +4,8 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { evalChild, modUrl, runChild, segmentExists, withNames } from "./helpers.ts";
+import { publishUrl } from "./publish_helpers.ts";
+import { syncUrl } from "./sync.ts";
 
 const tools = `
   const [name] = Deno.args;
@@ -304,7 +306,9 @@ Deno.test("load() near vm.max_map_count says so", () =>
 Deno.test("everything works where somebody defined Object.prototype.get and .set", () =>
   withNames(async (name) => {
     const result = await evalChild(
-      `for (const key of ["get", "set"]) {
+      `import { SharedMemoryLock } from ${JSON.stringify(syncUrl)};
+      import { SharedMemoryRing, SharedMemoryVersions } from ${JSON.stringify(publishUrl)};
+      for (const key of ["get", "set"]) {
         const plain = { __proto__: null, value: () => 1, configurable: true, writable: true };
         Object.defineProperty(Object.prototype, key, plain);
       }
@@ -314,6 +318,8 @@ Deno.test("everything works where somebody defined Object.prototype.get and .set
       register.push(one.name);
       const wrapped = shmarrayWrap(function named(view) { return view.get(); });
       const results = [one.dtype, Deno.inspect(one).length > 9, wrapped.name];
+      results.push(new SharedMemoryLock("a").name, new SharedMemoryRing(1, "int8", "b", 2).slots);
+      results.push(new SharedMemoryVersions(1, "int8", "c").name);
       one.close();
       results.push(wrapped(one), Deno.inspect(register).length > 9);
       register[Symbol.dispose]();
@@ -322,5 +328,5 @@ Deno.test("everything works where somebody defined Object.prototype.get and .set
       console.log(JSON.stringify(results));`,
       { args: [name] },
     );
-    assertEquals(result, ["int8", true, "named", 1, true]);
+    assertEquals(result, ["int8", true, "named", "a", 2, "c", 1, true]);
   }));

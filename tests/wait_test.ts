@@ -2,6 +2,7 @@
 // who wakes are processes. The hunts for lost wake-ups scale with SHM_SOAK; the numbers in the comments are
 // those of `deno task soak`.
 
+import { markAsUntransferable } from "node:worker_threads";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { SharedMemory } from "@shm/array";
 import { notify, wait, waitAsync, type WaitAsyncResult } from "@shm/array/sync";
@@ -72,6 +73,18 @@ for (const [name, call] of Object.entries(functions)) {
     using words = new Words();
     words.close();
     assertThrows(() => call(words.data), Deno.errors.BadResource, "closed");
+  });
+
+  Deno.test(`${name}() of a closed array whose buffer could not be detached is BadResource`, () => {
+    using used = new Words();
+    using fresh = new Words();
+    call(used.data);
+    for (const words of [used, fresh]) {
+      markAsUntransferable(words.data.buffer);
+      words.close();
+      assertEquals(words.data.length > 0, true);
+      assertThrows(() => call(words.data), Deno.errors.BadResource, "closed");
+    }
   });
 
   Deno.test(`${name}() of memory that was moved away is BadResource, of where it is now a TypeError`, () => {

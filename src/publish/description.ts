@@ -4,7 +4,7 @@
  * @module
  */
 
-import { kindOf, type OptionKind, readOptions } from "../check.ts";
+import { defineConstant, kindOf, type OptionKind, readOptions } from "../check.ts";
 import type { DTypeLike } from "../dtype.ts";
 import type { Shape } from "../ndarray/mod.ts";
 import type { WaitAsyncOptions, WaitOptions } from "./channel.ts";
@@ -27,7 +27,7 @@ export interface PublicationDescriptor<T extends DTypeLike = DTypeLike> {
  */
 export function describe(instance: object, parts: { [key: string]: unknown }): void {
   for (const [key, value] of Object.entries(parts)) {
-    Object.defineProperty(instance, key, { value, enumerable: true });
+    defineConstant(instance, key, value);
   }
 }
 

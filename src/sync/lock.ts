@@ -14,7 +14,7 @@
 import { close, fstat } from "../../ffi/files.ts";
 import { tryFlock, unflock } from "../../ffi/flock.ts";
 import { monotonicNow } from "../../ffi/futex.ts";
-import { kindOf, readOptions } from "../check.ts";
+import { defineConstant, kindOf, readOptions } from "../check.ts";
 import { showAs } from "../inspect.ts";
 import { checkName, nameMax, openFileOf, SharedMemory, unlink } from "../segment/mod.ts";
 import { notify, wait, waitAsync } from "./wait.ts";
@@ -279,7 +279,7 @@ export class SharedMemoryLock {
    */
   constructor(name: string) {
     checkName(name, nameMax());
-    Object.defineProperty(this, "name", { value: name, enumerable: true });
+    defineConstant(this, "name", name);
   }
 
   /**

@@ -6,7 +6,7 @@
 
 import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
 import { isDetached, kindOf, readOptions } from "../check.ts";
-import { segmentOf } from "../segment/mod.ts";
+import { isUnmarked, onClose, segmentOf } from "../segment/mod.ts";
 import { areWaitsPending, beginWait, wakeOwn } from "./pending_waits.ts";
 
 /** How {@linkcode wait} ended. */
@@ -72,14 +72,14 @@ export function wait(
   value: number,
   timeout?: number,
 ): WaitResult {
-  const { address } = checkArray(array, "wait");
+  const memory = checkArray(array, "wait");
   const position = checkIndex(array, index, "wait");
   const expected = toInt32(value);
   const limit = toTimeout(timeout);
-  checkOpen(array, "wait");
+  checkOpen(array, memory, "wait");
   if (Atomics.load(array, position) !== expected) return "not-equal";
   if (limit === 0) return "timed-out";
-  return block(array, position, address + array.byteOffset + 4 * position, expected, limit);
+  return block(array, position, memory.address + array.byteOffset + 4 * position, expected, limit);
 }
 
 /**
@@ -119,7 +119,7 @@ export function notify(array: Int32Array, index: number, count?: number): number
   const memory = checkArray(array, "notify");
   const position = checkIndex(array, index, "notify");
   const most = count === undefined ? Infinity : Math.max(toIntegerOrInfinity(count), 0);
-  checkOpen(array, "notify");
+  checkOpen(array, memory, "notify");
   const offset = array.byteOffset + 4 * position;
   const own = areWaitsPending() ? wakeOwn(`${memory.segment}:${offset}`, most) : 0;
   if (own === most || !hasFutex()) return own;
@@ -188,12 +188,12 @@ export function waitAsync(
   timeout?: number,
   options?: WaitAsyncOptions,
 ): WaitAsyncResult {
-  const { address, segment } = checkArray(array, "wait");
+  const memory = checkArray(array, "wait");
   const position = checkIndex(array, index, "wait");
   const expected = toInt32(value);
   const limit = toTimeout(timeout);
   const { signal } = readOptions(options, { signal: "AbortSignal" }, "wait");
-  checkOpen(array, "wait");
+  checkOpen(array, memory, "wait");
   if (signal?.aborted) return { async: true, value: Promise.reject(signal.reason) };
   if (Atomics.load(array, position) !== expected) return { async: false, value: "not-equal" };
   if (limit === 0) return { async: false, value: "timed-out" };
@@ -201,8 +201,8 @@ export function waitAsync(
   const place = {
     array: array as Int32Array<ArrayBuffer>,
     index: position,
-    address: address + offset,
-    key: `${segment}:${offset}`,
+    address: memory.address + offset,
+    key: `${memory.segment}:${offset}`,
   };
   return { async: true, value: beginWait(place, expected, limit, signal) };
 }
@@ -216,6 +216,8 @@ interface Memory {
   readonly segment: string;
   /** The byte that was asked for last, and where it is: V8 takes 0.1 µs to make a bigint of a number. */
   last: { readonly offset: number; readonly address: bigint };
+  /** Whether its mapping was closed. The buffer need not be detached then: its user may have forbidden that. */
+  isClosed: boolean;
 }
 
 /** The buffers that were waited on, so that their addresses are asked for once. */
@@ -235,18 +237,22 @@ function checkArray(array: unknown, action: string): Memory {
 function checkIndex(array: Int32Array, index: unknown, action: string): number {
   const position = toIntegerOrInfinity(index);
   if (position >= 0 && position < array.length) return position;
-  checkOpen(array, action);
+  checkOpen(array, null, action);
   throw new RangeError(
     `Cannot ${action}: there is no element ${position} in an array of ${array.length}`,
   );
 }
 
 /** Checks that the array is open still: the conversion of an argument may have closed it. */
-function checkOpen(array: Int32Array, action: string): void {
+function checkOpen(array: Int32Array, memory: Memory | null, action: string): void {
   // An array whose memory is gone has no elements.
-  if (array.length === 0 && isDetached(array.buffer)) {
-    throw new Deno.errors.BadResource(`Cannot ${action}: the array was closed`);
+  if (memory?.isClosed || array.length === 0 && isDetached(array.buffer)) {
+    throw closedError(action);
   }
+}
+
+function closedError(action: string): Error {
+  return new Deno.errors.BadResource(`Cannot ${action}: the array was closed`);
 }
 
 /** Tells where the memory of an array is. Of one that was closed it may tell, too: it has no elements. */
@@ -254,9 +260,10 @@ function memoryOf(array: Int32Array, action: string): Memory {
   const { buffer } = array as Int32Array<ArrayBuffer>;
   const memory = known.get(buffer);
   if (memory !== undefined) return memory;
-  checkOpen(array, action);
+  checkOpen(array, null, action);
   const segment = segmentOf(buffer);
   if (segment === undefined) {
+    if (isUnmarked(buffer)) throw closedError(action);
     throw new TypeError(
       `Cannot ${action}: the array is not over a mapped segment` +
         ((buffer as ArrayBufferLike) instanceof SharedArrayBuffer
@@ -265,7 +272,9 @@ function memoryOf(array: Int32Array, action: string): Memory {
     );
   }
   const address = bufferAddress(buffer);
-  const found = { address, segment, last: { offset: 0, address: BigInt(address) } };
+  const last = { offset: 0, address: BigInt(address) };
+  const found = { address, segment, last, isClosed: false };
+  onClose(buffer, () => found.isClosed = true);
   known.set(buffer, found);
   return found;
 }
