@@ -114,6 +114,17 @@ export function checkIntegers(list: unknown, action: string, what: string): numb
 }
 
 /**
+ * Whether a value is a promise, of whatever class: what `await` waits for.
+ *
+ * @param value what a function returned; its `then` is asked for once, and may be a getter that throws
+ * @returns whether it has a method `then`
+ */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return value !== null && (typeof value === "object" || typeof value === "function") &&
+    typeof (value as { then?: unknown }).then === "function";
+}
+
+/**
  * What kind of value an option must be. The first word is what is checked; the whole text stands in the
  * message: `"number such as 0o600"`. `"any"` is checked by its reader.
  */

@@ -2,10 +2,11 @@
 // kills scale with SHM_SOAK; the numbers in the comments are those of `deno task soak`.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { SharedMemory } from "@shm/array";
+import { SharedMemory, SharedMemoryArray } from "@shm/array";
 import { LockGuard, SharedMemoryLock } from "@shm/array/sync";
 import {
   descriptorsOf,
+  errorOf,
   mappingsOf,
   modUrl,
   segmentExists,
@@ -111,6 +112,14 @@ Deno.test("SharedMemoryLock.create() checks its options and sets the mode", () =
   lock.create({ mode: 0o640 });
   assertEquals(Deno.statSync(segmentPath(lock.name)).mode! & 0o777, 0o640);
   lock.unlink();
+});
+
+Deno.test("SharedMemoryLock refuses an anonymous segment, and says why", () => {
+  using sma = SharedMemoryArray.createAnonymous([4], "int32");
+  const lock = new SharedMemoryLock(sma.name);
+  assertThrows(() => lock.create(), RangeError, "anonymous");
+  assertThrows(() => lock.load(), RangeError, "anonymous");
+  sma.unlink();
 });
 
 Deno.test("SharedMemoryLock.load() refuses a segment that is too small, and leaves nothing", () => {
@@ -541,8 +550,8 @@ Deno.test("acquire() of a lock whose name was removed is NotFound, and leaves no
   using lock = new MadeLock();
   using other = another(lock);
   lock.unlink();
-  assertThrows(() => lock.acquire(), Deno.errors.NotFound, lock.name);
-  assertThrows(() => other.tryAcquire(), Deno.errors.NotFound);
+  assertThrows(() => lock.acquire(), Deno.errors.NotFound, `'${lock.name}': its name was removed`);
+  assertEquals(errorOf(() => other.tryAcquire()).code, "ENOENT");
   await assertRejects(() => other.acquireAsync(), Deno.errors.NotFound);
   assertEquals(descriptorsOf(lock.name), 2);
 });

@@ -1,5 +1,6 @@
 // Rings of frames: one writer, any number of readers, in several processes.
 
+import { markAsUntransferable } from "node:worker_threads";
 import {
   assert,
   assertEquals,
@@ -220,6 +221,7 @@ Deno.test("write() that throws leaves nothing to be seen, and its number is the 
     assertThrows(() => ring.write(fill), TypeError, "returned a promise");
     filled.resolve();
     await filled.promise;
+    assertThrows(() => ring.write(() => ({ then() {} })), TypeError, "returned a promise");
     assertThrows(() => ring.write(() => ring.write(1)), Deno.errors.Busy, "in the middle");
     assertEquals(ring.write(3), 3);
     const frame = reader.next(2);
@@ -227,6 +229,30 @@ Deno.test("write() that throws leaves nothing to be seen, and its number is the 
     assertThrows(() => ring.write(() => ring.close()), Deno.errors.BadResource);
     assertEquals(reader.latest()!.sequence, 3);
     assertEquals(reader.write(4), 4);
+  }));
+
+Deno.test("write() that moves the ring's memory away is BadResource, and the ring can be loaded again", () =>
+  withRing(2, (ring) => {
+    ring.write(1);
+    const open = descriptorsOf(ring.name);
+    assertThrows(
+      () => ring.write(({ data }) => void data.buffer.transfer()),
+      Deno.errors.BadResource,
+    );
+    assertThrows(() => ring.latest(), Deno.errors.BadResource);
+    ring.load();
+    assertEquals([descriptorsOf(ring.name), mappingsOf(ring.name)], [open, 1]);
+    assertEquals(ring.write(2), 2); // no older attachment is the writer still
+  }));
+
+Deno.test("a frame of a closed ring is BadResource, also where its buffer could not be detached", () =>
+  withRing(2, (ring) => {
+    ring.write(7);
+    const frame = ring.latest()!;
+    markAsUntransferable(frame.array.data.buffer);
+    ring.close();
+    assertThrows(() => frame.isWhole(), Deno.errors.BadResource);
+    assertThrows(() => frame.copy(), Deno.errors.BadResource);
   }));
 
 Deno.test("the first that writes is the writer until it closes, in this process and in others", () =>

@@ -244,6 +244,30 @@ Deno.test("publish() that fails changes nothing and leaves nothing", () =>
     assertEquals(await table.publish((next) => next.fill(2)), 2);
   }));
 
+Deno.test("publish() waits for whatever has a then()", () =>
+  withTable(async (table) => {
+    const later = (next: { fill(value: number): unknown }) => ({
+      then(done: () => void): void {
+        setTimeout(() => (next.fill(5), done()), 10);
+      },
+    });
+    const publishing = table.publish(later);
+    assertEquals(table.current(), null);
+    assertEquals([await publishing, table.current()!.array.get(3)], [1, 5]);
+  }));
+
+Deno.test("publish() that fails for want of descriptors leaves nothing, and says so", () =>
+  withTable(async (table) => {
+    const files: Deno.FsFile[] = [];
+    const before = segmentsOf(table.name);
+    const failure = await rejectionOf(table.publish(() => {
+      while (true) files.push(Deno.openSync("/dev/null"));
+    }));
+    for (const file of files) file.close();
+    assertStringIncludes(failure.message, "'/dev/null'");
+    assertEquals([segmentsOf(table.name), mappingsOf(table.name)], [before, 1]);
+  }));
+
 Deno.test("the first that publishes is the writer until it closes, in this process and in others", () =>
   withTable(async (table) => {
     using other = SharedMemoryVersions.clone(table).load();

@@ -10,7 +10,13 @@
 
 import { close, fstat } from "../../ffi/files.ts";
 import { tryFlock } from "../../ffi/flock.ts";
-import { type CreateOptions, openFileOf, PARTS_AT, SharedMemory } from "../segment/mod.ts";
+import {
+  type CreateOptions,
+  openFileOf,
+  PARTS_AT,
+  SharedMemory,
+  undoCreate,
+} from "../segment/mod.ts";
 import { notify, wait, waitAsync } from "../sync/mod.ts";
 
 /** The bytes of the header; what is published in the same segment comes after it. */
@@ -127,7 +133,7 @@ export class Channel {
       writeHeader(made.buf!, header, options);
       return Channel.#open(name);
     } catch (error) {
-      made.unlink();
+      undoCreate(made);
       throw error;
     } finally {
       made.close();
@@ -312,7 +318,8 @@ export class Channel {
 
   /** Whether it was not closed. */
   get isOpen(): boolean {
-    return this.#words.length !== 0; // also when its user moved the buffer away
+    // Its user may have moved the buffer away, or marked it so that close() could not empty it.
+    return this.#isOpen && this.#words.length !== 0;
   }
 }
 
@@ -368,7 +375,8 @@ export function closedError(name: string, action: string): Error {
 }
 
 /**
- * Checks that an instance can be attached: it is not, and this system has what publishing needs.
+ * Checks that an instance can be attached: it is not, and this system has what publishing needs. What is left of
+ * an attachment whose buffer was moved away is given up.
  *
  * @param channel what the instance has
  * @param action what it is about to do, for the message
@@ -381,6 +389,7 @@ export function checkDetached(channel: Channel | undefined, action: string, name
         "or clone() it for a second attachment",
     );
   }
+  channel?.close();
   if (Deno.build.os !== "linux") {
     throw new Deno.errors.NotSupported(
       `Cannot ${action} '${name}': publishing between processes is to be had on Linux only`,

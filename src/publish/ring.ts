@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, kindOf, readOptions } from "../check.ts";
+import { checkInteger, isThenable, kindOf, readOptions } from "../check.ts";
 import {
   bytesPerElement,
   type DType,
@@ -523,7 +523,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     try {
       if (typeof source === "function") {
         const result: unknown = source(slot);
-        if (result instanceof Promise) {
+        if (isThenable(result)) {
           throw new TypeError(
             `Cannot write to '${this.name}': the function returned a promise, and a frame must be ` +
               "filled when it returns; await what it needs before write()",
@@ -533,7 +533,9 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     } finally {
       attachment.isWriting = false;
     }
-    if (this.#attachment !== attachment) throw closedError(this.name, "write to");
+    if (this.#attachment !== attachment || !channel.isOpen) {
+      throw closedError(this.name, "write to");
+    }
     channel.publish(sequence);
     return sequence;
   }

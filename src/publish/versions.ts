@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, kindOf, readOptions } from "../check.ts";
+import { checkInteger, isThenable, kindOf, readOptions } from "../check.ts";
 import {
   bytesPerElement,
   type DType,
@@ -21,7 +21,7 @@ import {
   PART_NAME_BYTES,
   partName,
   PARTS_MAGIC,
-  segmentOf,
+  undoCreate,
   unlinkWithParts,
 } from "../segment/mod.ts";
 import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
@@ -456,7 +456,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
       this.#checkNamed(channel);
       const result: unknown = fill(part.array as NDArray<DTypeOf<T>, RankOf<S>>);
       // Without a promise there is nothing to wait for.
-      if (result instanceof Promise) await result;
+      if (isThenable(result)) await result;
       if (this.#attachment !== attachment) throw closedError(this.name, "publish to");
       this.#checkNamed(channel);
     } catch (error) {
@@ -707,17 +707,8 @@ function discard<T extends DTypeLike, S extends Shape>(attachment: Attachment<T,
   const part = attachment.making;
   if (part === null) return;
   attachment.making = null;
-  try {
-    // Where the publication was removed meanwhile, another one may have the names now.
-    using named = SharedMemoryArray.clone(part as SharedMemoryArray);
-    named.load();
-    const isOwn = part.smh !== null && segmentOf(named.smh!.buf!) === segmentOf(part.smh.buf!);
-    if (isOwn) part.unlink();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  } finally {
-    part.close();
-  }
+  // Where the publication was removed meanwhile, another one may have the name now, which stays.
+  undoCreate(part.smh!);
 }
 
 function closeBuffer(buffer: WeakRef<ArrayBuffer>): void {

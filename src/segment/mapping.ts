@@ -133,8 +133,11 @@ export class Mapping {
 
   /** Undoes `create()`: gives up the mapping, and removes the name if it still leads to this segment. */
   undoCreate(): void {
-    this.close();
-    unlinkOwn(this.name, this.#inode);
+    try {
+      unlinkOwn(this.name, this.#inode);
+    } finally {
+      this.close();
+    }
   }
 
   /**

@@ -7,6 +7,8 @@
 import { close, fstat } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
+import { quote } from "../check.ts";
+import { isAnonymousName } from "./anonymous.ts";
 import { segmentOf } from "./buffer_segment.ts";
 import { SharedMemory } from "./shared_memory.ts";
 
@@ -24,12 +26,20 @@ export interface OpenFile {
  * @param timeout how long to wait for its creator, in milliseconds
  * @param check looks at the mapping, and throws if it is none of the caller's
  * @returns both, which the caller closes
+ * @throws {RangeError} if the name is that of an anonymous segment
  */
 export function openFileOf(
   name: string,
   timeout: number,
   check: (memory: SharedMemory) => void,
 ): OpenFile {
+  if (isAnonymousName(name)) {
+    throw new RangeError(
+      `Cannot load ${
+        quote(name)
+      }: names of this form lead to anonymous segments, which hold arrays only`,
+    );
+  }
   while (true) {
     const memory = SharedMemory.open(name, { timeout });
     let fd: number | undefined;

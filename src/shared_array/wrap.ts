@@ -4,7 +4,7 @@
  * @module
  */
 
-import { descriptorOf, kindOf } from "../check.ts";
+import { descriptorOf, isThenable, kindOf } from "../check.ts";
 import type { DType } from "../dtype.ts";
 import type { NDArray } from "../ndarray/mod.ts";
 import type { SharedMemory } from "../segment/mod.ts";
@@ -242,9 +242,4 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (value === null || typeof value !== "object") return false;
   const prototype = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return value !== null && typeof value === "object" &&
-    typeof (value as { then?: unknown }).then === "function";
 }

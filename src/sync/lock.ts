@@ -16,7 +16,14 @@ import { tryFlock, unflock } from "../../ffi/flock.ts";
 import { monotonicNow } from "../../ffi/futex.ts";
 import { defineConstant, kindOf, readOptions } from "../check.ts";
 import { showAs } from "../inspect.ts";
-import { checkName, nameMax, openFileOf, SharedMemory, unlink } from "../segment/mod.ts";
+import {
+  checkName,
+  nameMax,
+  openFileOf,
+  SharedMemory,
+  undoCreate,
+  unlink,
+} from "../segment/mod.ts";
 import { notify, wait, waitAsync } from "./wait.ts";
 
 const TURN = 0;
@@ -184,6 +191,22 @@ class Attachment {
   }
 }
 
+/** Opens the lock that was made anew under a name that was removed. */
+function openNext(name: string): Attachment {
+  try {
+    return Attachment.open(name);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw Object.assign(
+      new Deno.errors.NotFound(
+        `Cannot acquire '${name}': its name was removed; close() this instance, and create() a new lock`,
+        { cause },
+      ),
+      { code: "ENOENT" },
+    );
+  }
+}
+
 /** The lock that a guard stands for. */
 interface Holding {
   readonly attachment: Attachment;
@@ -313,7 +336,7 @@ export class SharedMemoryLock {
     try {
       this.#attach();
     } catch (error) {
-      made.unlink();
+      undoCreate(made);
       throw error;
     } finally {
       made.close();
@@ -644,7 +667,7 @@ export class SharedMemoryLock {
         isNamed = attachment.isNamed;
         if (isNamed) return isTaken ? this.#hold(attachment) : null;
         // The name was removed. Nobody else comes to this segment any more: go where they go.
-        this.#box.attachment = Attachment.open(this.name);
+        this.#box.attachment = openNext(this.name);
       } finally {
         if (isTaken && !isNamed) attachment.unlock();
       }
