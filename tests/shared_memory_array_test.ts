@@ -728,6 +728,33 @@ Deno.test("clearBuffers() tries all before it throws an AggregateError", () => {
   });
 });
 
+Deno.test("clearBuffers() removes what is no segment, too, and does not wait for it", () =>
+  withNames(async (fifo, link, small) => {
+    const made = await new Deno.Command("mkfifo", { args: [segmentPath(fifo)] }).output();
+    assert(made.success);
+    Deno.symlinkSync(segmentPath("nowhere"), segmentPath(link));
+    SharedMemory.create(small, 128).close();
+    assertEquals(SharedMemoryArray.clearBuffers([fifo, link, small]), [fifo, link, small]);
+  }));
+
+Deno.test("clearBuffers() needs no free descriptor", () =>
+  withNames((named) => {
+    SharedMemory.create(named, 1000).close();
+    const anonymous = SharedMemoryArray.createAnonymous(8, "uint8");
+    anonymous.close();
+    const files: Deno.FsFile[] = [];
+    try {
+      while (true) files.push(Deno.openSync("/dev/null"));
+    } catch {
+      assertEquals(SharedMemoryArray.clearBuffers([named, anonymous.name]), [
+        named,
+        anonymous.name,
+      ]);
+    } finally {
+      for (const file of files) file.close();
+    }
+  }));
+
 Deno.test("clearBuffers() removes nothing if a name is not legal", () => {
   withNames((name) => {
     createClosed(name);

@@ -14,13 +14,14 @@ import {
   type CreateOptions,
   openFileOf,
   PARTS_AT,
+  PARTS_BYTES,
   SharedMemory,
   undoCreate,
 } from "../segment/mod.ts";
 import { notify, wait, waitAsync } from "../sync/mod.ts";
 
 /** The bytes of the header; what is published in the same segment comes after it. */
-export const HEADER_BYTES = 128;
+export const HEADER_BYTES = PARTS_BYTES;
 
 // Where things stand in the header, in bytes. The numbers that change are in one line of the cache.
 const MAGIC = 0; // char[8]

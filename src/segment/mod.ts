@@ -27,5 +27,5 @@ export {
   partName,
 } from "./name.ts";
 export { openFileOf } from "./open_file.ts";
-export { PARTS_AT, PARTS_MAGIC, unlinkWithParts } from "./parts.ts";
+export { PARTS_AT, PARTS_BYTES, PARTS_MAGIC, unlinkWithParts } from "./parts.ts";
 export { createAnonymousMemory, createMemory, SharedMemory, undoCreate } from "./shared_memory.ts";

@@ -2,7 +2,8 @@
  * Segments that are parts of another one: the versions of a table, say. Their names are made of its name
  * and a number, and who removes a segment by a list of names removes its parts, too.
  *
- * A segment that has parts begins with {@linkcode PARTS_MAGIC}. At {@linkcode PARTS_AT} stands the number
+ * A segment that has parts has {@linkcode PARTS_BYTES} and begins with {@linkcode PARTS_MAGIC}. At
+ * {@linkcode PARTS_AT} stands the number
  * of its current part, in 64 bits. There may be the part before, which is about to be removed, and the one
  * after, which is about to be made; there is no other.
  *
@@ -10,7 +11,7 @@
  */
 
 import { hasCode } from "../../ffi/errors.ts";
-import { close, read } from "../../ffi/files.ts";
+import { close, read, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { unlink } from "./mapping.ts";
@@ -18,6 +19,9 @@ import { partName } from "./name.ts";
 
 /** The first eight bytes of a segment that has parts. */
 export const PARTS_MAGIC = "SHMVERS1";
+
+/** The size of a segment that has parts. */
+export const PARTS_BYTES = 128;
 
 /** Where the number of the current part stands, in bytes. */
 export const PARTS_AT = 64;
@@ -43,12 +47,18 @@ export function unlinkWithParts(name: string): string[] {
   }
 }
 
-/** Opens a segment if that is possible: what cannot be looked into has no parts that could be removed. */
+/**
+ * Opens a segment that may have parts. What cannot be looked into has none that could be removed. All others are
+ * not opened: they can be removed when no descriptor is free, and what is no segment may have effects when it is
+ * opened (a FIFO blocks).
+ */
 function openToLook(name: string): number | null {
-  const { os, flags } = platform();
+  const { os, directory, flags } = platform();
   if (os !== "linux") return null; // elsewhere segments cannot be read from, and none has parts
+  const status = statx(`${directory}/${name}`);
+  if (status === null || !status.regular || status.byteLength !== PARTS_BYTES) return null;
   try {
-    return shmOpen(name, flags.O_RDONLY, 0);
+    return shmOpen(name, flags.O_RDONLY | flags.O_NONBLOCK, 0);
   } catch (error) {
     if (hasCode(error, "ENOENT", "EACCES")) return null;
     throw error;
@@ -58,12 +68,7 @@ function openToLook(name: string): number | null {
 /** Reads the number of the current part; `null` if the segment is not one that has parts. */
 function currentPart(fd: number, name: string): number | null {
   const bytes = new Uint8Array(PARTS_AT + 8);
-  try {
-    if (read(fd, bytes, name) < bytes.length) return null;
-  } catch (error) {
-    if (hasCode(error, "EISDIR")) return null;
-    throw error;
-  }
+  if (read(fd, bytes, name) < bytes.length) return null;
   if (new TextDecoder().decode(bytes.subarray(0, 8)) !== PARTS_MAGIC) return null;
   return Number(new DataView(bytes.buffer).getBigUint64(PARTS_AT, true));
 }
