@@ -485,6 +485,13 @@ const silent: { [what: string]: string } = {
     `await startWorker({}, "setTimeout(() => self.close(), 1)"); await pause(100);`,
   "the end of the main program": `await startWorker({}); Deno.exit(0);`,
 };
+Deno.test("process end: a top-level await that never settles leaves names, as documented", async () => {
+  const { how, left, stderr } = await endOf(
+    `fill(new SharedMemoryRegister({ uncaught: true }), 1);
+    await new Promise(() => {});`,
+  );
+  assertEquals([how, left.length], [1, 1], stderr);
+});
 for (const [what, code] of Object.entries(silent)) {
   Deno.test(`process end: a Worker's register leaves its names at ${what}, as documented`, async () => {
     const { how, left, stderr } = await endOf(code);

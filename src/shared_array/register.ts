@@ -27,11 +27,12 @@ export interface RegisterOptions {
 }
 
 /**
- * A list of segment names that removes the segments when its scope ends, also by an exception, and
- * when the process ends by itself or by `Deno.exit()` (the `unload` event); at signals and at uncaught
- * errors where it was asked to. Where nothing of this comes about (`SIGKILL`; a signal or an error that was
- * not asked for; the end of a `Worker`, by `terminate()`, by `close()` or with the main program) the
- * segments stay, and `SharedMemoryArray.prune()` removes them. So keep registers in the main thread.
+ * A list of segment names that removes the segments when its scope ends, also by an exception, and when the
+ * process ends by itself or by `Deno.exit()` (the `unload` event); at signals and at uncaught errors where it
+ * was asked to. Where nothing of this comes about (`SIGKILL`; a signal or an error that was not asked for; a
+ * top-level `await` that can never settle; the end of a `Worker`, by `terminate()`, by `close()` or with the
+ * main program) the segments stay, and `SharedMemoryArray.prune()` removes them. So keep registers in the
+ * main thread.
  *
  * It is an `Array<string>`: whatever is pushed is removed, whoever created it. One that was disposed of can
  * be used again.
