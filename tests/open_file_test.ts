@@ -25,3 +25,27 @@ Deno.test("openFileOf() keeps nothing of a segment that its caller refuses", () 
     assertEquals([descriptorsOf(name), mappingsOf(name)], [0, 1]);
     assertThrows(() => openFileOf(`${name}-none`, 0, refuse), Deno.errors.NotFound);
   }));
+
+Deno.test("openFileOf() of a name that is removed in the middle waits for its next owner", () =>
+  withNames((name) => {
+    // Where no next one comes, the message is as if there had been none.
+    for (
+      const [timeout, told] of [[0, "waits for its creator"], [5, "nobody has created it"]] as const
+    ) {
+      using first = SharedMemory.create(name, 64);
+      const remove = () => void first.unlink();
+      assertThrows(() => openFileOf(name, timeout, remove), Deno.errors.NotFound, told);
+    }
+    let next: SharedMemory | undefined;
+    using second = SharedMemory.create(name, 64);
+    const replaceOnce = () => {
+      if (next !== undefined) return;
+      second.unlink();
+      next = SharedMemory.create(name, 32);
+    };
+    const { memory, fd } = openFileOf(name, 0, replaceOnce);
+    assertEquals(memory.size, 32);
+    memory.close();
+    close(fd);
+    next!.close();
+  }));

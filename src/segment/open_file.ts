@@ -4,6 +4,7 @@
  * @module
  */
 
+import { hasCode } from "../../ffi/errors.ts";
 import { close, fstat } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
@@ -40,8 +41,9 @@ export function openFileOf(
       }: names of this form lead to anonymous segments, which hold arrays only`,
     );
   }
-  while (true) {
-    const memory = SharedMemory.open(name, { timeout });
+  const deadline = performance.now() + timeout;
+  for (let rest = timeout;; rest = Math.max(0, Math.ceil(deadline - performance.now()))) {
+    const memory = SharedMemory.open(name, { timeout: rest });
     let fd: number | undefined;
     try {
       check(memory);
@@ -51,7 +53,8 @@ export function openFileOf(
     } catch (error) {
       memory.close();
       if (fd !== undefined) close(fd);
-      throw error;
+      if (!hasCode(error, "ENOENT")) throw error;
+      continue; // The name was removed between the two: its next owner is waited for.
     }
     // The name was given to another segment between the two.
     memory.close();
