@@ -244,7 +244,8 @@ interface Task {
  *
  * A holder that was killed is noticed within 20 ms. A `Worker` that is terminated while it holds the lock
  * keeps it until the process ends: nothing of it can run any more, and its file stays open. Who removes the
- * name while others have the lock lets two in: one by the old segment, one by the next of this name.
+ * name while others have the lock lets two in: one by the old segment, one by the next of this name. Who
+ * renames it in `/dev/shm` parts them for good: only a removed name is noticed, which takes half a microsecond.
  *
  * Linux only.
  *
