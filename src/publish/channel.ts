@@ -397,3 +397,20 @@ export function checkDetached(channel: Channel | undefined, action: string, name
     );
   }
 }
+
+/**
+ * Checks that an instance is attached.
+ *
+ * @param attachment what the instance has
+ * @param action what it is about to do, for the message
+ * @param name the segment's name
+ * @returns the attachment
+ */
+export function checkAttached<A extends { readonly channel: Channel }>(
+  attachment: A | null,
+  action: string,
+  name: string,
+): A {
+  if (attachment === null || !attachment.channel.isOpen) throw closedError(name, action);
+  return attachment;
+}

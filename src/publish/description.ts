@@ -5,9 +5,10 @@
  */
 
 import { defineConstant, kindOf, type OptionKind, readOptions } from "../check.ts";
-import type { DTypeLike } from "../dtype.ts";
-import type { Shape } from "../ndarray/mod.ts";
-import type { WaitAsyncOptions, WaitOptions } from "./channel.ts";
+import { bytesPerElement, type DTypeLike, type DTypeOf, numpyTypeString } from "../dtype.ts";
+import { contiguousLayout, type Shape } from "../ndarray/mod.ts";
+import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
+import type { Header, WaitAsyncOptions, WaitOptions } from "./channel.ts";
 
 /** What arrays are published, and where, as plain data. */
 export interface PublicationDescriptor<T extends DTypeLike = DTypeLike> {
@@ -19,30 +20,61 @@ export interface PublicationDescriptor<T extends DTypeLike = DTypeLike> {
   readonly name: string;
 }
 
+/** What a class of publications is called, and which parts a description of its instances has. */
+export interface DescriptorKind {
+  /** The name of the class, for messages. */
+  readonly what: string;
+  readonly parts: readonly string[];
+}
+
+/**
+ * Checks what arrays are to be published, and where.
+ *
+ * @param shape the lengths of the axes in elements
+ * @param dtype the element type, in any accepted spelling
+ * @param name the segment's name
+ * @returns the description in canonical form, and what the header says of the arrays
+ */
+export function checkArrays<T extends DTypeLike>(
+  shape: Shape,
+  dtype: T,
+  name: string,
+): {
+  description: PublicationDescriptor<DTypeOf<T>>;
+  arrays: Pick<Header, "dtype" | "arrayBytes">;
+} {
+  const { shape: frozen, dtype: canonical } = new SharedMemoryArray(shape, dtype, name);
+  return {
+    description: { shape: frozen, dtype: canonical, name },
+    arrays: {
+      dtype: numpyTypeString(canonical),
+      arrayBytes: contiguousLayout(frozen).size * bytesPerElement(canonical),
+    },
+  };
+}
+
 /**
  * Gives an instance its own properties: plain data, read-only.
  *
  * @param instance the instance
  * @param parts what it is to have
  */
-export function describe(instance: object, parts: { [key: string]: unknown }): void {
+export function describe(instance: object, parts: object): void {
   for (const [key, value] of Object.entries(parts)) {
     defineConstant(instance, key, value);
   }
 }
 
 /**
- * Takes the parts of a descriptor that came from elsewhere.
+ * Checks a descriptor that came from elsewhere.
  *
+ * @param kind what is made of it
  * @param descriptor what the caller gave
- * @param what what is made of it, for messages
- * @param parts the parts that it must have
- * @returns the descriptor
+ * @returns the descriptor; it has all parts
  */
 export function checkDescriptor<D extends object>(
+  { what, parts }: DescriptorKind,
   descriptor: D,
-  what: string,
-  parts: readonly (keyof D & string)[],
 ): D {
   if (kindOf(descriptor) !== "an object") {
     throw new TypeError(
@@ -56,6 +88,30 @@ export function checkDescriptor<D extends object>(
     }
   }
   return descriptor;
+}
+
+/**
+ * Takes the description of an instance, with other parts where the caller wants them.
+ *
+ * @param kind what is made of it
+ * @param Class the class of the instance
+ * @param instance what the caller gave
+ * @param override the parts that are to differ
+ * @returns the description
+ */
+export function cloneDescriptor<D extends object>(
+  { what, parts }: DescriptorKind,
+  Class: abstract new (...args: never) => object,
+  instance: object,
+  override: Partial<D> | undefined,
+): D {
+  if (!(instance instanceof Class)) {
+    throw new TypeError(
+      `Cannot clone: the first argument must be a ${what}; from() takes plain data`,
+    );
+  }
+  const kinds = Object.fromEntries(parts.map((part) => [part, "any"]));
+  return { ...instance, ...readOptions<object>(override, kinds, "clone") } as D;
 }
 
 /**

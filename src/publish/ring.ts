@@ -6,11 +6,9 @@
 
 import { checkInteger, isThenable, kindOf, readOptions } from "../check.ts";
 import {
-  bytesPerElement,
   type DType,
   type DTypeLike,
   type DTypeOf,
-  numpyTypeString,
   type TypedArrayOf,
   typedArrayOf,
 } from "../dtype.ts";
@@ -25,9 +23,9 @@ import {
   type Shape,
 } from "../ndarray/mod.ts";
 import { type CreateOptions, unlink } from "../segment/mod.ts";
-import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
 import {
   Channel,
+  checkAttached,
   checkDetached,
   closedError,
   fence,
@@ -38,9 +36,11 @@ import {
   type WaitOptions,
 } from "./channel.ts";
 import {
+  checkArrays,
   checkDescriptor,
   checkLoadOptions,
   checkWaitOptions,
+  cloneDescriptor,
   describe,
   type PublicationDescriptor,
 } from "./description.ts";
@@ -56,6 +56,9 @@ export interface FramesOptions {
   /** Ends the frames: the loop over them throws the signal's reason. */
   signal?: AbortSignal;
 }
+
+/** What descriptions of rings have. */
+const KIND = { what: "SharedMemoryRing", parts: ["shape", "dtype", "name", "slots"] };
 
 /** Slots begin at multiples of so many bytes, a line of the cache. */
 const ALIGNMENT = 64;
@@ -266,7 +269,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * ```
    */
   constructor(shape: S, dtype: T, name: string, slots: number) {
-    const { shape: frozen, dtype: canonical } = new SharedMemoryArray(shape, dtype, name);
+    const { description, arrays } = checkArrays(shape, dtype, name);
     checkInteger(slots, "make a ring", "slots");
     if (slots < 2 || slots >= 2 ** 32) {
       throw new RangeError(
@@ -274,19 +277,12 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
           "being overwritten",
       );
     }
-    const arrayBytes = contiguousLayout(frozen).size * bytesPerElement(canonical);
-    const slotStep = Math.ceil(arrayBytes / ALIGNMENT) * ALIGNMENT;
+    const slotStep = Math.ceil(arrays.arrayBytes / ALIGNMENT) * ALIGNMENT;
     if (!Number.isSafeInteger(slotStep * slots + HEADER_BYTES)) {
       throw new RangeError(`Cannot make a ring: ${slots} slots have more than 2^53 - 1 bytes`);
     }
-    describe(this, { shape: frozen, dtype: canonical, name, slots });
-    this.#header = {
-      magic: "SHMRING1",
-      dtype: numpyTypeString(canonical),
-      arrayBytes,
-      slots,
-      slotStep,
-    };
+    describe(this, { ...description, slots });
+    this.#header = { magic: "SHMRING1", ...arrays, slots, slotStep };
   }
 
   /**
@@ -435,17 +431,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     ring: SharedMemoryRing<T>,
     override?: Partial<RingDescriptor<U>>,
   ): SharedMemoryRing<DTypeOf<U>> {
-    if (!(ring instanceof SharedMemoryRing)) {
-      throw new TypeError(
-        "Cannot clone: the first argument must be a SharedMemoryRing; from() takes plain data",
-      );
-    }
-    const own = readOptions(
-      override,
-      { shape: "any", dtype: "any", name: "any", slots: "any" },
-      "clone",
-    );
-    return construct({ ...ring, ...own } as RingDescriptor<U>);
+    return construct(cloneDescriptor<RingDescriptor<U>>(KIND, SharedMemoryRing, ring, override));
   }
 
   /**
@@ -470,9 +456,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   static from<const T extends DTypeLike>(
     descriptor: RingDescriptor<T>,
   ): SharedMemoryRing<DTypeOf<T>> {
-    return construct(
-      checkDescriptor(descriptor, "SharedMemoryRing", ["shape", "dtype", "name", "slots"]),
-    );
+    return construct(checkDescriptor(KIND, descriptor));
   }
 
   /**
@@ -718,9 +702,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   }
 
   #attached(action: string): Attachment<DTypeOf<T>, RankOf<S>> {
-    const attachment = this.#attachment;
-    if (attachment === null || !attachment.channel.isOpen) throw closedError(this.name, action);
-    return attachment;
+    return checkAttached(this.#attachment, action, this.name);
   }
 
   /** The slot of a frame. */

@@ -4,16 +4,10 @@
  * @module
  */
 
-import { checkInteger, isThenable, kindOf, readOptions } from "../check.ts";
-import {
-  bytesPerElement,
-  type DType,
-  type DTypeLike,
-  type DTypeOf,
-  numpyTypeString,
-} from "../dtype.ts";
+import { checkInteger, isThenable, kindOf } from "../check.ts";
+import type { DType, DTypeLike, DTypeOf } from "../dtype.ts";
 import { showAs } from "../inspect.ts";
-import { contiguousLayout, type NDArray, type RankOf, type Shape } from "../ndarray/mod.ts";
+import type { NDArray, RankOf, Shape } from "../ndarray/mod.ts";
 import {
   checkName,
   type CreateOptions,
@@ -27,6 +21,7 @@ import {
 import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
 import {
   Channel,
+  checkAttached,
   checkDetached,
   closedError,
   type Header,
@@ -35,9 +30,11 @@ import {
   type WaitOptions,
 } from "./channel.ts";
 import {
+  checkArrays,
   checkDescriptor,
   checkLoadOptions,
   checkWaitOptions,
+  cloneDescriptor,
   describe,
   type PublicationDescriptor,
 } from "./description.ts";
@@ -55,6 +52,9 @@ export interface Version<T extends DType = DType, R extends number = number> {
   /** The elements, not copied. Nobody writes to them any more, and readers must not either. */
   readonly array: NDArray<T, R>;
 }
+
+/** What descriptions of publications have. */
+const KIND = { what: "SharedMemoryVersions", parts: ["shape", "dtype", "name"] };
 
 /** The array of one version, attached. */
 type Part<T extends DTypeLike, S extends Shape> = SharedMemoryArray<DTypeOf<T>, S>;
@@ -154,16 +154,10 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * ```
    */
   constructor(shape: S, dtype: T, name: string) {
-    const { shape: frozen, dtype: canonical } = new SharedMemoryArray(shape, dtype, name);
+    const { description, arrays } = checkArrays(shape, dtype, name);
     checkName(name, nameMax() - PART_NAME_BYTES);
-    describe(this, { shape: frozen, dtype: canonical, name });
-    this.#header = {
-      magic: PARTS_MAGIC,
-      dtype: numpyTypeString(canonical),
-      arrayBytes: contiguousLayout(frozen).size * bytesPerElement(canonical),
-      slots: 0,
-      slotStep: 0,
-    };
+    describe(this, description);
+    this.#header = { magic: PARTS_MAGIC, ...arrays, slots: 0, slotStep: 0 };
   }
 
   /**
@@ -366,13 +360,9 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     versions: SharedMemoryVersions<T>,
     override?: Partial<VersionsDescriptor<U>>,
   ): SharedMemoryVersions<DTypeOf<U>> {
-    if (!(versions instanceof SharedMemoryVersions)) {
-      throw new TypeError(
-        "Cannot clone: the first argument must be a SharedMemoryVersions; from() takes plain data",
-      );
-    }
-    const own = readOptions(override, { shape: "any", dtype: "any", name: "any" }, "clone");
-    return construct({ ...versions, ...own } as VersionsDescriptor<U>);
+    return construct(
+      cloneDescriptor<VersionsDescriptor<U>>(KIND, SharedMemoryVersions, versions, override),
+    );
   }
 
   /**
@@ -396,9 +386,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   static from<const T extends DTypeLike>(
     descriptor: VersionsDescriptor<T>,
   ): SharedMemoryVersions<DTypeOf<T>> {
-    return construct(
-      checkDescriptor(descriptor, "SharedMemoryVersions", ["shape", "dtype", "name"]),
-    );
+    return construct(checkDescriptor(KIND, descriptor));
   }
 
   /**
@@ -593,9 +581,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   }
 
   #attached(action: string): Attachment<T, S> {
-    const attachment = this.#attachment;
-    if (attachment === null || !attachment.channel.isOpen) throw closedError(this.name, action);
-    return attachment;
+    return checkAttached(this.#attachment, action, this.name);
   }
 
   /** Describes the array of a version; `null` before the first. */
