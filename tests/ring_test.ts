@@ -255,6 +255,53 @@ Deno.test("a frame of a closed ring is BadResource, also where its buffer could 
     assertThrows(() => frame.copy(), Deno.errors.BadResource);
   }));
 
+Deno.test("write() that refuses its source takes neither a frame away nor the right to write", () =>
+  withRing(2, (ring) => {
+    ring.write(1);
+    ring.write(2);
+    ring.close();
+    using reader = SharedMemoryRing.clone(ring).load();
+    using other = SharedMemoryRing.clone(ring).load();
+    const frame = reader.next(0);
+    for (const source of ["x", undefined, null, 1n, new ArrayBuffer(4)]) {
+      assertThrows(() => reader.write(source as never), TypeError, "Cannot store");
+    }
+    for (const source of [[1, 2, 3], new Uint8Array(5), [[1, 2, 3, 4], [5, 6, 7, 8]]]) {
+      assertThrows(() => reader.write(source), RangeError);
+    }
+    assertEquals([frame.isWhole(), frame.copy()![0]], [true, 1]);
+    assertEquals(other.write(3), 3);
+    assertEquals(frame.isWhole(), false);
+  }));
+
+Deno.test("write() of what a getter writes or closes meanwhile is right, or refused", () =>
+  withRing(3, (ring) => {
+    using reader = SharedMemoryRing.clone(ring).load();
+    const source = (meanwhile: () => void) =>
+      Object.defineProperty([0, 2, 2, 2], 0, {
+        get() {
+          meanwhile();
+          return 2;
+        },
+      });
+    let isFirst = true;
+    const nested = source(() => {
+      if (isFirst) isFirst = (ring.write(1), false);
+    });
+    assertEquals(ring.write(nested), 2);
+    assertEquals(reader.next().copy(), new Uint8Array([1, 1, 1, 1]));
+    assertEquals(reader.next().copy(), new Uint8Array([2, 2, 2, 2]));
+    const closing = source(() => ring.close());
+    assertThrows(() => ring.write(closing), Deno.errors.BadResource);
+    ring.load();
+    const anew = source(() => {
+      ring.close();
+      ring.load();
+    });
+    assertThrows(() => ring.write(anew), Deno.errors.BadResource);
+    assertEquals([reader.latest()!.sequence, ring.write(3)], [2, 3]);
+  }));
+
 Deno.test("the first that writes is the writer until it closes, in this process and in others", () =>
   withRing(2, async (ring) => {
     using other = SharedMemoryRing.clone(ring).load();

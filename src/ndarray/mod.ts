@@ -22,4 +22,4 @@ export {
   type Shape,
 } from "./ndarray.ts";
 export { freezeSelection, type Slice, slice, type SliceItem } from "./slice.ts";
-export { identifyMemoryBy, makeView } from "./view.ts";
+export { identifyMemoryBy, makeView, readSource, storeSource } from "./view.ts";

@@ -173,25 +173,7 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
   }
 
   assign(source: unknown): this {
-    checkAlive(this);
-    const target = cellsOf(this);
-    const cells = toCells(source) ??
-      (Array.isArray(source) ? fromNested(source, this.dtype) : null);
-    checkAlive(this); // reading the source may have run a getter that took the memory away
-    if (cells === null) {
-      fillElements(target, toStorable(this.dtype, asNumber(source, this.dtype)));
-      return this;
-    }
-    const layout = broadcastLayout(cells.layout, this.shape);
-    if (this.size === 0) return this;
-    const stretched = { ...cells, layout };
-    // Where the two may overlap, the elements are first copied, unless that is a single move.
-    const safe = !mayOverlap(target, cells) ||
-      (target.data.buffer === cells.data.buffer && isOneRun(target, stretched));
-    copyElements(
-      target,
-      safe ? stretched : { ...onHeap(cells), layout: rebased(cells, this.shape) },
-    );
+    storeSource(this, readSource(this, source));
     return this;
   }
 
@@ -393,13 +375,16 @@ function isGone(data: TypedArrayOf): boolean {
   return data.length === 0 && isDetached(data.buffer);
 }
 
+/** What a view is for the functions below. */
+type Elements = Layout & Pick<Cells, "dtype" | "data">;
+
 /** Throws if the memory is gone. An empty view of live memory is a valid one. */
-function checkAttached(view: View): void {
+function checkAttached(view: Elements): void {
   if (isGone(view.data)) throw new Deno.errors.BadResource(GONE);
 }
 
 /** Throws if elements cannot be reached. */
-function checkAlive(view: View): void {
+function checkAlive(view: Elements): void {
   checkAttached(view);
   if (isCut(view)) {
     throw new RangeError(`Cannot use this array: its data shrank to ${view.data.length} elements`);
@@ -407,11 +392,11 @@ function checkAlive(view: View): void {
 }
 
 /** Whether elements are missing: shared memory never shrinks, but a user's resizable buffer may. */
-function isCut(view: View): boolean {
+function isCut(view: Elements): boolean {
   return extent(view).highest >= view.data.length;
 }
 
-function cellsOf(view: View): Cells {
+function cellsOf(view: Elements): Cells {
   return { dtype: view.dtype, data: view.data, layout: view };
 }
 
@@ -441,6 +426,46 @@ function isBig(dtype: DType): boolean {
 function asNumber(value: unknown, dtype: DType): unknown {
   if (typeof value !== "boolean") return value;
   return isBig(dtype) ? BigInt(value) : Number(value);
+}
+
+/** What is to be stored in every element, or in each. */
+type Source = { readonly value: number | bigint } | {
+  readonly value: null;
+  /** The elements as the source has them. */
+  readonly cells: Cells;
+  /** The layout that stretches them to the shape of the target. */
+  readonly layout: Layout;
+};
+
+/**
+ * Takes what is to be stored in a view, and checks that it fits. All that `assign()` may refuse is refused
+ * here; nothing is stored yet.
+ */
+export function readSource(target: Elements, source: unknown): Source {
+  checkAlive(target);
+  const cells = toCells(source) ??
+    (Array.isArray(source) ? fromNested(source, target.dtype) : null);
+  checkAlive(target); // reading the source may have run a getter that took the memory away
+  if (cells === null) {
+    return { value: toStorable(target.dtype, asNumber(source, target.dtype)) };
+  }
+  return { value: null, cells, layout: broadcastLayout(cells.layout, target.shape) };
+}
+
+/** Stores in a view what `readSource()` took for it, or for another view of its shape and dtype. */
+export function storeSource(view: Elements, source: Source): void {
+  const target = cellsOf(view);
+  if (source.value !== null) return fillElements(target, source.value);
+  if (view.size === 0) return;
+  const { cells, layout } = source;
+  const stretched = { ...cells, layout };
+  // Where the two may overlap, the elements are first copied, unless that is a single move.
+  const safe = !mayOverlap(target, cells) ||
+    (target.data.buffer === cells.data.buffer && isOneRun(target, stretched));
+  copyElements(
+    target,
+    safe ? stretched : { ...onHeap(cells), layout: rebased(cells, view.shape) },
+  );
 }
 
 /** The elements of a view, a typed array, or an npm `ndarray`; `null` if a value is none of these. */

@@ -20,7 +20,9 @@ import {
   makeView,
   type NDArray,
   type RankOf,
+  readSource,
   type Shape,
+  storeSource,
 } from "../ndarray/mod.ts";
 import { type CreateOptions, unlink } from "../segment/mod.ts";
 import {
@@ -150,7 +152,8 @@ export class Frame<T extends DType = DType, R extends number = number> {
   }
 
   /**
-   * Copies the elements, in C order, to the heap.
+   * Copies the elements, in C order, to the heap. Into memory that you have already it is faster by a factor
+   * of three: `mine.set(frame.array.data)`, and then ask {@linkcode Frame.isWhole}.
    *
    * @returns a typed array that shares nothing; `null` if the frame was overwritten before it was copied
    * @throws {Deno.errors.BadResource} if the ring was closed
@@ -463,8 +466,8 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * Writes a frame in the place of the oldest one, and wakes the readers that wait. This makes the instance
    * the writer, until it is closed.
    *
-   * If it throws, no reader sees anything of the frame, and its number is that of the next one; what the
-   * slot held before is lost.
+   * If the source is refused, nothing has happened. If the function throws, no reader sees anything of the
+   * frame, and its number is that of the next one; what the slot held before is lost.
    *
    * @param source what is copied into the slot: a number, a typed array, nested arrays or a view, as
    * `assign()` takes it; or a function that fills the slot itself, which holds old elements and must be
@@ -499,27 +502,17 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
         `Cannot write to '${this.name}': this instance is in the middle of a frame`,
       );
     }
+    // All slots are alike, and what is refused takes neither a frame away nor the right to write.
+    const taken = typeof source === "function"
+      ? null
+      : readSource(this.#slot(attachment, channel.newest + 1), source);
+    this.#checkStill(attachment, "write to");
     channel.claim();
     const sequence = channel.newest + 1;
     const slot = this.#slot(attachment, sequence);
     channel.begin(sequence);
-    attachment.isWriting = true;
-    try {
-      if (typeof source === "function") {
-        const result: unknown = source(slot);
-        if (isThenable(result)) {
-          throw new TypeError(
-            `Cannot write to '${this.name}': the function returned a promise, and a frame must be ` +
-              "filled when it returns; await what it needs before write()",
-          );
-        }
-      } else slot.assign(source);
-    } finally {
-      attachment.isWriting = false;
-    }
-    if (this.#attachment !== attachment || !channel.isOpen) {
-      throw closedError(this.name, "write to");
-    }
+    if (taken !== null) storeSource(slot, taken);
+    else this.#fill(attachment, slot, source as (slot: NDArray<DTypeOf<T>, RankOf<S>>) => unknown);
     channel.publish(sequence);
     return sequence;
   }
@@ -629,7 +622,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const attachment = this.#attached("wait for");
     const start = startOf(attachment, after);
     await attachment.channel.awaitNewerAsync(start.after, timeout, signal);
-    if (this.#attachment !== attachment) throw closedError(this.name, "wait for");
+    this.#checkStill(attachment, "wait for");
     return this.#giveNext(attachment, start);
   }
 
@@ -703,6 +696,31 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
 
   #attached(action: string): Attachment<DTypeOf<T>, RankOf<S>> {
     return checkAttached(this.#attachment, action, this.name);
+  }
+
+  /** Throws if it was closed meanwhile, or attached anew. */
+  #checkStill(attachment: Attachment<DTypeOf<T>, RankOf<S>>, action: string): void {
+    if (this.#attached(action) !== attachment) throw closedError(this.name, action);
+  }
+
+  /** Has a function fill a slot. */
+  #fill(
+    attachment: Attachment<DTypeOf<T>, RankOf<S>>,
+    slot: NDArray<DTypeOf<T>, RankOf<S>>,
+    fill: (slot: NDArray<DTypeOf<T>, RankOf<S>>) => unknown,
+  ): void {
+    attachment.isWriting = true;
+    try {
+      if (isThenable(fill(slot))) {
+        throw new TypeError(
+          `Cannot write to '${this.name}': the function returned a promise, and a frame must be ` +
+            "filled when it returns; await what it needs before write()",
+        );
+      }
+    } finally {
+      attachment.isWriting = false;
+    }
+    this.#checkStill(attachment, "write to");
   }
 
   /** The slot of a frame. */

@@ -445,7 +445,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
       const result: unknown = fill(part.array as NDArray<DTypeOf<T>, RankOf<S>>);
       // Without a promise there is nothing to wait for.
       if (isThenable(result)) await result;
-      if (this.#attachment !== attachment) throw closedError(this.name, "publish to");
+      this.#checkStill(attachment, "publish to");
       this.#checkNamed(channel);
     } catch (error) {
       discard(attachment);
@@ -555,7 +555,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     const { timeout, signal } = checkWaitOptions(options, true);
     const attachment = this.#attached("wait for");
     await attachment.channel.awaitNewerAsync(attachment.given, timeout, signal);
-    if (this.#attachment !== attachment) throw closedError(this.name, "wait for");
+    this.#checkStill(attachment, "wait for");
     return this.#give(attachment);
   }
 
@@ -582,6 +582,11 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
 
   #attached(action: string): Attachment<T, S> {
     return checkAttached(this.#attachment, action, this.name);
+  }
+
+  /** Throws if it was closed meanwhile, or attached anew. */
+  #checkStill(attachment: Attachment<T, S>, action: string): void {
+    if (this.#attached(action) !== attachment) throw closedError(this.name, action);
   }
 
   /** Describes the array of a version; `null` before the first. */
