@@ -20,13 +20,14 @@ export interface Task {
   count: number;
 }
 
-/** The bytes of a frame. */
-export const FRAME = 2_700_000;
-
-/** Four slots for frames, which lie in a segment as those of a ring do. */
-export function slotsOf(memory: SharedMemory): Uint8Array[] {
-  const step = Math.ceil(FRAME / 64) * 64;
-  return Array.from({ length: 4 }, (_, i) => new Uint8Array(memory.buf!, 128 + i * step, FRAME));
+/** The bytes of all slots of a ring of four that is full and at rest, in the same order everywhere. */
+export function slotsOf(ring: SharedMemoryRing<"uint8">): Uint8Array[] {
+  const slots = new Array<Uint8Array>(4);
+  const { sequence } = ring.latest()!;
+  for (let after = sequence - 4; after < sequence; after++) {
+    slots[after & 3] = ring.next(after).array.data;
+  }
+  return slots;
 }
 
 async function readFull(
@@ -40,17 +41,17 @@ async function readFull(
 }
 
 async function main(): Promise<void> {
-  const [frames, small, answers, words, bare, pipe, socket] = Deno.args;
+  const [frames, small, answers, words, pipe, socket] = Deno.args;
   const big = SharedMemoryRing.from<"uint8">(JSON.parse(frames)).load();
   const little = SharedMemoryRing.from<"uint8">(JSON.parse(small)).load();
   const back = SharedMemoryRing.from<"uint8">(JSON.parse(answers)).load();
   const memory = SharedMemory.open(words);
   const turns = new Int32Array(memory.buf!);
-  const slots = slotsOf(SharedMemory.open(bare));
+  const slots = slotsOf(big);
   say("ready");
   const input = Deno.openSync(pipe);
   const connection = await Deno.connect({ transport: "unix", path: socket });
-  const mine = new Uint8Array(FRAME);
+  const mine = new Uint8Array(big.shape[0]);
   let text = "";
   for await (const chunk of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
     text += chunk;
