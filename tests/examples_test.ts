@@ -185,7 +185,7 @@ async function readZarr(path: string): Promise<Float64Array> {
   return (await zarr.get(array)).data as Float64Array;
 }
 
-Deno.test("zarr: processes write what zarrita reads at once, edges and windows of any size included", () =>
+Deno.test("zarr: processes read what zarrita reads at once, edges and windows of any size included", () =>
   withFolder(async (folder) => {
     const expected = await makeZarr(`${folder}/in`, [203, 117], [32, 50]);
     for (const rows of [70, 203]) { // windows of 96 and of 224 rows
