@@ -49,7 +49,7 @@ async function runSection(name: string): Promise<SectionResult> {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", file, name],
     stderr: "inherit",
-    signal: AbortSignal.timeout(120_000),
+    signal: AbortSignal.timeout(240_000),
   }).output();
   if (!success) throw new Error(`Cannot measure: section "${name}" failed`);
   return JSON.parse(new TextDecoder().decode(stdout));
