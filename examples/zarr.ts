@@ -1,84 +1,59 @@
-// Adds each row of a 2-d Zarr array to those above it, in a window of shared memory, into which processes
-// with one counter read the chunks. The array may be larger than /dev/shm.
-// Run it: deno run --allow-ffi --allow-run=deno --allow-read --allow-write examples/zarr.ts [IN OUT ROWS]
+// Converts a 2-d Zarr array from metres to feet: processes that share a counter read its chunks into shared
+// memory, a window of some rows of chunks at a time. examples/demo/terrain_zarr.ts makes such an array.
+// Run it: deno run --allow-ffi --allow-run=deno --allow-read --allow-write examples/zarr.ts IN OUT [CHUNKS]
 
 import * as shm from "@shm/array";
 import FileSystemStore from "@zarrita/storage/fs";
 import * as zarr from "zarrita";
 
-type Float64Array2d = zarr.Array<"float64", FileSystemStore>;
-const open = (folder: string): Promise<Float64Array2d> =>
-  zarr.open.v3(new FileSystemStore(folder), { kind: "array" }) as Promise<Float64Array2d>;
-const create = (folder: string, shape: number[], chunkShape: number[]): Promise<Float64Array2d> =>
-  zarr.create(new FileSystemStore(folder), { shape, chunkShape, dtype: "float64" });
+const open = (folder: string) => zarr.open.v3(new FileSystemStore(folder), { kind: "array" });
 
-/** What each process does: it reads chunk after chunk into a window that begins at a row of the file. */
-async function readChunks(
-  file: string,
-  firstRow: number,
-  window: shm.SharedMemoryDescriptor<"float64">,
-  counter: shm.SharedMemoryDescriptor<"int32">,
-): Promise<void> {
-  using mine = shm.SharedMemoryArray.from(window);
-  using counting = shm.SharedMemoryArray.from(counter);
-  const [rows, { data: next }] = [mine.load(), counting.load()];
-  const array = await open(file);
-  const [height, width] = array.chunks;
-  const across = Math.ceil(array.shape[1] / width);
-  while (true) {
-    const chunk = Atomics.add(next, 0, 1); // nobody else gets this one
-    const [top, left] = [Math.floor(chunk / across) * height, chunk % across * width];
-    if (top >= rows.shape[0]) return;
-    const { data, shape, stride } = await array.getChunk([(firstRow + top) / height, left / width]);
-    // At the edges the array ends before the chunk does, and so do slices.
-    const part = rows.slice(shm.slice(top, top + height), shm.slice(left, left + width));
-    const [down, right] = part.shape;
-    part.assign(new shm.NDArray(data, { shape, stride }).slice(`:${down}`, `:${right}`));
-  }
-}
+/** What each process does. The window begins at row `firstRow` of the array. */
+const readChunks = shm.shmarrayWrap(
+  async (window: shm.NDArray, counter: shm.NDArray<"int32">, from: string, firstRow: number) => {
+    const array = await open(from);
+    const [height, width] = array.chunks;
+    const across = Math.ceil(array.shape[1] / width);
+    while (true) {
+      const number = Atomics.add(counter.data, 0, 1); // no other process gets this one
+      const [top, left] = [Math.floor(number / across) * height, number % across * width];
+      if (top >= window.shape[0]) return;
+      const chunk = await array.getChunk([(firstRow + top) / height, left / width]);
+      const read = new shm.NDArray(chunk.data as Float64Array, chunk);
+      // At the edges the array ends before the chunk does, and so does a slice of the window.
+      const part = window.slice(`${top}:${top + height}`, `${left}:${left + width}`);
+      part.assign(read.slice(`:${part.shape[0]}`, `:${part.shape[1]}`));
+    }
+  },
+);
 
-async function main(from: string, to: string, rowsAtOnce: number): Promise<void> {
-  const { shape: [height, width], chunks } = await open(from);
-  const output = await create(to, [height, width], chunks);
-  const rows = Math.ceil(rowsAtOnce / chunks[0]) * chunks[0]; // whole chunks
+async function main([from, to, chunksAtOnce = "4"]: string[]): Promise<void> {
+  const { shape, chunks: chunkShape } = await open(from);
+  const feet = await zarr.create(new FileSystemStore(to), { shape, chunkShape, dtype: "float64" });
+  const rows = Number(chunksAtOnce) * chunkShape[0];
   using register = new shm.SharedMemoryRegister({ signals: ["SIGINT", "SIGTERM"] });
-  using whole = shm.createAndRegisterSma([rows, width], "float64", register, "zarr");
+  using memory = shm.createAndRegisterSma([rows, shape[1]], "float64", register, "zarr");
   using counter = shm.createAndRegisterSma(1, "int32", register, "zarr");
-  const sums = new Float64Array(width);
-  for (let first = 0; first < height; first += rows) {
+  for (let firstRow = 0; firstRow < shape[0]; firstRow += rows) {
     // The last window may be shorter.
-    using shown = shm.SharedMemoryArray.clone(whole, { arraySlice: [`:${height - first}`] });
+    using sma = shm.SharedMemoryArray.clone(memory, { arraySlice: [`:${shape[0] - firstRow}`] });
     counter.array!.fill(0);
-    const job = JSON.stringify([from, first, shown, counter]);
+    const job = JSON.stringify([sma, counter, from, firstRow]);
     const args = ["run", "--allow-ffi", "--allow-read", import.meta.url, job];
-    const ended = [1, 2, 3].map(() => new Deno.Command("deno", { args }).spawn().status);
-    if (!(await Promise.all(ended)).every(({ success }) => success)) {
-      throw new Error(`Cannot read ${from}`);
-    }
-    const summed = shown.load();
-    for (const row of summed.rows()) {
-      const line = row.subarray();
-      for (let i = 0; i < width; i++) line[i] = sums[i] += line[i];
-    }
-    const place = [zarr.slice(first, first + summed.shape[0]), null];
+    const readers = [1, 2, 3].map(() => new Deno.Command("deno", { args }).spawn().status);
+    const done = (await Promise.all(readers)).every(({ success }) => success);
+    if (!done) throw new Error(`Cannot read ${from}`);
+    const window = sma.load();
+    const data = window.subarray();
+    for (let i = 0; i < data.length; i++) data[i] /= 0.3048;
     // One process writes: where two write one chunk, one of them loses.
-    await zarr.set(output, place, {
-      data: summed.subarray(),
-      shape: summed.shape.slice(),
-      stride: summed.stride.slice(),
-    });
+    const place = [zarr.slice(firstRow, firstRow + rows), null];
+    await zarr.set(feet, place, { data, shape: [...window.shape], stride: [...window.stride] });
   }
-  console.log(`The sums of ${height} rows: ${sums.slice(0, 3).join(", ")}, …`);
+  console.log(`${to} has ${shape.join(" × ")} numbers, in feet`);
 }
 
-if (Deno.args.length === 1) {
+if (Deno.args.length > 1) await main(Deno.args);
+else if (Deno.args[0]?.startsWith("[")) {
   await readChunks(...JSON.parse(Deno.args[0]) as Parameters<typeof readChunks>);
-} else if (Deno.args.length > 1) {
-  await main(Deno.args[0], Deno.args[1], Number(Deno.args[2] ?? 1024));
-} else { // an array of its own, in a folder that is removed
-  const folder = await Deno.makeTempDir();
-  await zarr.set(await create(`${folder}/in`, [1000, 700], [256, 128]), null, 1);
-  await main(`${folder}/in`, `${folder}/out`, 300).finally(() =>
-    Deno.remove(folder, { recursive: true })
-  );
-}
+} else throw new TypeError("Cannot start: say which array to read and where to write, IN and OUT");
