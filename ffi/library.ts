@@ -149,7 +149,7 @@ export function failedWithENOENT(): boolean {
   return lastErrno === ENOENT;
 }
 /** The same number on every supported system. */
-const ENOENT = 2;
+export const ENOENT = 2;
 
 const encoder = new TextEncoder();
 // Names have 255 bytes at the most, paths of this library few more; a slash and a NUL are added.

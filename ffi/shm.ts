@@ -6,7 +6,15 @@
 
 import { type Advice, systemError } from "./errors.ts";
 import { statx } from "./files.ts";
-import { attempt, cString, failedWithENOENT, isMinusOne, lastError, libc } from "./library.ts";
+import {
+  attempt,
+  cString,
+  ENOENT,
+  failedWithENOENT,
+  isMinusOne,
+  lastError,
+  libc,
+} from "./library.ts";
 
 /**
  * Opens a segment.
@@ -48,9 +56,6 @@ export function shmUnlink(name: string): boolean {
   if (failedWithENOENT()) return false;
   throw lastError("shm_unlink", name);
 }
-
-/** The same number on every supported system. */
-const ENOENT = 2;
 
 /**
  * Whether the C library would take another place: where there is no `/dev/shm`, glibc before 2.34, which has these

@@ -32,6 +32,6 @@ const { code } = await new Deno.Command(Deno.execPath(), {
   stdin: "null",
 }).spawn().status;
 if (broken > 0) {
-  console.log(`Left out: ${broken} files that a killed process has not written to their ends`);
+  console.log(`Left out: ${broken} files that are cut off, or that nobody can read`);
 }
 Deno.exit(code);

@@ -20,7 +20,7 @@ const tools = `
 Deno.test("create() near the end of the stack leaves nothing, wherever it ends", () =>
   withNames(async (name) => {
     // The first arrays of a program, later ones of the same dtype and number of axes, and of others. Taken out
-    // (more frames for unfamiliar arrays): 7 names and some 500 mappings are left by the others.
+    // (more frames for unfamiliar arrays): mappings are left by the first, names, too, by the last.
     const warm = (bytes: number): string =>
       `for (let i = 0; i < 20; i++) {
         using sma = new SharedMemoryArray(${bytes}, "float32", name);

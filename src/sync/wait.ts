@@ -327,7 +327,7 @@ function block(
  * How long a wait may look at its element before it sleeps, in milliseconds. To wake a thread takes some 5 µs
  * if its core is awake, and 50 µs in a virtual machine whose core sleeps: two processes that answer each other
  * must look for longer than that once, or they never find each other awake. A round trip then takes 1 to 5 µs
- * instead of 100 (`bench/sync_bench.ts`).
+ * instead of 100 (`bench/peers/sync.ts`).
  */
 const LONGEST_SPIN = 0.1;
 /** How long it looks when that was in vain lately. */
