@@ -251,7 +251,8 @@ Deno.test("create() beyond the limit of a file's size is EFBIG, below a page, to
       const lines = [told(100), told(101), told(101, { reserve: false }), told(5000), told(2 ** 24)];
       new Deno.Command("prlimit", { args: ["--pid", String(Deno.pid), "--fsize=unlimited:"] }).outputSync();
       console.log(lines.join("\\n"));`,
-      { args: [name] },
+      // Deno must write no file meanwhile.
+      { args: [name], permissions: ["--allow-all", "--no-code-cache"] },
     );
     assertEquals([result.code, result.signal], [0, null], result.stderr);
     const refused = (call: string): string =>
