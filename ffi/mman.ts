@@ -59,7 +59,8 @@ export function mmap(
   advice?: Advice,
 ): Region {
   const { symbols } = libc();
-  const wanted = Deno.UnsafePointer.create(hint);
+  // No pointer at all is quicker than one of address 0.
+  const wanted = hint === 0n ? null : Deno.UnsafePointer.create(hint);
   const pointer = attempt(
     () => symbols.mmap(wanted, span, protection, flags, fd, 0n),
     isMapFailed,
