@@ -97,8 +97,8 @@ function exampleTest(
       assert(success, stderr);
       assertMatch(stdout, output);
       assertEquals(stderr, "");
-      // Two seconds on a quiet machine; a busy one may be slower.
-      assert(performance.now() - start < 20_000);
+      // Two seconds on a quiet machine; emulated for another processor, a minute.
+      assert(performance.now() - start < 180_000);
       const made = segmentsOf(prefix).filter((name) => !before.includes(name));
       assertEquals(await thoseThatStay(made), []);
     }));
