@@ -7,6 +7,17 @@
 /** What multiplies the long tests: the environment variable `SHM_SOAK`, 1 in a normal run. */
 export const scale: number = Number(Deno.env.get("SHM_SOAK") || 1);
 
+/** Whether this program is for another processor than the kernel, and so runs in an emulator. */
+export const isEmulated: boolean = !isKernelOf(Deno.build.arch);
+
+function isKernelOf(arch: string): boolean {
+  try {
+    return Deno.readTextFileSync("/proc/sys/kernel/arch").trim() === arch;
+  } catch {
+    return true; // Linux tells since 6.1
+  }
+}
+
 /** What a test needs that not every system has. */
 export interface Need {
   /** Whether this system has it. */
