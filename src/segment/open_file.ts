@@ -42,7 +42,9 @@ export function openFileOf(
     );
   }
   const deadline = performance.now() + timeout;
-  for (let rest = timeout;; rest = Math.max(0, Math.ceil(deadline - performance.now()))) {
+  // Who gave a time is told of a time, also where it has passed meanwhile.
+  const least = Math.min(timeout, 1);
+  for (let rest = timeout;; rest = Math.max(least, Math.ceil(deadline - performance.now()))) {
     const memory = SharedMemory.open(name, { timeout: rest });
     let fd: number | undefined;
     try {
