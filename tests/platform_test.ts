@@ -15,14 +15,7 @@ import {
   platformOf,
 } from "../ffi/platform.ts";
 import { declareSeldomUsed, declareSymbols } from "../ffi/symbols.ts";
-import {
-  evalChild,
-  segmentExists,
-  segmentPath,
-  startChild,
-  withFolder,
-  withNames,
-} from "./helpers.ts";
+import { evalChild, segmentExists, segmentPath, withFolder, withNames } from "./helpers.ts";
 
 const systems = [
   ["linux", "x86_64"],
@@ -184,39 +177,51 @@ Deno.test("macOS: what it has not is NotSupported", () =>
     assertEquals(result, Array(3).fill("NotSupported"));
   }));
 
-/** What a child in macOS's place says of a segment that it found without a size. */
-async function loadEmpty(name: string, meanwhile: () => void): Promise<[string, number]> {
+/**
+ * What a child in macOS's place says of a segment that it found without a size, while one of its Workers does
+ * something, and how long it took.
+ */
+async function loadEmpty(name: string, meanwhile: string): Promise<[string, number]> {
   Deno.writeFileSync(segmentPath(name), new Uint8Array(0), { mode: 0o600 });
-  const child = await startChild(
+  const worker = `self.onmessage = ({ data: turn }) => {
+    self.postMessage("ready");
+    Atomics.wait(turn, 0, 0);
+    Atomics.wait(turn, 0, 1, 100);
+    ${meanwhile};
+  };`;
+  return await evalChild(
     `${asOnMacOS}
-    console.log("go");
+    const worker = new Worker(${
+      JSON.stringify(`data:text/javascript,${encodeURIComponent(worker)}`)
+    }, {
+      type: "module",
+    });
+    const turn = new Int32Array(new SharedArrayBuffer(4));
+    worker.postMessage(turn);
+    await new Promise((resolve) => worker.onmessage = resolve);
+    Atomics.store(turn, 0, 1);
+    Atomics.notify(turn, 0);
     const start = performance.now();
     let what;
     try { what = "size " + SharedMemory.open(name).size; }
     catch (error) { what = error.name + ": " + error.message; }
-    console.log(JSON.stringify([what, performance.now() - start]));`,
+    console.log(JSON.stringify([what, performance.now() - start]));
+    worker.terminate();`,
     { args: [name] },
-  );
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  assertEquals((await reader.read()).value, "go\n");
-  await new Promise((resume) => setTimeout(resume, 100));
-  meanwhile();
-  let rest = "";
-  for (let piece; !(piece = await reader.read()).done;) rest += piece.value;
-  assertEquals(await new Response(child.stderr).text(), "");
-  return JSON.parse(rest);
+  ) as [string, number];
 }
 
 Deno.test("macOS: load() waits for a creator that has not set the size yet", () =>
   withNames(async (name) => {
-    const [what] = await loadEmpty(name, () => Deno.truncateSync(segmentPath(name), 4096));
+    const path = JSON.stringify(segmentPath(name));
+    const [what] = await loadEmpty(name, `Deno.truncateSync(${path}, 4096)`);
     assertEquals(what, "size 4096");
   }));
 
 Deno.test("macOS: load() of a segment that stays empty waits its time, and says so", () =>
   withNames(async (name) => {
     // Whether it has a name still is not told there: one without is waited for as long.
-    for (const meanwhile of [() => {}, () => Deno.removeSync(segmentPath(name))]) {
+    for (const meanwhile of ["", `Deno.removeSync(${JSON.stringify(segmentPath(name))})`]) {
       const [what, waited] = await loadEmpty(name, meanwhile);
       assertEquals(
         what,
