@@ -5,6 +5,8 @@
  * @module
  */
 
+import { slowness } from "./scale.ts";
+
 /** The folder in which Linux shows segments. On other systems, tests that look there fail. */
 const directory = "/dev/shm";
 
@@ -254,14 +256,15 @@ export function lives(pid: number): boolean {
   }
 }
 
-/** Waits until something holds; fails after 30 seconds. */
+/** Waits until something holds; fails after 30 seconds, or more where an emulator is slow. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
 ): Promise<void> {
-  const end = performance.now() + 30_000;
+  const seconds = 30 * slowness;
+  const end = performance.now() + seconds * 1000;
   while (!await condition()) {
-    if (performance.now() > end) throw new Error(`It is not so after 30 s that ${what}`);
+    if (performance.now() > end) throw new Error(`It is not so after ${seconds} s that ${what}`);
     await new Promise((resume) => setTimeout(resume, 20));
   }
 }

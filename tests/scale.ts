@@ -1,5 +1,6 @@
 /**
- * How long the long tests are, and what becomes of tests that this system does not let run.
+ * How long the long tests are, how long tests wait, and what becomes of tests that this system does not
+ * let run.
  *
  * @module
  */
@@ -9,6 +10,9 @@ export const scale: number = Number(Deno.env.get("SHM_SOAK") || 1);
 
 /** Whether this program is for another processor than the kernel, and so runs in an emulator. */
 export const isEmulated: boolean = !isKernelOf(Deno.build.arch);
+
+/** What multiplies the time limits of tests: emulated, a process needs many seconds to start. */
+export const slowness: number = isEmulated ? 10 : 1;
 
 function isKernelOf(arch: string): boolean {
   try {

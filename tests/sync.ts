@@ -9,7 +9,7 @@ import { SharedMemoryArray } from "@shm/array";
 import { hasFutexWaitMany } from "../ffi/futex.ts";
 import { startChild } from "./helpers.ts";
 import { python } from "./python.ts";
-import { testWith } from "./scale.ts";
+import { slowness, testWith } from "./scale.ts";
 
 /** The module under test, for code that runs in another process or worker. */
 export const syncUrl = new URL("../src/sync/mod.ts", import.meta.url).href;
@@ -148,7 +148,11 @@ export class Teller {
 }
 
 /** Waits until something holds, by looking; fails after a long time. */
-export async function until(what: string, holds: () => boolean, limit = 60_000): Promise<void> {
+export async function until(
+  what: string,
+  holds: () => boolean,
+  limit = 60_000 * slowness,
+): Promise<void> {
   const end = performance.now() + limit;
   while (!holds()) {
     if (performance.now() > end) throw new Error(`It did not come about: ${what}`);
@@ -196,7 +200,7 @@ export function sleep(milliseconds: number): Promise<void> {
 export async function progress(
   count: () => number,
   end: number,
-  patience = 3000,
+  patience = 3000 * slowness,
 ): Promise<"done" | "stalled"> {
   let last = count();
   await until("the first step", () => count() !== last);
