@@ -9,6 +9,7 @@ import { hillshade } from "../examples/cluster/hillshade.ts";
 import { SharedFolder } from "../examples/cluster/shared.ts";
 import { childrenOf, lives, until, withFolder } from "./helpers.ts";
 import { clusterTest, Machine, Redis } from "./redis.ts";
+import { slowness } from "./scale.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -46,7 +47,7 @@ class Node {
   constructor(machine: Machine, folder: string, redis: Redis) {
     this.#process = machine.run(deno("cluster/node.ts", folder, "2"), {
       REDIS_URL: redis.url,
-      PATIENCE: "2",
+      PATIENCE: `${2 * slowness}`,
       NO_COLOR: "1",
     });
     this.pid = this.#process.pid;
@@ -101,7 +102,10 @@ clusterTest(
         const start = async (machine: Machine): Promise<Node> => {
           const node = new Node(machine, job, redis);
           nodes.push(node);
-          await until("the node is ready", () => node.output.includes("ready\n"));
+          await until("the node is ready", () => {
+            assert(lives(node.pid), node.output);
+            return node.output.includes("ready\n");
+          });
           return node;
         };
         const done = (): number => redis.count(QUEUE, "completed");

@@ -6,7 +6,7 @@
  */
 
 import { until } from "./helpers.ts";
-import { inNamespaces, namespaceTest, testWith } from "./scale.ts";
+import { inNamespaces, namespaceTest, slowness, testWith } from "./scale.ts";
 
 function works(program: string, ...args: string[]): boolean {
   try {
@@ -79,7 +79,9 @@ export class Machine {
 
   static async start(): Promise<Machine> {
     const before = inNamespaces("--mount", "mount -t tmpfs -o size=64m tmpfs /dev/shm");
-    const holder = new Deno.Command("sh", { args: ["-c", before, "sh", "sleep", "600"] }).spawn();
+    const holder = new Deno.Command("sh", {
+      args: ["-c", before, "sh", "sleep", `${600 * slowness}`],
+    }).spawn();
     const comm = `/proc/${holder.pid}/comm`;
     await until("the machine is up", () => Deno.readTextFileSync(comm) === "sleep\n");
     return new Machine(holder);
@@ -91,7 +93,7 @@ export class Machine {
     const [mine, its] = ["self", pid].map((of) => Deno.readLinkSync(`/proc/${of}/ns/user`));
     const user = mine === its ? [] : ["--user", "--preserve-credentials"];
     return new Deno.Command("nsenter", {
-      args: ["--target", `${pid}`, ...user, "--mount", "--wd=/", ...args],
+      args: ["--target", `${pid}`, ...user, "--mount", "--wd", "--", ...args],
       env,
       stdout: "piped",
       stderr: "piped",
