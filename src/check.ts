@@ -141,8 +141,8 @@ const articles = {
 } as const;
 
 /**
- * Copies the options that a caller gave itself, and checks the kind of each. What another module hung on
- * `Object.prototype` is no option.
+ * Copies the options that a caller gave, and checks the kind of each. They may be inherited, or getters of a
+ * class, as where Deno and browsers read options. What another module hung on `Object.prototype` is no option.
  *
  * @param options what the caller gave; `undefined` is none
  * @param kinds the names of the options, and the kind of each
@@ -161,20 +161,23 @@ export function readOptions<T extends object>(
       `Cannot ${action}: the options must be an object, not ${kindOf(options)}`,
     );
   }
-  const own: Partial<T> = Object.create(null);
-  for (const key of Object.keys(options) as (keyof T & string)[]) {
+  for (const key of Object.keys(options)) {
     if (!Object.hasOwn(kinds, key)) {
       const known = Object.keys(kinds).join(", ");
       throw new TypeError(
         `Cannot ${action}: there is no option ${quote(key)}; there is ${known}`,
       );
     }
+  }
+  const given: Partial<T> = Object.create(null);
+  for (const key of Object.keys(kinds) as (keyof T & string)[]) {
+    if (!Object.hasOwn(options, key) && key in Object.prototype) continue;
     const value = options[key];
     if (value === undefined) continue;
     checkKind(value, kinds[key], `Cannot ${action}: ${key}`);
-    own[key] = value;
+    given[key] = value;
   }
-  return own;
+  return given;
 }
 
 /** What is read where no options were given: V8 takes 0.3 µs to make an object without a prototype. */

@@ -114,9 +114,21 @@ Deno.test("readOptions() copies what is there, without what is undefined", () =>
 });
 
 Deno.test("readOptions() does not take what hangs on Object.prototype", () => {
-  const options = Object.create({ mode: 7 });
-  assertEquals(read(options).mode, undefined);
+  const everywhere = Object.prototype as { mode?: number };
+  everywhere.mode = 7;
+  try {
+    assertEquals([read({}).mode, read({ mode: 1 }).mode], [undefined, 1]);
+  } finally {
+    delete everywhere.mode;
+  }
   assertEquals(Object.getPrototypeOf(read({ mode: 1 })), null);
+});
+
+Deno.test("readOptions() takes what is inherited, and getters of classes", () => {
+  assertEquals(read(Object.create({ mode: 7 })).mode, 7);
+  const controller = new AbortController();
+  assertEquals(read(controller).signal, controller.signal);
+  assertThrows(() => read(Object.create({ mode: "7" })), TypeError, "mode must be a number");
 });
 
 Deno.test("readOptions() refuses what is no object, unknown names and other kinds", () => {
