@@ -125,6 +125,14 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /**
+ * Tells whether an object has a property that its user gave: its own, an inherited one or a getter of its
+ * class. What another module hung on `Object.prototype` is none.
+ */
+export function isGiven(object: object, key: PropertyKey): boolean {
+  return Object.hasOwn(object, key) || (key in object && !(key in Object.prototype));
+}
+
+/**
  * What kind of value an option must be. The first word is what is checked; the whole text stands in the
  * message: `"number such as 0o600"`. `"any"` is checked by its reader.
  */
@@ -142,7 +150,7 @@ const articles = {
 
 /**
  * Copies the options that a caller gave, and checks the kind of each. They may be inherited, or getters of a
- * class, as where Deno and browsers read options. What another module hung on `Object.prototype` is no option.
+ * class, as where Deno and browsers read options.
  *
  * @param options what the caller gave; `undefined` is none
  * @param kinds the names of the options, and the kind of each
@@ -171,8 +179,7 @@ export function readOptions<T extends object>(
   }
   const given: Partial<T> = Object.create(null);
   for (const key of Object.keys(kinds) as (keyof T & string)[]) {
-    if (!Object.hasOwn(options, key) && key in Object.prototype) continue;
-    const value = options[key];
+    const value = isGiven(options, key) ? options[key] : undefined;
     if (value === undefined) continue;
     checkKind(value, kinds[key], `Cannot ${action}: ${key}`);
     given[key] = value;
@@ -233,7 +240,14 @@ export function defineConstant(target: object, key: string, value: unknown): voi
  * @returns whether it is
  */
 export function isDetached(buffer: ArrayBufferLike): boolean {
-  return buffer instanceof SharedArrayBuffer ? false : apply(detached, buffer, []);
+  return isShared(buffer) ? false : apply(detached, buffer, []);
+}
+
+/** Whether several buffers, also of other threads, can be over the memory of a buffer; of any realm. */
+export function isShared(buffer: ArrayBufferLike): buffer is SharedArrayBuffer {
+  if (buffer instanceof SharedArrayBuffer) return true;
+  if (buffer instanceof ArrayBuffer) return false;
+  return Object.prototype.toString.call(buffer) === "[object SharedArrayBuffer]";
 }
 const { apply } = Reflect;
 const detached = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "detached")!.get!;

@@ -285,6 +285,9 @@ function complaint(like: unknown): string {
       shorten(like.name) || "(anonymous)"
     } makes no supported typed array; ${accepted}`;
   }
+  if (Array.isArray(like) && Array.isArray(like[0])) {
+    return `a list of fields is structured; use one array per field, ${accepted}`;
+  }
   if (typeof like !== "string") {
     return `${
       typeof like === "object" ? kindOf(like) : shorten(String(like))
@@ -293,13 +296,15 @@ function complaint(like: unknown): string {
   }
   const quoted = quote(like);
   const code = like.replace(/^[<>=|]/, "");
-  if (/^(c(8|16|32)|complex\d*)$/.test(code)) {
+  if (/^(c(8|16|32)|complex\d*|[DF])$/.test(code)) {
     return `${quoted} is complex; use float32 or float64 with a trailing axis of length 2 ` +
       "(real, imaginary)";
   }
   if (like.startsWith(">") && bySpelling.has(code)) {
     return `${quoted} is big-endian; shared memory holds this machine's byte order: use ` +
-      `${JSON.stringify("<" + code)}, and let the other side convert with NumPy's byteswap()`;
+      `${
+        JSON.stringify(bySpelling.has("<" + code) ? "<" + code : code)
+      }, and let the other side convert with NumPy's byteswap()`;
   }
   if (/^([SUa]\d*|str|bytes|string)$/.test(code)) {
     return `${quoted} holds text; use uint8 with the text encoded by TextEncoder`;
@@ -318,7 +323,7 @@ function complaint(like: unknown): string {
     `${accepted}, or a NumPy type string such as "<f4"`;
 }
 
-/** NumPy's names without a size, and the dtype that each of them means. */
+/** NumPy's names and letters without a size, and the dtype that each of them means on Linux. */
 const sizeless: ReadonlyMap<string, DType> = new Map([
   ["float", "float64"],
   ["double", "float64"],
@@ -326,6 +331,19 @@ const sizeless: ReadonlyMap<string, DType> = new Map([
   ["half", "float16"],
   ["int", "int64"],
   ["uint", "uint64"],
+  ["b", "int8"],
+  ["B", "uint8"],
+  ["h", "int16"],
+  ["H", "uint16"],
+  ["i", "int32"],
+  ["I", "uint32"],
+  ["l", "int64"],
+  ["L", "uint64"],
+  ["q", "int64"],
+  ["Q", "uint64"],
+  ["e", "float16"],
+  ["f", "float32"],
+  ["d", "float64"],
 ]);
 
 /**

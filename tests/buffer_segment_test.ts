@@ -1,5 +1,10 @@
-import { assertEquals, assertNotEquals, assertStrictEquals } from "@std/assert";
-import { SharedMemory, SharedMemoryArray } from "../mod.ts";
+import {
+  assertEquals,
+  assertNotEquals,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "@std/assert";
+import { NDArray, SharedMemory, SharedMemoryArray } from "../mod.ts";
 import { markSegment, segmentOf } from "../src/segment/buffer_segment.ts";
 import { segmentPath, withNames } from "./helpers.ts";
 
@@ -74,3 +79,23 @@ for (const [way, give] of Object.entries(ways)) {
     });
   }
 }
+
+Deno.test("assign() is right where two SharedArrayBuffers are over one memory, and overlap", () => {
+  const shared = new SharedArrayBuffer(48);
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true });
+  const before = memory.buffer as SharedArrayBuffer;
+  memory.grow(1);
+  const pairs: [one: SharedArrayBuffer, other: SharedArrayBuffer][] = [
+    [shared, structuredClone(shared)], // what a Worker sends back is such a one, too
+    [before, memory.buffer as SharedArrayBuffer],
+  ];
+  for (const [one, other] of pairs) {
+    assertNotStrictEquals(one, other);
+    const mine = new NDArray(new Float64Array(one, 0, 6));
+    const theirs = new NDArray(new Float64Array(other, 0, 6));
+    mine.assign([0, 1, 2, 3, 4, 5]).assign(theirs.slice("::-1"));
+    assertEquals(theirs.toArray(), [5, 4, 3, 2, 1, 0]);
+    mine.slice("1:").assign(theirs.slice(":-1"));
+    assertEquals(theirs.toArray(), [5, 5, 4, 3, 2, 1]);
+  }
+});

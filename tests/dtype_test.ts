@@ -93,6 +93,11 @@ Deno.test("parseDType() has the canonical name in its type", () => {
 const refused: [given: unknown, says: RegExp][] = [
   [">f4", /big-endian; .* use "<f4"/],
   [">i8", /big-endian; .* use "<i8"/],
+  [">float64", /big-endian; .* use "float64"/],
+  ["D", /complex/],
+  ["d", /unknown; NumPy's is float64/],
+  ["i", /unknown; NumPy's is int32/],
+  [[["x", "<f4"], ["y", "<i4"]], /structured; use one array per field/],
   ["c8", /complex; use float32 or float64 with a trailing axis of length 2/],
   ["<c16", /complex/],
   [">c16", /complex/],

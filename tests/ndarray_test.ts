@@ -96,6 +96,16 @@ const refused: [data: unknown, options: unknown, ErrorClass: ErrorClass, message
   [new DataView(new ArrayBuffer(8)), undefined, TypeError, "must be a typed array"],
   [new Uint8Array(4), null, TypeError, "options must be an object, not null"],
   [new Uint8Array(4), 4, TypeError, "options must be an object, not a number"],
+  [new Uint8Array(4), [2, 2], TypeError, "not an array; a shape is given as { shape }"],
+  [
+    new Uint8Array(4),
+    { strides: [2, 1] },
+    TypeError,
+    "strides is none of its options; give stride",
+  ],
+  [new Uint8Array(4), { order: "F" }, TypeError, 'for order "F" of shape [2, 3] that is [1, 2]'],
+  [new Uint8Array(4), { byteOffset: 1 }, TypeError, "give offset, which counts elements"],
+  [new Uint8Array(4), { offset: null }, TypeError, "not null"],
   [new Uint8Array(4), { dtype: "int8" }, TypeError, "data holds uint8, not int8"],
   [new Uint8Array(4), { dtype: "uint8c" }, TypeError, "data holds uint8, not uint8c"],
   [new Int8Array(4), { dtype: "bool" }, TypeError, "data holds int8, not bool"],
@@ -138,6 +148,32 @@ Deno.test("new NDArray() freezes shape and stride, and copies what it was given"
     assertInstanceOf(derived, NDArray);
   }
 });
+
+Deno.test("new NDArray() takes options that are inherited, and getters of classes", () => {
+  class Chunk {
+    get shape(): number[] {
+      return [2, 1];
+    }
+    get stride(): number[] {
+      return [3, 1];
+    }
+    get offset(): number {
+      return 1;
+    }
+  }
+  for (const options of [new Chunk(), Object.create(new Chunk()), Object.create({ ...layoutOf })]) {
+    const { shape, stride, offset } = new NDArray(new Uint8Array(6), options as Chunk);
+    assertEquals({ shape, stride, offset }, layoutOf);
+  }
+  const everywhere = Object.prototype as { shape?: number[] };
+  everywhere.shape = [2, 2];
+  try {
+    assertEquals(new NDArray(new Uint8Array(6), {}).shape, [6]);
+  } finally {
+    delete everywhere.shape;
+  }
+});
+const layoutOf = { shape: [2, 1], stride: [3, 1], offset: 1 };
 
 Deno.test("new NDArray() tells the dtype of every typed array, and of subclasses", () => {
   for (const dtype of dtypes) {
@@ -382,6 +418,38 @@ Deno.test("bool stores the truth of what is given, and reads 0 or 1", () => {
         assertEquals([...fresh().assign(value as boolean).data], Array(view.size).fill(truth));
         assertEquals([...fresh().assign([value as boolean]).data], Array(view.size).fill(truth));
       }
+    }
+  }
+});
+
+Deno.test("bool refuses what is no value, as every dtype does", () => {
+  const zero = new NDArray(new Uint8Array(1), { shape: [], dtype: "bool" });
+  const given: [value: unknown, kind: string][] = [
+    [undefined, "undefined"],
+    [{}, "an object"],
+    [zero, "an object"],
+    [new SharedMemoryArray(1, "bool", "a"), "an object"],
+    [[0].values(), "an object"],
+    [() => 0, "a function"],
+  ];
+  for (const shape of [[], [1], [1, 1], [1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1, 1]]) {
+    for (const [value, kind] of given) {
+      const view = new Untyped(new Uint8Array(1), { shape, dtype: "bool" });
+      const ways: (() => unknown)[] = [
+        () => view.set(...shape.map(() => 0), value),
+        () => view.fill(value),
+        () => view.assign([value]),
+      ];
+      // A view and an array are sources, of which the elements are taken.
+      if (value !== zero) ways.push(() => view.assign(value));
+      for (const way of value === zero ? ways.slice(0, 2) : ways) {
+        assertThrows(
+          way,
+          TypeError,
+          `Cannot store ${kind} in bool: its elements are true and false`,
+        );
+      }
+      assertEquals(view.data[0], 0);
     }
   }
 });

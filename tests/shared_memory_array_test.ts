@@ -614,7 +614,7 @@ Deno.test("from() refuses what is no descriptor", () => {
     [{}, TypeError, "the descriptor has no shape"],
     [{ shape: 1, name: "n" }, TypeError, "the descriptor has no dtype"],
     [{ shape: 1, dtype: "f4" }, TypeError, "the descriptor has no name"],
-    [Object.create({ shape: 1, dtype: "f4", name: "n" }), TypeError, "has no shape"],
+    [Object.create({ shape: 1, dtype: "f4", name: "n" }), TypeError, "has no shape of its own"],
     [{ shape: [0], dtype: "f4", name: "n" }, RangeError, "no elements"],
     [{ shape: 1, dtype: "f4", name: "n", arraySlice: [9] }, RangeError, "out of bounds"],
   ];

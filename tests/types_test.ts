@@ -326,6 +326,17 @@ Deno.test("types: shmarrayWrap() takes descriptions where the function takes vie
   });
 });
 
+Deno.test("types: shmarrayWrap() of a view of any dtype takes any spelling", () => {
+  const size = shmarrayWrap((view: NDArray): number => view.size);
+  unrun(() => {
+    const sent: SharedMemoryDescriptor = JSON.parse("{}");
+    size(sent);
+    size({ shape: 1, dtype: "<f4", name: "types" });
+    // @ts-expect-error: no dtype
+    size({ shape: 1, dtype: "text", name: "types" });
+  });
+});
+
 Deno.test("types: shmarrayWrap() looks one level into arrays", () => {
   const sum = shmarrayWrap((views: NDArray<"int8">[], _pair: [NDArray<"bool">, number]) =>
     views.length

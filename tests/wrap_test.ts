@@ -262,6 +262,14 @@ Deno.test("shmarrayWrap() refuses what is no function", () => {
   }
 });
 
+Deno.test("shmarrayWrap() says what a second argument that is no decorator's context means", () => {
+  const wrap = shmarrayWrap as unknown as (...args: unknown[]) => unknown;
+  const fn = (): void => {};
+  for (const calls of [() => [fn].map(wrap), () => wrap(fn, null), () => wrap({}, "method", {})]) {
+    assertThrows(calls, TypeError, "list.map((fn) => shmarrayWrap(fn))");
+  }
+});
+
 // --- The decorator ---------------------------------------------------------------------------
 
 Deno.test("@shmarrayWrap decorates a method", () =>

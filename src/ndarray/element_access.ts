@@ -140,7 +140,9 @@ function rank0({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
     override set(value: unknown): void {
       const data: Storable = this.data;
       const position = arguments.length === 1 && #end in this ? this.#end : -1;
-      if (isBool) value = value || value !== value ? 1 : 0;
+      if (isBool && (typeof value === "boolean" || typeof value === "number")) {
+        value = value || value !== value ? 1 : 0;
+      }
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...arguments as Arguments);
     }
@@ -219,7 +221,9 @@ function rank1(
         const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
         position = (this.#end - imul(left0, this.#stride0)) | (wrong0 >> 31);
       } catch { /* The general method says what is wrong. */ }
-      if (isBool) value = value || value !== value ? 1 : 0;
+      if (isBool && (typeof value === "boolean" || typeof value === "number")) {
+        value = value || value !== value ? 1 : 0;
+      }
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...arguments as Arguments);
     }
@@ -356,7 +360,9 @@ function rank2(
         position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1)) |
           (wrong1 >> 31);
       } catch { /* The general method says what is wrong. */ }
-      if (isBool) value = value || value !== value ? 1 : 0;
+      if (isBool && (typeof value === "boolean" || typeof value === "number")) {
+        value = value || value !== value ? 1 : 0;
+      }
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...arguments as Arguments);
     }
@@ -525,7 +531,9 @@ function rank3(
         position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
           imul(left2, this.#stride2)) | (wrong2 >> 31);
       } catch { /* The general method says what is wrong. */ }
-      if (isBool) value = value || value !== value ? 1 : 0;
+      if (isBool && (typeof value === "boolean" || typeof value === "number")) {
+        value = value || value !== value ? 1 : 0;
+      }
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...arguments as Arguments);
     }
@@ -727,7 +735,9 @@ function rank4(
         position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
           imul(left2, this.#stride2) - imul(left3, this.#stride3)) | (wrong3 >> 31);
       } catch { /* The general method says what is wrong. */ }
-      if (isBool) value = value || value !== value ? 1 : 0;
+      if (isBool && (typeof value === "boolean" || typeof value === "number")) {
+        value = value || value !== value ? 1 : 0;
+      }
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...arguments as Arguments);
     }
@@ -865,7 +875,8 @@ function anyRank({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
       const data: Storable = this.data;
       const position = #lengths in this ? this.#locate(args, args.length - 1) : -1;
       const given = args.at(-1);
-      const value = isBool ? (given || given !== given ? 1 : 0) : given;
+      const hasTruth = isBool && (typeof given === "boolean" || typeof given === "number");
+      const value = hasTruth ? (given || given !== given ? 1 : 0) : given;
       if (data[position] !== undefined && typeof value === kind) data[position] = value;
       else super.set(...args);
     }

@@ -101,7 +101,7 @@ export function checkLayout(
     offset?: number;
   },
 ): Layout {
-  const given = described.offset ?? 0;
+  const given = described.offset === undefined ? 0 : described.offset;
   checkInteger(given, "use this offset", "it");
   const offset = given + 0; // never -0
   if (offset < 0) throw new RangeError(`Cannot use offset ${offset}: it is negative`);

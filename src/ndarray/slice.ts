@@ -62,6 +62,8 @@ export function slice(
 ): Slice {
   const parts = { start: start ?? null, stop: stop ?? null, step: step ?? null };
   checkParts(parts.start, parts.stop, parts.step);
+  if (parts.start === 0) parts.start = 0; // never -0, which JSON does not keep
+  if (parts.stop === 0) parts.stop = 0;
   return parts;
 }
 
@@ -183,7 +185,7 @@ export function freezeSelection(items: readonly SliceItem[]): readonly SliceItem
     const item = items[i];
     const parsed = parseItem(item);
     if (item === null || typeof item !== "object") {
-      copy.push(item);
+      copy.push(item === 0 ? 0 : item); // never -0
     } else {
       const { start, stop, step } = parsed as Slice;
       copy.push(Object.freeze(slice(start, stop, step)));

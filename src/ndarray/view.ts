@@ -5,7 +5,15 @@
  * @module
  */
 
-import { checkInteger, descriptorOf, isDetached, kindOf, listText } from "../check.ts";
+import {
+  checkInteger,
+  descriptorOf,
+  isDetached,
+  isGiven,
+  isShared,
+  kindOf,
+  listText,
+} from "../check.ts";
 import { copyElements, isOneRun } from "./copy.ts";
 import {
   bytesPerElement,
@@ -49,7 +57,7 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
 
   /** Makes a view of what a user describes. A subclass of its own gets the general methods. */
   constructor(data: TypedArrayOf<DType, B>, options: ViewOptions = {}) {
-    const own = ownOptions(options);
+    const own = copyOptions(options);
     const dtype = checkDType(data, own.dtype);
     const layout = checkLayout(data.length, own);
     if (new.target === View) return makeView(data, layout, dtype);
@@ -239,21 +247,34 @@ export interface ViewOptions {
   dtype?: DTypeLike;
 }
 
+/** Keys that are easily mistaken for ours: ignored, they would give wrong elements. */
+const mistaken: { readonly [key: string]: string } = {
+  strides: "give stride, which counts elements, not bytes",
+  order: 'give stride: for order "F" of shape [2, 3] that is [1, 2]',
+  byteOffset: "give offset, which counts elements",
+};
+
 /**
- * Copies the options that are the object's own: what hangs on `Object.prototype` is none. Whatever else
- * it has is not looked at, so that npm `ndarray`s can be given.
+ * Copies the options. Whatever else the object has is not looked at, so that a chunk of another library can be
+ * given, or an npm `ndarray`: that one inherits `order`, and a dtype that may be none of ours.
  */
-function ownOptions(options: ViewOptions): ViewOptions {
-  if (options === null || typeof options !== "object") {
+function copyOptions(options: ViewOptions): ViewOptions {
+  if (kindOf(options) !== "an object") {
     throw new TypeError(
-      `Cannot make a view: the options must be an object, not ${kindOf(options)}`,
+      `Cannot make a view: the options must be an object, not ${kindOf(options)}` +
+        (Array.isArray(options) ? "; a shape is given as { shape }" : ""),
     );
   }
-  const own: ViewOptions = Object.create(null);
-  for (const key of ["shape", "stride", "offset", "dtype"] as const) {
-    if (Object.hasOwn(options, key)) Object.assign(own, { [key]: options[key] });
+  for (const key of Object.keys(mistaken)) {
+    if (!Object.hasOwn(options, key)) continue;
+    throw new TypeError(`Cannot make a view: ${key} is none of its options; ${mistaken[key]}`);
   }
-  return own;
+  const given: ViewOptions = Object.create(null);
+  for (const key of ["shape", "stride", "offset"] as const) {
+    if (isGiven(options, key)) Object.assign(given, { [key]: options[key] });
+  }
+  if (Object.hasOwn(options, "dtype")) given.dtype = options.dtype;
+  return given;
 }
 
 /** Checks that `data` can be viewed as elements of `like`, and tells the dtype. */
@@ -402,12 +423,12 @@ function cellsOf(view: Elements): Cells {
 
 /** Checks that a value is of a dtype's kind; for `bool`, takes its truth. */
 function toStorable(dtype: DType, value: unknown): number | bigint {
-  if (dtype === "bool") return value || Number.isNaN(value) ? 1 : 0; // NaN is true, as in NumPy
+  if (dtype === "bool" && hasTruth(value)) return value || Number.isNaN(value) ? 1 : 0;
   const fits = isBig(dtype) ? typeof value === "bigint" : typeof value === "number";
   if (!fits) {
     throw new TypeError(
       `Cannot store ${kindOf(value)} in ${dtype}: its elements are ` +
-        (isBig(dtype) ? "bigints" : "numbers") +
+        (isBig(dtype) ? "bigints" : dtype === "bool" ? "true and false" : "numbers") +
         (typeof value === "bigint"
           ? "; Number(value) converts"
           : typeof value === "number"
@@ -416,6 +437,12 @@ function toStorable(dtype: DType, value: unknown): number | bigint {
     );
   }
   return value as number | bigint;
+}
+
+/** Whether a value is one that `bool` stores the truth of; that of NaN is true, as in NumPy. */
+function hasTruth(value: unknown): boolean {
+  const kind = typeof value;
+  return kind === "object" ? value === null : kind !== "function" && kind !== "undefined";
 }
 
 function isBig(dtype: DType): boolean {
@@ -626,11 +653,13 @@ export function identifyMemoryBy(
   memoryOf = identify;
 }
 
-/** Whether two views may touch one byte: in one buffer, or through two mappings of one segment. */
+/** Whether two views may touch one byte: in one buffer, or in two that may be over one memory. */
 function mayOverlap(a: Cells, b: Cells): boolean {
-  if (a.data.buffer !== b.data.buffer) {
-    const memory = memoryOf(a.data.buffer);
-    if (memory === undefined || memory.identity !== memoryOf(b.data.buffer)?.identity) return false;
+  const [one, other] = [a.data.buffer, b.data.buffer];
+  // Whether two SharedArrayBuffers are over one memory (a Worker sends one back as another) nobody tells.
+  if (one !== other && !(isShared(one) && isShared(other))) {
+    const memory = memoryOf(one);
+    if (memory === undefined || memory.identity !== memoryOf(other)?.identity) return false;
   }
   const [aFirst, aEnd] = byteRange(a);
   const [bFirst, bEnd] = byteRange(b);

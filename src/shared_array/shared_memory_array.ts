@@ -574,6 +574,7 @@ export class SharedMemoryArray<
       if (Object.hasOwn(plain, part)) continue;
       throw new TypeError(
         `Cannot make a SharedMemoryArray: the descriptor has no ${part}` +
+          (part in plain ? " of its own, as plain data has" : "") +
           (part === "name" && dtypeOf((plain as { data?: unknown }).data) !== null
             ? "; postMessage and structuredClone copy a view: send view.toJSON() in its place"
             : ""),
@@ -808,5 +809,6 @@ const mistaken: { readonly [key: string]: string } = {
   order: 'give layout: { stride }: for order "F" of shape [2, 3] that is [1, 2]',
   stride: "it belongs into layout: { stride }",
   byteOffset: "it belongs into layout: { byteOffset }",
+  byte_offset: "it belongs into layout: { byteOffset }",
 };
 type MistakenKeys = { readonly [key: string]: unknown };

@@ -5,16 +5,17 @@
  */
 
 import { descriptorOf, isThenable, kindOf } from "../check.ts";
-import type { DType } from "../dtype.ts";
+import type { DType, DTypeLike } from "../dtype.ts";
 import type { NDArray } from "../ndarray/mod.ts";
 import type { SharedMemory } from "../segment/mod.ts";
 import { SharedMemoryArray, type SharedMemoryDescriptor } from "./shared_memory_array.ts";
 
 /**
- * A view, or what stands for it: an instance, or the plain data that JSON or `postMessage` made of one.
+ * A view, or what stands for it: an instance, or the plain data that JSON or `postMessage` made of one. For a
+ * view of any dtype the data may spell the dtype in any way.
  */
 export type OrShared<V> = V extends NDArray<infer D, number, ArrayBufferLike>
-  ? V | SharedMemoryArray<D> | SharedMemoryDescriptor<D>
+  ? V | SharedMemoryArray<D> | SharedMemoryDescriptor<DType extends D ? DTypeLike : D>
   : V;
 
 /**
@@ -131,8 +132,15 @@ export function shmarrayWrap(
   fn: (this: unknown, ...args: unknown[]) => unknown,
   context?: DecoratorContext,
 ): (this: unknown, ...args: unknown[]) => unknown {
-  if (typeof fn !== "function" || (context !== undefined && context.kind !== "method")) {
-    const given = context === undefined ? kindOf(fn) : `a ${context.kind}`;
+  const decorated: unknown = context === undefined ? "method" : context?.kind;
+  if (typeof decorated !== "string") {
+    throw new TypeError(
+      "Cannot wrap with a second argument: shmarrayWrap takes one function, as in " +
+        "list.map((fn) => shmarrayWrap(fn)), or is a decorator as JavaScript has them, without experimentalDecorators",
+    );
+  }
+  if (typeof fn !== "function" || decorated !== "method") {
+    const given = decorated === "method" ? kindOf(fn) : `a ${decorated}`;
     throw new TypeError(
       `Cannot wrap ${given}: shmarrayWrap takes a function or decorates a method`,
     );
