@@ -268,13 +268,14 @@ const STATX_BTIME = 0x800;
  * Lists a directory, without "." and ".." and names that are no UTF-8: no string leads to those.
  *
  * @param path the directory's path
+ * @param advice gives a way out for a code
  * @returns the names in it
  * @see {@link https://man7.org/linux/man-pages/man3/readdir.3.html | readdir(3)}
  */
-export function readdir(path: string): string[] {
+export function readdir(path: string, advice?: Advice): string[] {
   const symbols = seldomUsed();
   const directory = attempt(() => symbols.opendir(cString(path)), (result) => result === null);
-  if (directory === null) throw lastError("opendir", path);
+  if (directory === null) throw lastError("opendir", path, advice);
   const names: string[] = [];
   try {
     let entry: Deno.PointerValue;

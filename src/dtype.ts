@@ -286,7 +286,9 @@ function complaint(like: unknown): string {
     } makes no supported typed array; ${accepted}`;
   }
   if (Array.isArray(like) && Array.isArray(like[0])) {
-    return `a list of fields is structured; use one array per field, ${accepted}`;
+    return `a list of fields is structured; use one array per field, each of one of ${
+      dtypes.join(", ")
+    }`;
   }
   if (typeof like !== "string") {
     return `${
@@ -316,7 +318,7 @@ function complaint(like: unknown): string {
     return `${quoted} holds dates; use int64 with the number of ticks`;
   }
   if (/^V\d*$|[,{[]/.test(code)) {
-    return `${quoted} is structured; use one array per field, ${accepted}`;
+    return `${quoted} is structured; use one array per field, each of one of ${dtypes.join(", ")}`;
   }
   const meant = sizeless.get(code);
   return `${quoted} is unknown; ${meant === undefined ? "" : `NumPy's is ${meant}; `}` +

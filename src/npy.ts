@@ -178,8 +178,8 @@ export function writeNpy(
   const elements: NDArray = isBool ? new NDArray(data, { shape, stride, offset }) : inOrder;
 
   using file = Deno.openSync(path, { write: true, create: true });
-  const { isFile, size } = file.statSync();
-  if (!isFile) { // a pipe goes forward only
+  const size = sizeOfOld(file);
+  if (size === null) {
     writeFully(file, header);
     return writeElements(file, elements);
   }
@@ -191,6 +191,20 @@ export function writeNpy(
   if (size > end) file.truncateSync(end);
   file.seekSync(0, Deno.SeekMode.Start);
   writeFully(file, header);
+}
+
+/**
+ * The size in bytes of a file that is to be written over; `null` of a pipe, which goes forward only. (To ask for
+ * it in another way, Deno wants the permission to read.)
+ */
+function sizeOfOld(file: Deno.FsFile): number | null {
+  try {
+    const size = file.seekSync(0, Deno.SeekMode.End);
+    file.seekSync(0, Deno.SeekMode.Start);
+    return size;
+  } catch {
+    return null;
+  }
 }
 
 // --- Arguments -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { glibcVersion } from "../ffi/library.ts";
 import { nameMaxWith } from "../ffi/platform.ts";
 import { SharedMemory, SharedMemoryArray } from "@shm/array";
+import { syncUrl } from "./sync.ts";
 import {
   type ChildOptions,
   errorOf,
@@ -239,6 +240,8 @@ otherUserTest("limits: a second user gets EACCES, and finds nothing changed", as
       print("load", told(() => array(secret, 4).load()));
       print("create", told(() => array(secret, 4).create()));
       print("unlink", told(() => array(secret, 4).unlink()));
+      const { SharedMemoryLock } = await import(${JSON.stringify(syncUrl)});
+      print("lock", told(() => new SharedMemoryLock(secret).load()));
       print("allowed", told(() => array(open, 4).load().copy()));
       print("unlink of 666", told(() => array(open, 4).unlink()));
       array(theirs, 4).create();
@@ -255,6 +258,12 @@ otherUserTest("limits: a second user gets EACCES, and finds nothing changed", as
       got.load,
       `${denied}: shm_open '${secret}'; attaching wants to write, too; ` +
         'load({ access: "copy-on-write" }) needs to read only',
+    );
+    // A lock has no other access.
+    assertEquals(
+      got.lock,
+      `${denied}: shm_open '${secret}'; whoever takes part must be able to read and write; ` +
+        "create({ mode: 0o666 }) lets everybody",
     );
     assertMatch(got.create, /^AlreadyExists \| EEXIST/);
     assertEquals(got.unlink, `${denied}: shm_unlink '${secret}'`);

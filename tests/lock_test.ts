@@ -280,6 +280,23 @@ Deno.test("close() rejects the tasks that wait, and leaves nothing behind", asyn
   assertEquals([descriptorsOf(lock.name), mappingsOf(lock.name)], [1, 1]);
 });
 
+Deno.test("close() rejects the tasks that wait, also where load() follows at once", async () => {
+  using lock = new MadeLock();
+  const other = another(lock);
+  using guard = lock.acquire();
+  const waits = [other.acquireAsync(), other.acquireAsync()];
+  await sleep(30);
+  other.close();
+  other.load();
+  guard.release();
+  for (const { status, reason } of await Promise.allSettled(waits) as PromiseRejectedResult[]) {
+    assertEquals([status, reason.constructor], ["rejected", Deno.errors.BadResource]);
+  }
+  other.acquire().release();
+  (await other.acquireAsync()).release();
+  other.close();
+});
+
 // --- Exclusion -------------------------------------------------------------------------------
 
 /** How a process takes the lock around its section. */

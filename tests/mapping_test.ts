@@ -377,6 +377,17 @@ Deno.test("load() of a segment that never gets a size ends in bounded time", () 
   });
 });
 
+Deno.test("load() with a time limit waits as long for the size, too", () =>
+  withNames(async (name) => {
+    Deno.writeFileSync(segmentPath(name), new Uint8Array(0));
+    const creator = new Deno.Command("sh", {
+      args: ["-c", 'sleep 1.5; truncate --size 64 "$1"', "sh", segmentPath(name)],
+    }).spawn();
+    using memory = SharedMemory.open(name, { timeout: 60_000 });
+    assertEquals(memory.size, 64);
+    assert((await creator.status).success);
+  }));
+
 Deno.test("load() stops waiting when the creator has given up", () =>
   withNames(async (name) => {
     Deno.writeFileSync(segmentPath(name), new Uint8Array(0));

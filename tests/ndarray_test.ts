@@ -651,6 +651,16 @@ Deno.test("empty views are valid", () => {
   assertThrows(() => counting([0, 3]).reshape(0, -1), RangeError, "Cannot reshape");
 });
 
+Deno.test("slice() by a view, and assign() of what has an array, say what to do", () => {
+  const view = new NDArray(new Float64Array(3));
+  const mask = new NDArray(new Uint8Array(3), { dtype: "bool" });
+  assertThrows(() => view.slice(mask as never), TypeError, "no masks and no lists of indices");
+  assertThrows(() => view.slice([0, 1] as never), TypeError, "an array is no index");
+  const sma = new SharedMemoryArray(3, "float64", "a");
+  assertThrows(() => view.assign(sma as never), TypeError, "Cannot store an object in float64");
+  assertThrows(() => view.assign(sma as never), TypeError, "; give its array");
+});
+
 // --- subarray(), copy(), toArray() -----------------------------------------------------------
 
 Deno.test("subarray() shares, copy() and toArray() do not", () => {
@@ -669,6 +679,13 @@ Deno.test("subarray() shares, copy() and toArray() do not", () => {
   rows.toArray()[0][0] = 2;
   assertEquals(view.get(1, 0), 99);
   assertEquals(view.slice(2, 1).subarray() as unknown, Float64Array.of(7));
+  const all = view.subarray();
+  for (const [begin, end] of [[1], [1, 3], [-2], [undefined, 2], [3, 1], [0, 99]]) {
+    assertEquals(view.subarray(begin, end), all.subarray(begin, end));
+  }
+  assertStrictEquals(view.subarray(1).buffer, view.data.buffer);
+  assertThrows(() => view.subarray("1" as never), TypeError, "Cannot give this subarray");
+  assertThrows(() => view.subarray(0.5), RangeError, "Cannot give this subarray");
   assertThrows(() => view.slice(":", 0).subarray(), RangeError, "not contiguous; copy()");
   assertThrows(() => view.transpose().subarray(), RangeError, "Cannot give a subarray");
 });

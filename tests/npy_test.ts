@@ -20,7 +20,7 @@ import {
   typedArrayOf,
 } from "@shm/array/dtype";
 import { readNpy, writeNpy } from "@shm/array/npy";
-import { errorOf, evalChild, runChild, segmentExists } from "./helpers.ts";
+import { errorOf, evalChild, modUrl, runChild, segmentExists } from "./helpers.ts";
 import { eachNumPyTest, type Python, runPython } from "./python.ts";
 import { Random, seedOf } from "./random.ts";
 
@@ -1006,6 +1006,22 @@ Deno.test("writeNpy() that is killed in the middle leaves no .npy file", async (
     );
     assertEquals(signal, "SIGKILL", stderr);
     assertThrows(() => readNpy(path, register), TypeError, "it is no .npy file");
+  }));
+
+Deno.test("writeNpy() needs no permission to read", async () =>
+  await withFolder(async (folder) => {
+    const path = `${folder}/a.npy`;
+    writeNpy(path, counted([3], "int16"));
+    const program = `import { writeNpy } from ${JSON.stringify(npyUrl)};
+      import { NDArray } from ${JSON.stringify(modUrl)};
+      writeNpy(Deno.args[0], new NDArray(Int16Array.of(0, 1, 2)));`;
+    await Deno.writeTextFile(`${folder}/write.ts`, program);
+    const again = `${folder}/b.npy`;
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", `--allow-write=${folder}`, `${folder}/write.ts`, again],
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    assertEquals(Deno.readFileSync(again), Deno.readFileSync(path));
   }));
 
 Deno.test("writeNpy() writes to a pipe", async () =>

@@ -77,6 +77,11 @@ Deno.test("SharedMemoryRing refuses wrong arguments before anything is done", as
   assertThrows(from(null), TypeError, "a descriptor is an object with shape, dtype, name, slots");
   assertThrows(from('{"name":"x"}'), TypeError, "JSON.parse()");
   assertThrows(from({ shape: [2], dtype: "int8", name: "x" }), TypeError, "has no slots");
+  for (const odd of ["layout", "arraySlice", "strides"]) {
+    const descriptor = { shape: [2], dtype: "int8", name: "x", slots: 2 };
+    assertThrows(from({ ...descriptor, [odd]: [1] }), TypeError, `${odd} is none of its keys`);
+    from({ ...descriptor, [odd]: null })();
+  }
   // deno-lint-ignore no-explicit-any -- wrong on purpose
   assertThrows(() => SharedMemoryRing.clone({} as any), TypeError, "must be a SharedMemoryRing");
   const ring = new SharedMemoryRing(2, "int8", "nobody-made-this", 2);

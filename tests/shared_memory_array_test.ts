@@ -616,11 +616,29 @@ Deno.test("from() refuses what is no descriptor", () => {
     [{ shape: 1, dtype: "f4" }, TypeError, "the descriptor has no name"],
     [Object.create({ shape: 1, dtype: "f4", name: "n" }), TypeError, "has no shape of its own"],
     [{ shape: [0], dtype: "f4", name: "n" }, RangeError, "no elements"],
+    [Float32Array.of(1), TypeError, "elements are shared by create() and then assign()"],
+    [[[1, 2]], TypeError, "elements are shared by create() and then assign()"],
+    [{ shape: 1, dtype: "f4", name: "n", slots: 3 }, TypeError, "SharedMemoryRing.from() takes it"],
+    [{ shape: 1, dtype: "f4", name: "n", byte_offset: 8 }, TypeError, "layout: { byteOffset }"],
     [{ shape: 1, dtype: "f4", name: "n", arraySlice: [9] }, RangeError, "out of bounds"],
   ];
   for (const [descriptor, Class, message] of refused) {
     assertThrows(() => from(descriptor), Class, message);
   }
+});
+
+Deno.test("new SharedMemoryArray() sees arguments in another order, and a descriptor", () => {
+  const Loose = SharedMemoryArray as unknown as new (...args: unknown[]) => unknown;
+  const order = "the order is shape, dtype, name";
+  assertThrows(() => new Loose("name", [2, 3], "f8"), TypeError, order);
+  assertThrows(() => new Loose("f8", 6, "name"), TypeError, order);
+  const descriptor = { shape: [2], dtype: "f8", name: "a" };
+  assertThrows(() => new Loose(descriptor), TypeError, "from() takes a descriptor");
+});
+
+Deno.test("create() tells that a mode of decimal digits is none", () => {
+  const sma = new SharedMemoryArray(1, "int8", "a");
+  assertThrows(() => sma.create({ mode: 666 }), RangeError, "permission bits are octal: 0o666");
 });
 
 // --- Names -----------------------------------------------------------------------------------

@@ -167,7 +167,12 @@ Deno.test("registers and clearBuffers() remove the versions, too, whether the wr
         name,
         `${name}.v1`,
       ]);
-      await assertRejects(() => again.publish(() => {}), Deno.errors.NotFound, "was removed");
+      const gone = await assertRejects(
+        () => again.publish(() => {}),
+        Deno.errors.NotFound,
+        "was removed",
+      );
+      assertEquals((gone as { code?: string }).code, "ENOENT");
       assertEquals(segmentsOf(name), []);
     });
   }
@@ -356,7 +361,8 @@ Deno.test("who has a version keeps it when all is removed, and is told that ther
     const version = reader.current()!;
     table.unlink();
     assertEquals([told(version), told(reader.current())], [[1, 1], [1, 1]]);
-    assertThrows(() => late.current(), Deno.errors.NotFound, "version 1");
+    const error = assertThrows(() => late.current(), Deno.errors.NotFound, "version 1");
+    assertEquals((error as { code?: string }).code, "ENOENT");
     // Another publication under the same name is another one.
     using again = SharedMemoryVersions.clone(table).create();
     await again.publish((next) => next.fill(9));

@@ -184,6 +184,28 @@ Deno.test("wait() and waitAsync() notice an array that is closed by the conversi
   }
 });
 
+Deno.test("wait(), waitAsync() and notify() refuse memory that is loaded copy-on-write", () => {
+  // The kernel would wait on a private page: nobody could wake it, and later reads would be of that page.
+  using words = new Words();
+  using memory = SharedMemory.open(words.name, { access: "copy-on-write" });
+  const copy = new Int32Array(memory.buf!);
+  for (
+    const call of [() => wait(copy, 0, 0, 0), () => waitAsync(copy, 0, 0), () => notify(copy, 0)]
+  ) {
+    assertThrows(call, TypeError, "the array was loaded copy-on-write, and is not shared");
+  }
+  Atomics.store(words.data, 0, 7);
+  assertEquals(copy[0], 7, "it is live as before");
+});
+
+Deno.test("wait() and waitAsync() refuse options in the place of the time limit", () => {
+  using words = new Words();
+  const limit = { timeout: 1 } as unknown as number;
+  assertThrows(() => wait(words.data, 0, 0, limit), TypeError, "the fourth argument is the time");
+  const own = new AbortController() as unknown as number;
+  assertThrows(() => waitAsync(words.data, 0, 0, own), TypeError, "{ signal } as its fifth");
+});
+
 Deno.test("waitAsync() checks its options", () => {
   using words = new Words();
   const withOptions = (options: unknown): WaitAsyncResult =>

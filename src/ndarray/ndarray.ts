@@ -252,10 +252,13 @@ export interface NDArray<
 
   /**
    * Gives the elements of a contiguous view as a typed array over the same memory, without a copy:
-   * how a worker gets full speed on its rows.
+   * how a worker gets full speed on its rows. (`view.data` is all of the memory, also that of other rows.)
    *
-   * @returns a typed array of `size` elements that shares the memory
-   * @throws {RangeError} if the view is not contiguous
+   * @param begin the first element, counted in C order, as `subarray()` of a typed array takes it; by default 0
+   * @param end the element before which it ends; by default `size`
+   * @returns a typed array that shares the memory, of `size` elements where no bounds are given
+   * @throws {TypeError} if a bound is no number
+   * @throws {RangeError} if the view is not contiguous, or a bound is no integer
    * @throws {Deno.errors.BadResource} if the memory is gone
    *
    * @example Rows as a plain typed array
@@ -268,7 +271,7 @@ export interface NDArray<
    * assertEquals(view.get(2, 2), 7);
    * ```
    */
-  subarray(): TypedArrayOf<D, B>;
+  subarray(begin?: number, end?: number): TypedArrayOf<D, B>;
 
   /**
    * Stores one value in every element.

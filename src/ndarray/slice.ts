@@ -283,6 +283,11 @@ function parseObject(item: Partial<Slice>): Slice {
     throw new TypeError("Cannot slice: an object must be a range with start, stop or step");
   }
   const unknown = keys.find((key) => key !== "start" && key !== "stop" && key !== "step");
+  if ("data" in item && "shape" in item) {
+    throw new TypeError(
+      "Cannot slice: a view is no index; there are no masks and no lists of indices, only integers and ranges",
+    );
+  }
   if (unknown !== undefined) {
     throw new TypeError(`Cannot slice: a range has start, stop and step, not ${quote(unknown)}`);
   }

@@ -164,14 +164,20 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
     return isContiguous(this);
   }
 
-  subarray(): TypedArrayOf<DType, B> {
+  subarray(begin?: number, end?: number): TypedArrayOf<DType, B> {
     checkAlive(this);
+    for (const bound of [begin, end]) {
+      if (bound !== undefined) checkInteger(bound, "give this subarray", "a bound");
+    }
     if (!isContiguous(this)) {
       throw new RangeError(
         "Cannot give a subarray: the view is not contiguous; copy() gives its elements as a copy",
       );
     }
-    return elementsAt(this, this.offset, this.size) as TypedArrayOf<DType, B>;
+    const all = elementsAt(this, this.offset, this.size) as TypedArrayOf<DType, B>;
+    return begin === undefined && end === undefined
+      ? all
+      : all.subarray(begin, end) as TypedArrayOf<DType, B>;
   }
 
   fill(value: unknown): this {
@@ -433,6 +439,8 @@ function toStorable(dtype: DType, value: unknown): number | bigint {
           ? "; Number(value) converts"
           : typeof value === "number"
           ? "; BigInt(value) converts"
+          : typeof value === "object" && value !== null && "array" in value
+          ? "; give its array"
           : ""),
     );
   }

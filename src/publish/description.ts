@@ -87,6 +87,16 @@ export function checkDescriptor<D extends object>(
       throw new TypeError(`Cannot make a ${what}: the descriptor has no ${part}`);
     }
   }
+  // Ignored, these would give wrong elements.
+  const odd = ["slots", "arraySlice", "layout", "stride", "strides", "order"].find((key) =>
+    !parts.includes(key) && Object.hasOwn(descriptor, key) &&
+    (descriptor as { readonly [key: string]: unknown })[key] != null
+  );
+  if (odd !== undefined) {
+    throw new TypeError(
+      `Cannot make a ${what}: ${odd} is none of its keys, which are ${parts.join(", ")}`,
+    );
+  }
   return descriptor;
 }
 

@@ -620,8 +620,11 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   /** Looks whether the publication was removed: then nobody would remove a version any more. */
   #checkNamed(channel: Channel): void {
     if (channel.isNamed) return;
-    throw new Deno.errors.NotFound(
-      `Cannot publish to '${this.name}': its name was removed; create() makes a new one`,
+    throw Object.assign(
+      new Deno.errors.NotFound(
+        `Cannot publish to '${this.name}': its name was removed; create() makes a new one`,
+      ),
+      { code: "ENOENT" },
     );
   }
 
@@ -653,9 +656,12 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   }
 
   #removedError(version: number, cause?: unknown): Error {
-    return new Deno.errors.NotFound(
-      `Cannot attach to version ${version} of '${this.name}': it was removed`,
-      { cause },
+    return Object.assign(
+      new Deno.errors.NotFound(
+        `Cannot attach to version ${version} of '${this.name}': it was removed`,
+        { cause },
+      ),
+      { code: "ENOENT" },
     );
   }
 }

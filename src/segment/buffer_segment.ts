@@ -13,6 +13,8 @@ export interface SegmentIdentity {
   readonly device: number;
   /** Its number on the device; 0 where the system gives segments none. */
   readonly inode: number;
+  /** Whether what is written goes to private copies of its pages; by default not. */
+  readonly isPrivate?: boolean;
 }
 
 /**
@@ -66,6 +68,16 @@ export function sharedBytesOf(
   const { name, device, inode } = segment;
   // A segment may have several names (a hard link), and get another one. Only macOS has nothing better.
   return { identity: inode === 0 ? name : `${device}:${inode}`, name };
+}
+
+/**
+ * Tells whether a buffer shows a segment copy-on-write, so that it may be another memory than that of the others.
+ *
+ * @param buffer any buffer
+ * @returns whether what is written to it stays private
+ */
+export function isPrivateCopy(buffer: ArrayBufferLike): boolean {
+  return segments.get(buffer)?.isPrivate === true;
 }
 
 /**

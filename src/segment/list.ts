@@ -8,6 +8,7 @@ import { hasCode } from "../../ffi/errors.ts";
 import { close, type FileStatus, geteuid, open, read, readdir, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { readOptions } from "../check.ts";
+import { directoryAdvice } from "./making.ts";
 import { madeNameMax, nameMax, prefixOf, wholeOf } from "./name.ts";
 
 /** What is known of a segment. */
@@ -46,7 +47,7 @@ export function listSegments(): SegmentInfo[] {
   }
   const user = geteuid();
   const segments: (FileStatus & { name: string })[] = [];
-  for (const name of readdir(directory)) {
+  for (const name of readdir(directory, directoryAdvice)) {
     const status = statx(`${directory}/${name}`);
     // A segment may be gone since its name was read.
     if (status === null || !status.regular || status.user !== user) continue;

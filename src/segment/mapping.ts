@@ -122,7 +122,7 @@ export class Mapping {
     const { mode = 0o600, reserve = true } = options;
     const { fd, device, inode } = makeSegment(name, byteLength, mode, reserve);
     try {
-      return Mapping.#map(fd, { name, device, inode }, byteLength, false);
+      return Mapping.#map(fd, { name, device, inode }, byteLength);
     } catch (error) {
       unmake(fd, name);
       throw error;
@@ -158,7 +158,7 @@ export class Mapping {
       setSize(fd, name, byteLength, reserve);
       sealSize(fd, name);
       const { device, inode } = fstat(fd, name);
-      return Mapping.#map(fd, { name, device, inode }, byteLength, false);
+      return Mapping.#map(fd, { name, device, inode }, byteLength);
     } catch (error) {
       close(fd);
       throw error;
@@ -178,20 +178,15 @@ export class Mapping {
       ? openAnonymous(name, isPrivate)
       : openOnceThere(name, isPrivate, timeout);
     try {
-      const { byteLength, device, inode } = statusOnceSized(fd, name);
-      return Mapping.#map(fd, { name, device, inode }, byteLength, isPrivate);
+      const { byteLength, device, inode } = statusOnceSized(fd, name, timeout);
+      return Mapping.#map(fd, { name, device, inode, isPrivate }, byteLength);
     } finally {
       close(fd);
     }
   }
 
-  static #map(
-    fd: number,
-    segment: SegmentIdentity,
-    byteLength: number,
-    isPrivate: boolean,
-  ): Mapping {
-    const region = mapPages(fd, segment.name, byteLength, isPrivate);
+  static #map(fd: number, segment: SegmentIdentity, byteLength: number): Mapping {
+    const region = mapPages(fd, segment.name, byteLength, segment.isPrivate === true);
     try {
       return new Mapping(segment, byteLength, region);
     } catch (error) {
@@ -280,7 +275,9 @@ function openOnceThere(name: string, isPrivate: boolean, timeout: number): numbe
   if (timeout === 0) return shmOpen(name, flags, 0, advice);
   const deadline = performance.now() + timeout;
   const lateAdvice: Advice = (code) =>
-    code === "ENOENT" ? `nobody has created it for ${timeout} ms` : advice(code);
+    code === "ENOENT"
+      ? directoryAdvice(code) ?? `nobody has created it for ${timeout} ms`
+      : advice(code);
   for (let pause = 1;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     try {
       return shmOpen(name, flags, 0, lateAdvice);
@@ -304,11 +301,11 @@ const attachAdvice: Advice = (code) =>
     ? 'attaching wants to write, too; load({ access: "copy-on-write" }) needs to read only'
     : absentAdvice(code);
 
-/** How long `open` waits for a creator to set the size, in milliseconds. */
+/** How long `open` waits at least for a creator to set the size, in milliseconds. */
 const SIZE_TIMEOUT = 1000;
 
 /** Looks at an open segment, once its creator has set the size. */
-function statusOnceSized(fd: number, name: string): OpenFileStatus {
+function statusOnceSized(fd: number, name: string, timeout: number): OpenFileStatus {
   let deadline = 0;
   while (true) {
     const status = fstat(fd, name);
@@ -318,7 +315,7 @@ function statusOnceSized(fd: number, name: string): OpenFileStatus {
       );
     }
     if (status.byteLength > 0) return status;
-    deadline ||= performance.now() + SIZE_TIMEOUT;
+    deadline ||= performance.now() + Math.max(timeout, SIZE_TIMEOUT);
     if (status.named === false || performance.now() > deadline) {
       throw new RangeError(
         `Cannot attach to '${name}': its size is 0 bytes; ` +

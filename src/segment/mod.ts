@@ -6,7 +6,7 @@
  * @module
  */
 
-export { isUnmarked, segmentOf, sharedBytesOf } from "./buffer_segment.ts";
+export { isPrivateCopy, isUnmarked, segmentOf, sharedBytesOf } from "./buffer_segment.ts";
 export { onClose } from "./close_notice.ts";
 export {
   checkPruneOptions,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { hasCode } from "../../ffi/errors.ts";
+import { type Advice, hasCode } from "../../ffi/errors.ts";
 import { close, fstat } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
@@ -45,7 +45,7 @@ export function openFileOf(
   // Who gave a time is told of a time, also where it has passed meanwhile.
   const least = Math.min(timeout, 1);
   for (let rest = timeout;; rest = Math.max(least, Math.ceil(deadline - performance.now()))) {
-    const memory = SharedMemory.open(name, { timeout: rest });
+    const memory = openMemory(name, rest);
     let fd: number | undefined;
     try {
       check(memory);
@@ -63,3 +63,18 @@ export function openFileOf(
     close(fd);
   }
 }
+
+/** Attaches. Where that is not permitted, there is another way out than for arrays, which need not write. */
+function openMemory(name: string, timeout: number): SharedMemory {
+  try {
+    return SharedMemory.open(name, { timeout });
+  } catch (error) {
+    if (hasCode(error, "EACCES")) close(shmOpen(name, platform().flags.O_RDWR, 0, denialAdvice));
+    throw error;
+  }
+}
+
+const denialAdvice: Advice = (code) =>
+  code === "EACCES"
+    ? "whoever takes part must be able to read and write; create({ mode: 0o666 }) lets everybody"
+    : undefined;

@@ -277,7 +277,10 @@ function checkCreateOptions(options: CreateOptions | undefined): CreateOptions {
   );
   if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o777)) {
     const given = Number.isInteger(mode) && mode > 0 ? `0o${mode.toString(8)}` : String(mode);
-    throw new RangeError(`Cannot create: mode must be from 0 to 0o777, not ${shorten(given)}`);
+    const meant = /^[0-7]{3}$/.test(String(mode)) ? `; permission bits are octal: 0o${mode}` : "";
+    throw new RangeError(
+      `Cannot create: mode must be from 0 to 0o777, not ${shorten(given)}${meant}`,
+    );
   }
   return { mode, reserve };
 }

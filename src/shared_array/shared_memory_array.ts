@@ -196,6 +196,7 @@ export class SharedMemoryArray<
     arraySlice?: P,
     layout?: MemoryLayout | null,
   ) {
+    checkOrder(shape, dtype);
     const canonical = parseDType(dtype);
     typedArrayOf(canonical); // a runtime without Float16Array says so here, not after create()
     const lengths = checkShape(shape);
@@ -575,6 +576,9 @@ export class SharedMemoryArray<
       throw new TypeError(
         `Cannot make a SharedMemoryArray: the descriptor has no ${part}` +
           (part in plain ? " of its own, as plain data has" : "") +
+          (ArrayBuffer.isView(plain) || Array.isArray(plain)
+            ? "; elements are shared by create() and then assign()"
+            : "") +
           (part === "name" && dtypeOf((plain as { data?: unknown }).data) !== null
             ? "; postMessage and structuredClone copy a view: send view.toJSON() in its place"
             : ""),
@@ -636,7 +640,7 @@ export class SharedMemoryArray<
    * @throws {TypeError} if `names` is no list of strings
    * @throws {RangeError} if a name is not legal; then none is removed
    * @throws {AggregateError} if the system refused some (`errors` holds one error for each), after all
-   * were tried
+   * were tried; without `--allow-ffi` they are `Deno.errors.NotCapable`
    *
    * @example Remove what a job has made
    * ```ts
@@ -802,6 +806,18 @@ function describeView(view: NDArray): SharedMemoryDescriptor {
   return view.toJSON();
 }
 
+/** Sees arguments in another order, and a descriptor, of which the dtype alone would be complained about. */
+function checkOrder(shape: unknown, dtype: unknown): void {
+  if (typeof shape === "string" && (Array.isArray(dtype) || typeof dtype === "number")) {
+    throw new TypeError("Cannot make a SharedMemoryArray: the order is shape, dtype, name");
+  }
+  if (dtype === undefined && kindOf(shape) === "an object" && "shape" in (shape as object)) {
+    throw new TypeError(
+      "Cannot make a SharedMemoryArray: the shape must be an array; SharedMemoryArray.from() takes a descriptor",
+    );
+  }
+}
+
 /** Keys that are easily mistaken for ours: ignored, they would give wrong elements. */
 const mistaken: { readonly [key: string]: string } = {
   array_slice: "what load() takes is called arraySlice",
@@ -809,6 +825,7 @@ const mistaken: { readonly [key: string]: string } = {
   order: 'give layout: { stride }: for order "F" of shape [2, 3] that is [1, 2]',
   stride: "it belongs into layout: { stride }",
   byteOffset: "it belongs into layout: { byteOffset }",
+  slots: "it describes a SharedMemoryRing: SharedMemoryRing.from() takes it",
   byte_offset: "it belongs into layout: { byteOffset }",
 };
 type MistakenKeys = { readonly [key: string]: unknown };

@@ -409,7 +409,14 @@ export class SharedMemoryLock {
     }
     droppedLocks.unregister(this.#box);
     this.#box.attachment = null;
-    this.#interrupt?.();
+    for (const task of [...this.#tasks]) {
+      this.#fail(
+        task,
+        new Deno.errors.BadResource(
+          `Cannot acquire '${this.name}': this instance was closed meanwhile`,
+        ),
+      );
+    }
     attachment.close();
   }
 
@@ -526,7 +533,7 @@ export class SharedMemoryLock {
   }
 
   /**
-   * Takes the lock if it can be had at once.
+   * Takes the lock if it can be had at once, also while tasks of this instance wait for it.
    *
    * @returns the guard, by which the caller gives the lock back; `null` if somebody has the lock, this
    * instance included

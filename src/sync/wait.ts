@@ -5,8 +5,8 @@
  */
 
 import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
-import { isDetached, kindOf, readOptions } from "../check.ts";
-import { isUnmarked, onClose, segmentOf } from "../segment/mod.ts";
+import { isDetached, isGiven, kindOf, readOptions } from "../check.ts";
+import { isPrivateCopy, isUnmarked, onClose, segmentOf } from "../segment/mod.ts";
 import { areWaitsPending, beginWait, wakeOwn } from "./pending_waits.ts";
 
 /** How {@linkcode wait} ended. */
@@ -271,6 +271,12 @@ function memoryOf(array: Int32Array, action: string): Memory {
           : ""),
     );
   }
+  if (isPrivateCopy(buffer)) {
+    // The kernel would take the page for this process alone: others could not wake it, nor could it see more of them.
+    throw new TypeError(
+      `Cannot ${action}: the array was loaded copy-on-write, and is not shared; load() it without access`,
+    );
+  }
   const address = bufferAddress(buffer);
   const last = { offset: 0, address: BigInt(address) };
   const found = { address, segment, last, isClosed: false };
@@ -294,6 +300,15 @@ function toInt32(value: unknown): number {
 }
 
 function toTimeout(value: unknown): number {
+  if (typeof value === "object" && value !== null) {
+    const key = ["signal", "timeout"].find((key) => isGiven(value, key));
+    if (key !== undefined) {
+      throw new TypeError(
+        `Cannot wait: the fourth argument is the time limit in milliseconds, not an object with ${key}; ` +
+          "waitAsync() takes { signal } as its fifth",
+      );
+    }
+  }
   const number = value === undefined ? NaN : toNumber(value);
   return Number.isNaN(number) ? Infinity : Math.max(number, 0);
 }
