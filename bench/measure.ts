@@ -16,6 +16,8 @@ export interface Opponent {
   /** The goal as a number; with `atLeast`, the ratio must not be below it. */
   readonly limit?: number;
   readonly atLeast?: boolean;
+  /** Whether the ratio is how many times as often ours is done in the same time; `limit` is then the least. */
+  readonly isRate?: boolean;
 }
 
 /** One measured line of the table. */
@@ -101,7 +103,13 @@ export async function compare(
   const contestants = [ours, ...against.map(({ contestant }) => contestant)];
   const [own, ...others] = await interleave(contestants, options);
   return against.map((opponent, i) =>
-    makeRow({ item, what, unit }, opponent, own, others[i], own.map((t, k) => t / others[i][k]))
+    makeRow(
+      { item, what, unit },
+      { ...opponent, atLeast: opponent.atLeast ?? opponent.isRate },
+      own,
+      others[i],
+      own.map((t, k) => opponent.isRate ? others[i][k] / t : t / others[i][k]),
+    )
   );
 }
 
