@@ -5,7 +5,6 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { glibcVersion } from "../ffi/library.ts";
 import { nameMaxWith } from "../ffi/platform.ts";
 import { SharedMemory, SharedMemoryArray } from "@shm/array";
-import { syncUrl } from "./sync.ts";
 import {
   type ChildOptions,
   errorOf,
@@ -235,12 +234,12 @@ otherUserTest("limits: a second user gets EACCES, and finds nothing changed", as
     mine.create().assign([1, 2, 3, 4]);
     using shared = new SharedMemoryArray([4], "uint8", open);
     shared.create({ mode: 0o666 }).assign([5, 6, 7, 8]);
-    const program = `
+    const program = (modUrl: string): string => `
+      const { SharedMemoryLock } = await import("${new URL("src/sync/mod.ts", modUrl)}");
       const [secret, open, theirs] = Deno.args;
       print("load", told(() => array(secret, 4).load()));
       print("create", told(() => array(secret, 4).create()));
       print("unlink", told(() => array(secret, 4).unlink()));
-      const { SharedMemoryLock } = await import(${JSON.stringify(syncUrl)});
       print("lock", told(() => new SharedMemoryLock(secret).load()));
       print("allowed", told(() => array(open, 4).load().copy()));
       print("unlink of 666", told(() => array(open, 4).unlink()));
@@ -251,7 +250,11 @@ otherUserTest("limits: a second user gets EACCES, and finds nothing changed", as
       print("gone", told(() => array(theirs, 4).unlink()));
       `;
     const got = await withOtherUser((as) =>
-      lines(program, { args: [secret, open, theirs], permissions: ["--allow-ffi"], as })
+      lines(program(as.modUrl), {
+        args: [secret, open, theirs],
+        permissions: ["--allow-ffi"],
+        as,
+      })
     );
     const denied = "PermissionDenied | EACCES | Permission denied (os error 13)";
     assertEquals(

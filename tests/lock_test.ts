@@ -122,15 +122,23 @@ Deno.test("SharedMemoryLock refuses an anonymous segment, and says why", () => {
   sma.unlink();
 });
 
-Deno.test("SharedMemoryLock.load() refuses a segment that is too small, and leaves nothing", () => {
-  using memory = SharedMemory.create(uniqueName(), 8);
-  try {
-    assertThrows(() => new SharedMemoryLock(memory.name).load(), RangeError, "8 bytes");
-    assertEquals([descriptorsOf(memory.name), mappingsOf(memory.name)], [0, 1]);
-  } finally {
-    memory.unlink();
-  }
-});
+for (
+  const [size, message] of [
+    [8, "the segment has 8 bytes, and a lock needs 16"],
+    // An array whose name was given to the lock by mistake: its first elements would be written over.
+    [32, "it is something else, which a lock would write to"],
+  ] as const
+) {
+  Deno.test(`SharedMemoryLock.load() refuses a segment of ${size} bytes, and leaves nothing`, () => {
+    using memory = SharedMemory.create(uniqueName(), size);
+    try {
+      assertThrows(() => new SharedMemoryLock(memory.name).load(), RangeError, message);
+      assertEquals([descriptorsOf(memory.name), mappingsOf(memory.name)], [0, 1]);
+    } finally {
+      memory.unlink();
+    }
+  });
+}
 
 Deno.test("SharedMemoryLock.load({ timeout }) waits for the creator", async () => {
   const lock = new SharedMemoryLock(uniqueName());

@@ -222,6 +222,8 @@ class Lock:
         self._fd = -1
         fd = os.open("/dev/shm/" + self.name, os.O_RDWR)  # close-on-exec, as Python opens all files
         try:
+            if os.fstat(fd).st_size != 16:
+                raise ValueError(f"{self.name!r} is no lock: it has not 16 bytes")
             self._map = mmap.mmap(fd, 16)
         except BaseException:
             os.close(fd)

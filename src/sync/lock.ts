@@ -159,9 +159,10 @@ class Attachment {
 
   static open(name: string, timeout = 0): Attachment {
     const { fd, memory } = openFileOf(name, timeout, ({ size }) => {
-      if (size >= BYTES) return;
+      if (size === BYTES) return;
       throw new RangeError(
-        `Cannot load '${name}': the segment has ${size} bytes, and a lock needs ${BYTES}`,
+        `Cannot load '${name}': the segment has ${size} bytes, and a lock needs ${BYTES}` +
+          (size > BYTES ? "; it is something else, which a lock would write to" : ""),
       );
     });
     return new Attachment(name, fd, memory);
@@ -354,7 +355,7 @@ export class SharedMemoryLock {
    * @throws {Deno.errors.Busy} if this instance is attached already
    * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
-   * @throws {RangeError} if the time limit is negative or NaN, or the segment is too small to be a lock's
+   * @throws {RangeError} if the time limit is negative or NaN, or the segment has not the size of a lock's
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    * @throws {Deno.errors.NotSupported} on other systems than Linux
    *
