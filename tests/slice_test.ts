@@ -18,9 +18,9 @@ Deno.test("slice() is a plain object with null for what is not given", () => {
   assertEquals(slice(1, -2, -3), { start: 1, stop: -2, step: -3 });
   assertEquals(slice(undefined, undefined, 2), { start: null, stop: null, step: 2 });
   for (const zero of [slice(-0, -0), ...freezeSelection([slice(-0, -0)]) as Slice[]]) {
-    assertEquals(zero, { start: 0, stop: 0, step: null }); // JSON keeps no -0
+    assert(Object.is(zero.start, 0) && Object.is(zero.stop, 0)); // JSON keeps no -0
   }
-  assertEquals(freezeSelection([-0]), [0]);
+  assert(Object.is(freezeSelection([-0])[0], 0));
   const given = slice(1, 2);
   assertEquals(Object.getPrototypeOf(given), Object.prototype);
   assertEquals(structuredClone(given), given);
