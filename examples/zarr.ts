@@ -1,5 +1,5 @@
 // Converts a 2-d Zarr array from metres to feet: processes that share a counter read its chunks into shared
-// memory, a window of some rows of chunks at a time. examples/demo/terrain_zarr.ts FOLDER makes such an array, FOLDER/heights.
+// memory, a window of some rows of chunks at a time. examples/demo/terrain_zarr.ts DIR makes one, DIR/heights.
 // Run it: deno run --allow-ffi --allow-run=deno --allow-read --allow-write examples/zarr.ts IN OUT [CHUNKS]
 
 import * as shm from "@shm/array";
