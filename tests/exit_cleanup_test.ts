@@ -12,7 +12,7 @@ import {
 // --- cleanAtExit() ----------------------------------------------------------------------------
 
 const prelude = `const { cleanAtExit, endingSignals } = await import(${
-  JSON.stringify(new URL("../src/shared_array/exit_cleanup.ts", import.meta.url).href)
+  JSON.stringify(new URL("../src/process/exit_cleanup.ts", import.meta.url).href)
 });
 const say = (text) => () => console.log(text);
 `;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertFalse, assertLess, assertStringIncludes } from "@std/assert";
 import { close, fstat } from "../ffi/files.ts";
 import { SharedMemory, SharedMemoryArray } from "../mod.ts";
-import { makeSegment, unlinkOwn, unmake } from "../src/segment/making.ts";
+import { makeSegment, unlinkOwn, unmake } from "../src/segment/create_segment.ts";
 import {
   descriptorsOf,
   errorOf,
@@ -18,7 +18,9 @@ import { inNamespaces, namespaceTest } from "./scale.ts";
 import { until } from "./sync.ts";
 
 const platformUrl = JSON.stringify(new URL("../ffi/platform.ts", import.meta.url).href);
-const making = JSON.stringify(new URL("../src/segment/making.ts", import.meta.url).href);
+const createSegment = JSON.stringify(
+  new URL("../src/segment/create_segment.ts", import.meta.url).href,
+);
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -219,7 +221,7 @@ Deno.test("makeSegment() that fails takes back its own name only, under stress",
     // Some fail to make it, others make and remove it: what somebody holds must not go. It takes a second and a
     // half, and longer where that is too short for a hundred times.
     const losing = `
-      const { makeSegment } = await import(${making});
+      const { makeSegment } = await import(${createSegment});
       const { platform, pretend } = await import(${platformUrl});
       pretend({ ...platform(), flags: { ...platform().flags, O_TMPFILE: 0 } });
       let failed = 0;

@@ -7,9 +7,10 @@
  */
 
 import { hasCode, systemError } from "../../ffi/errors.ts";
-import { close, fchmod, fcntl, fstat, open, read } from "../../ffi/files.ts";
+import { close, fchmod, fcntl, fstat } from "../../ffi/files.ts";
 import { memfdCreate } from "../../ffi/mman.ts";
 import { type Platform, platform } from "../../ffi/platform.ts";
+import { availableMemory, isProcessThere, openDescriptorOf } from "../process/proc.ts";
 
 /** The name of an anonymous segment: its creator, and the descriptor and inode that it has there. */
 const form = /^memfd:(\d+):(\d+):(\d+)$/;
@@ -103,7 +104,7 @@ export function openAnonymous(name: string, readOnly: boolean): number {
   const handle = handleOf(name);
   try {
     const fd = explained(
-      () => open(`/proc/self/fd/${handle}`, (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC),
+      () => openDescriptorOf(String(Deno.pid), handle, (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC),
       name,
       readOnly
         ? "its mode does not let this user read it"
@@ -126,11 +127,10 @@ const REUSED = "its creator has ended or unlinked it, and the number is another 
 function handleOf(name: string): number {
   const { O_PATH, O_CLOEXEC } = memfdOf("load");
   const { pid, fd, inode } = placeOf(name);
-  const folder = `/proc/${pid === String(Deno.pid) ? "self" : pid}`;
   let handle: number;
   try {
     handle = explained(
-      () => open(`${folder}/fd/${fd}`, O_PATH | O_CLOEXEC),
+      () => openDescriptorOf(pid, fd, O_PATH | O_CLOEXEC),
       name,
       `this process may not look at process ${pid}: what has no name can be reached by the user that ` +
         "made it only",
@@ -139,7 +139,7 @@ function handleOf(name: string): number {
     if (!hasCode(error, "ENOENT", "ESRCH")) throw error;
     throw notFound(
       name,
-      exists(folder)
+      isProcessThere(pid)
         ? `process ${pid} has no such descriptor: it has unlinked it, or the number is another process's now`
         : `there is no process ${pid} here: it has ended, or it runs where this process cannot see ` +
           "it, in another PID namespace (a container)",
@@ -149,17 +149,6 @@ function handleOf(name: string): number {
   if (status.regular && String(status.inode) === inode) return handle;
   close(handle);
   throw notFound(name, REUSED);
-}
-
-function exists(path: string): boolean {
-  const { O_PATH, O_CLOEXEC } = memfdOf("load");
-  try {
-    close(open(path, O_PATH | O_CLOEXEC));
-    return true;
-  } catch (error) {
-    if (hasCode(error, "ENOENT", "ESRCH")) return false;
-    throw error;
-  }
 }
 
 /** Opens something, and says of EACCES which segment is meant and what keeps this process out. */
@@ -277,19 +266,3 @@ export function checkAvailable(name: string, byteLength: number): void {
 }
 /** From this size on it is worth the time to ask: 16 MiB. */
 const WORTH_ASKING = 2 ** 24;
-
-/** How many bytes the kernel could give to programs without ending one. */
-function availableMemory(): number {
-  const path = "/proc/meminfo";
-  const bytes = new Uint8Array(4096);
-  const fd = open(path, platform().flags.O_RDONLY | memfdOf("create").O_CLOEXEC);
-  let text: string;
-  try {
-    text = new TextDecoder().decode(bytes.subarray(0, read(fd, bytes, path)));
-  } finally {
-    close(fd);
-  }
-  const kibibytes = (key: string): number =>
-    Number(new RegExp(`^${key}: *(\\d+)`, "m").exec(text)?.[1] ?? Infinity);
-  return (kibibytes("MemAvailable") + kibibytes("SwapFree")) * 1024;
-}

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { hasCode } from "../../ffi/errors.ts";
-import { close, type FileStatus, geteuid, open, read, readdir, statx } from "../../ffi/files.ts";
+import { type FileStatus, geteuid, readdir, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { readOptions } from "../check.ts";
-import { directoryAdvice } from "./making.ts";
+import { processesThatMap } from "../process/proc.ts";
+import { directoryAdvice } from "./create_segment.ts";
 import { madeNameMax, nameMax, prefixOf, wholeOf } from "./name.ts";
 
 /** What is known of a segment. */
@@ -53,7 +53,7 @@ export function listSegments(): SegmentInfo[] {
     if (status === null || !status.regular || status.user !== user) continue;
     segments.push({ name, ...status });
   }
-  const pids = mappingProcesses(new Set(segments.map(({ identity }) => identity)));
+  const pids = processesThatMap(new Set(segments.map(({ identity }) => identity)));
   return segments.map(({ name, byteLength, createdAt, identity }) => ({
     name,
     byteLength,
@@ -91,107 +91,4 @@ export function checkPruneOptions(options: PruneOptions | undefined): PruneOptio
     );
   }
   return checked;
-}
-
-/** Finds which processes map which of some files, by device and inode. */
-function mappingProcesses(identities: ReadonlySet<string>): Map<string, number[]> {
-  const found = new Map<string, number[]>();
-  if (identities.size === 0) return found;
-  const decoder = new TextDecoder();
-  const pids = readdir("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
-  // An emulator gives a process its own map even where /proc is empty.
-  if (!pids.includes(Deno.pid) || readProcFile("/proc/self/maps") === null) {
-    // Every segment would look as if nobody mapped it, and prune() would remove them all.
-    throw new Deno.errors.NotSupported(
-      "Cannot tell which processes map a segment: /proc/self/maps cannot be read",
-    );
-  }
-  for (const pid of pids.sort((a, b) => a - b)) {
-    // A process may have ended, or belong to another user.
-    const maps = readProcFile(`/proc/${pid}/maps`);
-    if (maps === null) continue;
-    for (const identity of mappedFiles(decoder.decode(maps))) {
-      if (!identities.has(identity)) continue;
-      const list = found.get(identity);
-      if (list === undefined) found.set(identity, [pid]);
-      else list.push(pid);
-    }
-  }
-  return found;
-}
-
-/** The files in a process's memory map, as `major:minor:inode`. */
-function mappedFiles(maps: string): Set<string> {
-  const files = new Set<string>();
-  // address           perms offset  dev   inode   pathname
-  for (
-    const [, major, minor, inode] of maps.matchAll(/^\S+ \S+ \S+ ([\da-f]+):([\da-f]+) (\d+)/gm)
-  ) {
-    if (inode !== "0") files.add(`${parseInt(major, 16)}:${parseInt(minor, 16)}:${inode}`);
-  }
-  return files;
-}
-
-/** Reads a file under `/proc`; `null` if the process has ended, or it is somebody else's. */
-export function readProcFile(path: string): Uint8Array | null {
-  try {
-    return readFile(path);
-  } catch (error) {
-    if (hasCode(error, "ENOENT", "ESRCH", "EACCES", "EPERM")) return null;
-    throw error;
-  }
-}
-
-/** How many mappings this process has; `null` where it cannot be told. */
-export function countMappings(): number | null {
-  try {
-    let count = 0;
-    forEachChunk("/proc/self/maps", (bytes) => {
-      for (const byte of bytes) if (byte === NEWLINE) count++;
-    });
-    return count;
-  } catch {
-    return null; // What asks is about to throw an error of its own.
-  }
-}
-const NEWLINE = 10;
-
-/** How many mappings the system allows a process; `null` where it cannot be told. */
-export function mostMappings(): number | null {
-  try {
-    return Number(new TextDecoder().decode(readFile("/proc/sys/vm/max_map_count")));
-  } catch {
-    return null; // As above.
-  }
-}
-
-/** Reads a file whose size is not known before it is read. */
-function readFile(path: string): Uint8Array {
-  let all = new Uint8Array(1 << 16);
-  let length = 0;
-  forEachChunk(path, (bytes) => {
-    if (length + bytes.length > all.length) {
-      const larger = new Uint8Array(all.length * 2);
-      larger.set(all.subarray(0, length));
-      all = larger;
-    }
-    all.set(bytes, length);
-    length += bytes.length;
-  });
-  return all.subarray(0, length);
-}
-
-/** Hands over the bytes of a file, piece by piece; each is valid until the next. */
-function forEachChunk(path: string, take: (bytes: Uint8Array) => void): void {
-  const fd = open(path, platform().flags.O_RDONLY);
-  try {
-    const bytes = new Uint8Array(1 << 14);
-    while (true) {
-      const count = read(fd, bytes, path);
-      if (count === 0) return;
-      take(bytes.subarray(0, count));
-    }
-  } finally {
-    close(fd);
-  }
 }

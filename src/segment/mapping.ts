@@ -10,6 +10,7 @@ import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 import { isDetached } from "../check.ts";
+import { countMappings, mostMappings } from "../process/proc.ts";
 import {
   checkAvailable,
   isAnonymousName,
@@ -20,7 +21,6 @@ import {
 } from "./anonymous.ts";
 import { markSegment, type SegmentIdentity, unmarkSegment } from "./buffer_segment.ts";
 import { tellClosing } from "./close_notice.ts";
-import { countMappings, mostMappings } from "./list.ts";
 import { checkUsableName } from "./name.ts";
 import {
   checkFileSizeLimit,
@@ -29,7 +29,7 @@ import {
   setSize,
   unlinkOwn,
   unmake,
-} from "./making.ts";
+} from "./create_segment.ts";
 
 /** How a segment is made. */
 export interface CreateOptions {

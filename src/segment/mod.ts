@@ -13,7 +13,6 @@ export {
   findLeftovers,
   listSegments,
   type PruneOptions,
-  readProcFile,
   type SegmentInfo,
 } from "./list.ts";
 export { type CreateOptions, type OpenOptions, unlink } from "./mapping.ts";

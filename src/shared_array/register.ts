@@ -8,7 +8,7 @@ import type { DTypeLike, DTypeOf } from "../dtype.ts";
 import { descriptorOf, failuresText, readOptions, shorten } from "../check.ts";
 import type { Shape } from "../ndarray/mod.ts";
 import type { CreateOptions } from "../segment/mod.ts";
-import { cleanAtExit, endingSignals } from "./exit_cleanup.ts";
+import { cleanAtExit, endingSignals } from "../process/exit_cleanup.ts";
 import { createAnonymousArray, SharedMemoryArray } from "./shared_memory_array.ts";
 
 /** When a register cleans up, besides the end of its scope and of the process. */

@@ -18,6 +18,7 @@ import {
 import { platform } from "../../ffi/platform.ts";
 import { getrlimit, RLIMIT_FSIZE } from "../../ffi/resource.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
+import { isProcThere } from "../process/proc.ts";
 
 /**
  * The size from which on a segment gets its name last. That takes some 30 to 50 µs more: at 1 MiB 1.10 times of
@@ -111,7 +112,7 @@ function makeNamed(name: string, mode: number): number {
 function openNameless(name: string): number | null {
   const { directory, os } = platform();
   const { O_RDWR, O_TMPFILE } = platform().flags;
-  if (directory === null || O_TMPFILE === 0 || statx("/proc/self/fd") === null) return null;
+  if (directory === null || O_TMPFILE === 0 || !isProcThere()) return null;
   // A name that is taken is told now: a reservation may take seconds, and find no room.
   if (statx(pathOf(name)) !== null) throw systemError(os, EEXIST, "shm_open", name, creationAdvice);
   try {

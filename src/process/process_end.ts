@@ -6,11 +6,11 @@
  * @module
  */
 
-import { close, readdir, readlink } from "../../ffi/files.ts";
+import { close } from "../../ffi/files.ts";
 import { memfdCreate } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
 import { exitNow, kill } from "../../ffi/signal.ts";
-import { readProcFile } from "../segment/mod.ts";
+import { commandLine, descriptorTargets } from "./proc.ts";
 
 /** Takes back a mark that {@linkcode markCleaner} made; the second time does nothing. */
 export type Unmark = () => void;
@@ -48,10 +48,7 @@ function mayCall(): boolean {
 /** Whether some isolate of this process has not taken its mark back. */
 function someAreMarked(): boolean {
   try {
-    return readdir("/proc/self/fd").some((fd) => {
-      const target = readlink(`/proc/self/fd/${fd}`);
-      return target !== null && target.startsWith(`/memfd:${MARK} `);
-    });
+    return descriptorTargets().some((target) => target.startsWith(`/memfd:${MARK} `));
   } catch {
     return false; // Without /proc there is no way to see them.
   }
@@ -116,10 +113,9 @@ function isWorker(): boolean {
 /** Whether Deno runs this program with `--watch`, as its command line tells where there is a /proc. */
 function isWatched(): boolean {
   if (platform().directory === null || !mayCall()) return false;
-  const line = readProcFile("/proc/self/cmdline");
-  if (line === null) return false;
-  // The arguments of the program come last, and are its own affair; a NUL ends each.
-  const words = new TextDecoder().decode(line).split("\0").slice(0, -1);
+  const words = commandLine();
+  if (words === null) return false;
+  // The arguments of the program come last, and are its own affair.
   return words.slice(0, words.length - Deno.args.length)
     .some((word) => /^--watch(-hmr)?(=|$)/.test(word));
 }

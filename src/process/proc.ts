@@ -1,0 +1,197 @@
+/**
+ * What Linux says under `/proc` of this process, of others and of the machine. No other file reads there.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man5/proc.5.html | proc(5)}
+ * @module
+ */
+
+import { hasCode } from "../../ffi/errors.ts";
+import { close, open, read, readdir, readlink } from "../../ffi/files.ts";
+import { platform } from "../../ffi/platform.ts";
+
+/**
+ * Finds which processes map which of some files, as far as this user can see them.
+ *
+ * @param identities the files, by device and inode, as `statx` gives them
+ * @returns the processes of each file that somebody maps, sorted
+ * @throws {Deno.errors.NotSupported} if not even the maps of this process can be read
+ * @see {@link https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html | proc_pid_maps(5)}
+ */
+export function processesThatMap(identities: ReadonlySet<string>): Map<string, number[]> {
+  const found = new Map<string, number[]>();
+  if (identities.size === 0) return found;
+  const decoder = new TextDecoder();
+  const pids = readdir("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
+  // An emulator gives a process its own map even where /proc is empty.
+  if (!pids.includes(Deno.pid) || readProcFile("/proc/self/maps") === null) {
+    // Every segment would look as if nobody mapped it, and prune() would remove them all.
+    throw new Deno.errors.NotSupported(
+      "Cannot tell which processes map a segment: /proc/self/maps cannot be read",
+    );
+  }
+  for (const pid of pids.sort((a, b) => a - b)) {
+    // A process may have ended, or belong to another user.
+    const maps = readProcFile(`/proc/${pid}/maps`);
+    if (maps === null) continue;
+    for (const identity of mappedFiles(decoder.decode(maps))) {
+      if (!identities.has(identity)) continue;
+      const list = found.get(identity);
+      if (list === undefined) found.set(identity, [pid]);
+      else list.push(pid);
+    }
+  }
+  return found;
+}
+
+/** The files in a process's memory map, as `major:minor:inode`. */
+function mappedFiles(maps: string): Set<string> {
+  const files = new Set<string>();
+  // address           perms offset  dev   inode   pathname
+  for (
+    const [, major, minor, inode] of maps.matchAll(/^\S+ \S+ \S+ ([\da-f]+):([\da-f]+) (\d+)/gm)
+  ) {
+    if (inode !== "0") files.add(`${parseInt(major, 16)}:${parseInt(minor, 16)}:${inode}`);
+  }
+  return files;
+}
+
+/** How many mappings this process has; `null` where it cannot be told. */
+export function countMappings(): number | null {
+  try {
+    let count = 0;
+    forEachChunk("/proc/self/maps", (bytes) => {
+      for (const byte of bytes) if (byte === NEWLINE) count++;
+    });
+    return count;
+  } catch {
+    return null; // What asks is about to throw an error of its own.
+  }
+}
+const NEWLINE = 10;
+
+/** How many mappings the system allows a process; `null` where it cannot be told. */
+export function mostMappings(): number | null {
+  try {
+    return Number(new TextDecoder().decode(readFile("/proc/sys/vm/max_map_count")));
+  } catch {
+    return null; // As above.
+  }
+}
+
+/**
+ * Tells how many bytes the kernel could give to programs without ending one.
+ *
+ * @returns the available memory and the free swap space; `Infinity` where the kernel does not say
+ */
+export function availableMemory(): number {
+  const text = new TextDecoder().decode(readFile("/proc/meminfo"));
+  const kibibytes = (key: string): number =>
+    Number(new RegExp(`^${key}: *(\\d+)`, "m").exec(text)?.[1] ?? Infinity);
+  return (kibibytes("MemAvailable") + kibibytes("SwapFree")) * 1024;
+}
+
+/**
+ * Tells by which words this process was started.
+ *
+ * @returns the program and its arguments; `null` where it cannot be told
+ */
+export function commandLine(): string[] | null {
+  const line = readProcFile("/proc/self/cmdline");
+  // A NUL ends each word.
+  return line === null ? null : new TextDecoder().decode(line).split("\0").slice(0, -1);
+}
+
+/** What the descriptors of this process lead to: paths, and labels of files without a name. */
+export function descriptorTargets(): string[] {
+  const folder = "/proc/self/fd";
+  return readdir(folder).map((fd) => readlink(`${folder}/${fd}`)).filter((path) => path !== null);
+}
+
+/**
+ * Tells whether this process can be seen under `/proc`, and with it a file that it has open: without, no
+ * file can be named or opened once more by its descriptor.
+ *
+ * @returns whether it can
+ */
+export function isProcThere(): boolean {
+  return pathExists("/proc/self/fd");
+}
+
+/**
+ * Tells whether a process can be seen from here.
+ *
+ * @param pid the process
+ * @returns whether it can
+ */
+export function isProcessThere(pid: string): boolean {
+  return pathExists(folderOf(pid));
+}
+
+/**
+ * Opens what a descriptor of a process leads to.
+ *
+ * @param pid the process
+ * @param fd its descriptor
+ * @param flags how to open it, as `open` takes them
+ * @returns a file descriptor, which the caller closes
+ */
+export function openDescriptorOf(pid: string, fd: string | number, flags: number): number {
+  return open(`${folderOf(pid)}/fd/${fd}`, flags);
+}
+
+/** The folder of a process. A process may look at itself where others are hidden from it. */
+function folderOf(pid: string): string {
+  return `/proc/${pid === String(Deno.pid) ? "self" : pid}`;
+}
+
+function pathExists(path: string): boolean {
+  try {
+    // It is not opened for reading: that may not be allowed where looking is.
+    close(open(path, platform().memfd?.O_PATH ?? 0));
+    return true;
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ESRCH")) return false;
+    throw error;
+  }
+}
+
+/** Reads a file under `/proc`; `null` if the process has ended, or it is somebody else's. */
+function readProcFile(path: string): Uint8Array | null {
+  try {
+    return readFile(path);
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ESRCH", "EACCES", "EPERM")) return null;
+    throw error;
+  }
+}
+
+/** Reads a file whose size is not known before it is read. */
+function readFile(path: string): Uint8Array {
+  let all = new Uint8Array(1 << 16);
+  let length = 0;
+  forEachChunk(path, (bytes) => {
+    if (length + bytes.length > all.length) {
+      const larger = new Uint8Array(all.length * 2);
+      larger.set(all.subarray(0, length));
+      all = larger;
+    }
+    all.set(bytes, length);
+    length += bytes.length;
+  });
+  return all.subarray(0, length);
+}
+
+/** Hands over the bytes of a file, piece by piece; each is valid until the next. */
+function forEachChunk(path: string, take: (bytes: Uint8Array) => void): void {
+  const fd = open(path, platform().flags.O_RDONLY);
+  try {
+    const bytes = new Uint8Array(1 << 14);
+    while (true) {
+      const count = read(fd, bytes, path);
+      if (count === 0) return;
+      take(bytes.subarray(0, count));
+    }
+  } finally {
+    close(fd);
+  }
+}
