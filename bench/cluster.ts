@@ -8,8 +8,8 @@
 import { NDArray } from "@shm/array";
 import { type JobsOptions, Queue, Worker } from "bullmq";
 import * as zarr from "zarrita";
-import { until } from "../tests/helpers.ts";
-import { Redis } from "../tests/redis.ts";
+import { until } from "../tests/helpers/helpers.ts";
+import { Redis } from "../tests/helpers/redis.ts";
 import { hillshade } from "../examples/cluster/hillshade.ts";
 import { connect, rootOf } from "../examples/cluster/shared.ts";
 import { quantile } from "./measure.ts";

@@ -304,8 +304,8 @@ const examples: [what: string, changes: { [file: string]: string[] | null }, fou
     "src/shared_array/wrap.ts": ["@shm/array"],
   }, ["src/shared_array/wrap.ts imports @shm/array from outside the package"]],
   ["a file of the tests", {
-    "src/shared_array/wrap.ts": ["../../tests/helpers.ts"],
-  }, ["src/shared_array/wrap.ts imports tests/helpers.ts, which is not published"]],
+    "src/shared_array/wrap.ts": ["../../tests/helpers/helpers.ts"],
+  }, ["src/shared_array/wrap.ts imports tests/helpers/helpers.ts, which is not published"]],
   ["a file without a place", { "src/utils.ts": [] }, [
     "src/utils.ts is not in CONTRIBUTING's list of files",
     "src/utils.ts has no place in the table",

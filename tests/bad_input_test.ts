@@ -9,7 +9,7 @@
 
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import * as typed from "@shm/array";
-import { errorOf } from "./helpers.ts";
+import { errorOf } from "./helpers/helpers.ts";
 
 // deno-lint-ignore no-explicit-any -- nearly every call here is one that the compiler refuses
 const api = typed as any;

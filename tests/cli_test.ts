@@ -3,9 +3,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { type SegmentInfo, SharedMemory, SharedMemoryArray } from "@shm/array";
 import { run } from "../src/cli.ts";
-import { runChild, segmentExists, withNames } from "./helpers.ts";
-import { find, leftover, withPrefix } from "./leftovers.ts";
-import { inNamespaces, namespaceTest } from "./scale.ts";
+import { runChild, segmentExists, withNames } from "./helpers/helpers.ts";
+import { find, leftover, withPrefix } from "./helpers/leftovers.ts";
+import { inNamespaces, namespaceTest } from "./helpers/scale.ts";
 
 /** Runs a command in this process. */
 function shell(...args: string[]): { code: number; out: string[]; err: string[] } {

@@ -8,7 +8,7 @@ import {
   parseDType,
   typedArrayOf,
 } from "../src/dtype.ts";
-import { runChild } from "./helpers.ts";
+import { runChild } from "./helpers/helpers.ts";
 
 /** The contract's table. */
 const table: [dtype: DType, array: unknown, numpy: string, bytes: number][] = [

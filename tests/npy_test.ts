@@ -20,9 +20,9 @@ import {
   typedArrayOf,
 } from "@shm/array/dtype";
 import { readNpy, writeNpy } from "@shm/array/npy";
-import { errorOf, evalChild, modUrl, runChild, segmentExists } from "./helpers.ts";
-import { eachNumPyTest, type Python, runPython } from "./python.ts";
-import { Random, seedOf } from "./random.ts";
+import { errorOf, evalChild, modUrl, runChild, segmentExists } from "./helpers/helpers.ts";
+import { eachNumPyTest, type Python, runPython } from "./helpers/python.ts";
+import { Random, seedOf } from "./helpers/random.ts";
 
 const npyUrl = new URL("../src/npy.ts", import.meta.url).href;
 

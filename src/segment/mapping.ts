@@ -257,7 +257,7 @@ function needStack(depth: number): number {
 
 /**
  * What the first calls need: V8 compiles each function when it is called first. It takes 5 µs. With 700 frames
- * `tests/giving_up_test.ts` found names left in 2 of 8 runs, with 500 in most.
+ * `tests/system/giving_up_test.ts` found names left in 2 of 8 runs, with 500 in most.
  */
 const UNFAMILIAR = 1000;
 

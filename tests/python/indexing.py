@@ -1,4 +1,4 @@
-"""Does with NumPy what tests/indexing_test.ts did with our views: a batch of cases, in JSON."""
+"""Does with NumPy what tests/ndarray/indexing_test.ts did with our views: a batch of cases, in JSON."""
 
 import json
 import math

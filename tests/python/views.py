@@ -1,4 +1,4 @@
-"""Does with NumPy what tests/views_test.ts did with our views: a batch of cases, in JSON."""
+"""Does with NumPy what tests/ndarray/views_test.ts did with our views: a batch of cases, in JSON."""
 
 import json
 import sys

@@ -1,0 +1,265 @@
+// Every example runs by the command in its header, with the permissions named there and no others.
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { SharedMemoryArray } from "@shm/array";
+import FileSystemStore from "@zarrita/storage/fs";
+import { dirname } from "node:path";
+import * as zarr from "zarrita";
+import {
+  childrenOf,
+  lives,
+  segmentExists,
+  thoseThatStay,
+  until,
+  withFolder,
+} from "../helpers/helpers.ts";
+import { python, pythonTest, runPython } from "../helpers/python.ts";
+import { inNamespaces, namespaceTest } from "../helpers/scale.ts";
+
+const root = new URL("../../", import.meta.url);
+
+/** The prefix of the names of each example's segments, and what it must print. */
+const examples: { [file: string]: [prefix: string, output: RegExp] } = {
+  "worker_pool.ts": [
+    "pool",
+    /^(.{72} {2}worker [123]\n){24}24 rows by 3 processes; no pixel was copied or sent\.\n$/,
+  ],
+  "threads_and_processes.ts": [
+    "threads",
+    /^The thread counted {2}100000\nThe process counted 100000\nThe sum of both is {2}200000: .*\n$/,
+  ],
+  "versioned_table.ts": [
+    "table",
+    /^The first writer was .* is {"version":3,"point":777,"filledFor":3}\n[^]*"filledFor":6}\n.*: 2\n$/,
+  ],
+  "config_bytes.ts": [
+    "config",
+    /^reader: version 1 is {"logLevel":"info",.*Ōtautahi"\]}\nreader: version 2 is .*\nwriter: pub/,
+  ],
+  "pool.ts": [
+    "workerpool",
+    /^16 tiles: (\d+) pixels in the set, \1 in the picture\n.*TimeoutError: .* 500 ms\n.*RangeError: Cannot draw tile 99: there are 16\n.*TerminateError: .*\nOnce more: \1 pixels in the set\n$/,
+  ],
+  "npy.ts": [
+    "npy",
+    /in\.npy is in shared memory now, .*:\nNDArray\(\[\[0\.5, [^]*has the same 12 elements/,
+  ],
+};
+
+/** The arguments of `deno` in the header of an example, without the example's own, in capitals or brackets. */
+function runArguments(file: string): string[] {
+  const lines = Deno.readTextFileSync(new URL(`examples/${file}`, root)).split("\n");
+  assert(lines.slice(0, 3).every((line) => /^\/\/ .{20,}/.test(line)), `${file} has no header`);
+  assertEquals(lines[3], "", `the header of ${file} has more than three lines`);
+  const command = lines[2].match(/^\/\/ Run it: deno (run [^[]+?)(?: [A-Z]+)*(?: \[.*\])?$/);
+  assert(command !== null, `${file} does not say how to run it`);
+  return command[1].split(" ");
+}
+
+/** The "deno" that an example starts is the one that runs this test. */
+const environment = {
+  NO_COLOR: "1",
+  PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH") ?? ""}`,
+};
+
+interface Ran {
+  success: boolean;
+  stdout: string;
+  stderr: string;
+}
+
+async function run(file: string, ...args: string[]): Promise<Ran> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    // Where the packages that an example uses are not there yet, their download is no complaint.
+    // Python is the one with which the tests compare.
+    args: ["run", "--quiet", ...runArguments(file).slice(1), ...args]
+      .map((arg) => arg.replace(/\/usr\/bin\/python3$/, python?.path ?? "$&")),
+    cwd: root,
+    stdout: "piped",
+    stderr: "piped",
+    env: environment,
+  }).output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { success, stdout: out, stderr: err };
+}
+
+/** The segments that have a prefix; none on macOS, which cannot list them. */
+function segmentsOf(prefix: string): string[] {
+  if (Deno.build.os !== "linux") return [];
+  return SharedMemoryArray.list().filter((s) => s.prefix === prefix).map(({ name }) => name);
+}
+
+/** Registers the test of an example, if need be as one that needs Python, or arguments. */
+function exampleTest(
+  file: string,
+  [prefix, output]: [prefix: string, output: RegExp],
+  test: (name: string, fn: () => Promise<void>) => void,
+  prepare: (folder: string) => Promise<string[]> = () => Promise.resolve([]),
+): void {
+  test(`examples/${file} does what its header says, and leaves no segment`, () =>
+    withFolder(async (folder) => {
+      const args = await prepare(folder);
+      const before = segmentsOf(prefix);
+      const start = performance.now();
+      const { success, stdout, stderr } = await run(file, ...args);
+      assert(success, stderr);
+      assertMatch(stdout, output);
+      assertEquals(stderr, "");
+      // Two seconds on a quiet machine; emulated for another processor, a minute.
+      assert(performance.now() - start < 180_000);
+      const made = segmentsOf(prefix).filter((name) => !before.includes(name));
+      assertEquals(await thoseThatStay(made), []);
+    }));
+}
+
+for (const [file, example] of Object.entries(examples)) exampleTest(file, example, Deno.test);
+
+exampleTest("video_ring.ts", [
+  "video",
+  /^(Deno|Python): \d+ frames\/s, -?\d+ µs late, \d+ skipped, \d+ torn, \d+ ms busy .*\n(Python|Deno): .*\n$/,
+], pythonTest);
+
+exampleTest(
+  "zarr.ts",
+  ["zarr", /^\S+\/feet has 142 × 202 numbers, in feet\n$/],
+  Deno.test,
+  async (folder) => {
+    const { success, stderr } = await run("demo/terrain_zarr.ts", folder, "200", "64");
+    assert(success, stderr);
+    return [`${folder}/heights`, `${folder}/feet`];
+  },
+);
+
+Deno.test("examples: none wants all permissions", () => {
+  for (const file of [...Object.keys(examples), "video_ring.ts", "zarr.ts"]) {
+    const args = runArguments(file);
+    assert(!args.some((arg) => ["-A", "--allow-all", "--allow-run"].includes(arg)), file);
+  }
+});
+
+// --- pool.ts ---------------------------------------------------------------------------------
+
+/** Starts pool.ts as a shell does, as a group of processes, with the arguments in its header. */
+function startPool(): Deno.ChildProcess {
+  return new Deno.Command("setsid", {
+    args: [Deno.execPath(), ...runArguments("pool.ts")],
+    cwd: root,
+    stdout: "piped",
+    stderr: "null",
+    env: environment,
+  }).spawn();
+}
+
+/** Interrupts a pool in the middle of its work, and looks at what is left of it. */
+async function assertLeavesNothing(
+  pool: Deno.ChildProcess,
+  interrupt: () => unknown,
+): Promise<void> {
+  const workers = childrenOf(pool.pid);
+  assertEquals(workers.length, 3);
+  const mine = SharedMemoryArray.list().filter(({ pids }) => pids.includes(pool.pid));
+  assertEquals(mine.map(({ prefix }) => prefix), ["workerpool"]);
+  await interrupt();
+  assertEquals((await pool.status).signal, "SIGINT");
+  await until("its workers have ended", () => !workers.some(lives));
+  assert(!segmentExists(mine[0].name));
+}
+
+const onLinux = { ignore: Deno.build.os !== "linux" };
+
+Deno.test("pool: Ctrl-C leaves nothing, not even where a task hangs", onLinux, async () => {
+  const pool = startPool();
+  const lines = pool.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  assertMatch((await lines.read()).value!, /^16 tiles/); // the next task hangs
+  await assertLeavesNothing(
+    pool,
+    // A terminal sends the signal to the whole group.
+    () => new Deno.Command("kill", { args: ["-INT", "--", `-${pool.pid}`] }).output(),
+  );
+  await lines.cancel();
+});
+
+Deno.test("pool: a signal to the main process alone leaves nothing", onLinux, async () => {
+  const pool = startPool();
+  await until("it has workers", () => childrenOf(pool.pid).length === 3);
+  await assertLeavesNothing(pool, () => pool.kill("SIGINT"));
+  await pool.stdout.cancel();
+});
+
+// --- zarr.ts ---------------------------------------------------------------------------------
+
+/** Writes an array of different numbers, and gives what zarrita reads of it at once, in feet. */
+async function makeZarr(
+  path: string,
+  shape: [height: number, width: number],
+  chunkShape: number[],
+  dtype: "float64" | "int16" = "float64",
+): Promise<Float64Array> {
+  const array = await zarr.create(new FileSystemStore(path), { shape, chunkShape, dtype });
+  const data = Float64Array.from({ length: shape[0] * shape[1] }, (_, i) => i / 2);
+  await zarr.set(array, null, { data, shape, stride: [shape[1], 1] } as zarr.Chunk<typeof dtype>);
+  return (await readZarr(path)).map((metres) => metres / 0.3048);
+}
+
+async function readZarr(path: string): Promise<Float64Array> {
+  const array = await zarr.open.v3(new FileSystemStore(path), { kind: "array" });
+  return Float64Array.from((await zarr.get(array)).data as Float64Array);
+}
+
+Deno.test("zarr: processes read what zarrita reads at once, edges and windows of any size included", () =>
+  withFolder(async (folder) => {
+    const arrays = [
+      await makeZarr(`${folder}/0`, [203, 117], [32, 50]),
+      await makeZarr(`${folder}/1`, [3, 5], [8, 8], "int16"), // one chunk, larger than the array
+    ];
+    for (const [i, expected] of arrays.entries()) {
+      for (const rowsOfChunks of ["1", "3", "7"]) {
+        const out = `${folder}/${i} by ${rowsOfChunks}`;
+        const { success, stderr } = await run("zarr.ts", `${folder}/${i}`, out, rowsOfChunks);
+        assert(success, stderr);
+        assertEquals(await readZarr(out), expected);
+      }
+    }
+  }));
+
+namespaceTest(
+  "zarr: an array larger than /dev/shm goes through it in windows",
+  () =>
+    withFolder(async (folder) => {
+      const expected = await makeZarr(`${folder}/in`, [1200, 500], [100, 200]); // 4.8 MB
+      const before = inNamespaces("--mount", "mount -t tmpfs -o size=1m tmpfs /dev/shm");
+      const start = (rowsOfChunks: string): Promise<Deno.CommandOutput> =>
+        new Deno.Command("sh", {
+          args: [
+            ...["-c", before, "sh", Deno.execPath(), ...runArguments("zarr.ts")],
+            ...[`${folder}/in`, `${folder}/out`, rowsOfChunks],
+          ],
+          cwd: root,
+          env: environment,
+        }).output();
+      const { success, stderr } = await start("2");
+      assert(success, new TextDecoder().decode(stderr));
+      assertEquals(await readZarr(`${folder}/out`), expected);
+      // The control: in one piece it does not fit.
+      assertStringIncludes(new TextDecoder().decode((await start("12")).stderr), "(os error 28)");
+    }),
+);
+
+// --- npy.ts ----------------------------------------------------------------------------------
+
+pythonTest("npy: the command reads a file of NumPy's and writes one", async () => {
+  const folder = Deno.makeTempDirSync();
+  try {
+    const [from, to] = [`${folder}/from.npy`, `${folder}/to.npy`];
+    await runPython([
+      "-c",
+      "import sys, numpy as np; np.save(sys.argv[1], np.linspace(0, 1, 11))",
+      from,
+    ]);
+    const { success, stdout, stderr } = await run("npy.ts", from, to);
+    assert(success, stderr);
+    assertStringIncludes(stdout, "dtype=float64");
+    assertEquals(Deno.readFileSync(to), Deno.readFileSync(from));
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});

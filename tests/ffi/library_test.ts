@@ -1,0 +1,155 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  attempt,
+  cString,
+  failedWithENOENT,
+  isMinusOne,
+  lastError,
+  libc,
+} from "../../ffi/library.ts";
+import { hasCode } from "../../ffi/errors.ts";
+import { runChild, uniqueName } from "../helpers/helpers.ts";
+
+/** A call that fails with errno set to one number after the other, and succeeds at the end. */
+function failing(...numbers: number[]): { call: () => number; calls: () => number } {
+  let calls = 0;
+  const call = (): number => {
+    if (calls === numbers.length) return 0;
+    libc().errno[0] = numbers[calls++];
+    return -1;
+  };
+  return { call, calls: () => calls };
+}
+
+Deno.test("attempt() gives what a call returned, whatever errno says", () => {
+  libc().errno[0] = 13;
+  assertEquals(attempt(() => 7, isMinusOne), 7);
+  assertEquals(attempt(() => 0, isMinusOne), 0);
+});
+
+Deno.test("attempt() believes a failure that was told twice in a row", () => {
+  const { call, calls } = failing(2, 2, 13);
+  assertEquals([attempt(call, isMinusOne), calls()], [null, 2]);
+  assertEquals(failedWithENOENT(), true);
+  const error = lastError("shm_open", "x");
+  assertEquals(error.message, "No such file or directory (os error 2): shm_open 'x'");
+});
+
+Deno.test("attempt() does not believe what another system call left in errno", () => {
+  // 11 is what a futex leaves: between the failure and the reading V8 made one.
+  const { call, calls } = failing(11, 2, 11, 13, 13);
+  assertEquals([attempt(call, isMinusOne), calls()], [null, 5]);
+  assertEquals(hasCode(lastError("shm_open", "x"), "EACCES"), true);
+});
+
+Deno.test("attempt() repeats an interrupted call until it ends otherwise", () => {
+  const { call, calls } = failing(4, 4, 4);
+  assertEquals([attempt(call, isMinusOne), calls()], [0, 3]);
+});
+
+Deno.test("failedWithENOENT() is false for another failure", () => {
+  assertEquals(attempt(failing(13, 13).call, isMinusOne), null);
+  assertEquals(failedWithENOENT(), false);
+});
+
+Deno.test("lastError() takes advice for a code", () => {
+  attempt(failing(17, 17).call, isMinusOne);
+  const { message } = lastError("shm_open", "x", (code) => `see ${code}`);
+  assertEquals(message, "File exists (os error 17): shm_open 'x'; see EEXIST");
+});
+
+Deno.test("cString() ends in NUL and is UTF-8", () => {
+  const bytes = cString("/é");
+  assertEquals([...bytes.subarray(0, bytes.indexOf(0) + 1)], [0x2f, 0xc3, 0xa9, 0]);
+});
+
+Deno.test("cString() refuses what is longer than any name or path of this library", () => {
+  assertEquals(cString("x".repeat(511))[511], 0);
+  for (const text of ["x".repeat(512), "é".repeat(256), "🏔".repeat(200)]) {
+    const error = assertThrows(() => cString(text), RangeError);
+    assertEquals(error.message, `Cannot pass ${text.length} characters to the C library`);
+  }
+});
+
+Deno.test("the library is opened at the first call, not at import", async () => {
+  const code = `
+    let opened = 0;
+    const { dlopen } = Deno;
+    Deno.dlopen = (...args) => (opened++, dlopen(...args));
+    const sma = new SharedMemoryArray(4, "uint8", Deno.args[0]);
+    const before = opened;
+    sma.unlink();
+    sma.unlink();
+    const after = opened;
+    SharedMemoryArray.list();
+    console.log(JSON.stringify([before, after, opened]));`;
+  const { stdout, stderr } = await runChild(code, {
+    permissions: ["--allow-ffi"],
+    args: [uniqueName()],
+  });
+  // Older systems have what is needed in the second library that is tried, and the first look at /dev/shm opens
+  // what is seldom used.
+  const tries = libc().platform.libraries.indexOf(libc().name) + 1;
+  const opened = tries === 1 ? "[0,1,2]" : "[0,3,3]";
+  assertEquals([stdout.trim(), stderr], [opened, ""]);
+});
+
+Deno.test("a system without the library says what was looked for", async () => {
+  const code = `
+    Deno.dlopen = () => { throw new Error("none here"); };
+    try {
+      new SharedMemoryArray(4, "uint8", "x").load();
+    } catch (error) {
+      console.log(error.name, error.message, error.cause.message);
+    }`;
+  const { stdout } = await runChild(code);
+  assertEquals(
+    stdout.trim(),
+    "NotSupported Cannot share memory: none of libc.so.6, librt.so.1 has what is needed none here",
+  );
+});
+
+/** Runs a program at a terminal, and answers the first question for a permission. */
+async function atTerminal(program: string, answer: string): Promise<string> {
+  const file = Deno.makeTempFileSync({ suffix: ".ts" });
+  Deno.writeTextFileSync(file, program);
+  const command = `${Deno.execPath()} run --no-config --no-check --allow-read ${file}`;
+  const child = new Deno.Command("script", {
+    args: ["--quiet", "--return", "--command", command, "/dev/null"],
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const input = child.stdin.getWriter();
+  let output = "";
+  try {
+    for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+      const asked = output.includes("Allow? [");
+      output += piece;
+      if (asked || !output.includes("Allow? [")) continue;
+      // Deno throws away what was typed before the question.
+      await new Promise((resume) => setTimeout(resume, 300));
+      await input.write(new TextEncoder().encode(`${answer}\n`));
+    }
+  } finally {
+    await input.close().catch(() => {}); // The program may have ended.
+    await child.status;
+    Deno.removeSync(file);
+  }
+  return output;
+}
+
+Deno.test("libc() says what to do when a prompt was answered for one library only", async () => {
+  const library = JSON.stringify(new URL("../../ffi/library.ts", import.meta.url).href);
+  const program = `import { libc } from ${library};
+    try { console.log(libc().name); } catch (error) { console.log(String(error)); }`;
+  const refused = await atTerminal(program, "y");
+  assertStringIncludes(
+    refused,
+    'NotCapable: Cannot share memory: ffi access was granted to "libc.so.6" only, and all ffi access ' +
+      "is needed; answer the prompt with A, or run again with the --allow-ffi flag",
+  );
+  // It does not ask a second time.
+  assertEquals(refused.split("Allow? [").length - 1, 1, refused);
+  assertStringIncludes(await atTerminal(program, "A"), "libc.so.6");
+});
