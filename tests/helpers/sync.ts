@@ -219,7 +219,7 @@ export async function progress(
 /** Compiles a C program of `tests/c/` into a folder, and gives the path of the program. */
 export function compile(source: string, folder: string): string {
   const program = `${folder}/${source.replace(/\.c$/, "")}`;
-  const path = new URL(`./c/${source}`, import.meta.url).pathname;
+  const path = new URL(`../c/${source}`, import.meta.url).pathname;
   const { success, stderr } = new Deno.Command("cc", {
     args: ["-O2", "-Wall", "-Werror", "-o", program, path, "-lrt"],
   }).outputSync();
