@@ -6,7 +6,7 @@
  */
 
 import { hasCode } from "../../ffi/errors.ts";
-import { close, open, read, readdir, readlink } from "../../ffi/files.ts";
+import { close, fstat, open, read, readdir, readlink } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 
 /**
@@ -139,6 +139,23 @@ export function openDescriptorOf(pid: string, fd: string | number, flags: number
   return open(`${folderOf(pid)}/fd/${fd}`, flags);
 }
 
+/**
+ * Tells by which option `/proc` hides processes of other users from this one.
+ *
+ * @returns the option as it is mounted, `"hidepid=invisible"` say; `null` where nothing is hidden
+ * @see {@link https://docs.kernel.org/filesystems/proc.html#mount-options | Mount options of /proc}
+ */
+export function hidingOption(): string | null {
+  const mounts = readProcFile("/proc/self/mountinfo");
+  if (mounts === null) return null;
+  // … mount point, options, optional fields, "-", type, source, options of the file system
+  const ofProc = /^\S+ \S+ \S+ \S+ \/proc .* - proc \S+ (\S+)$/gm;
+  // The last one that is mounted there covers the others.
+  const options = [...new TextDecoder().decode(mounts).matchAll(ofProc)].at(-1)?.[1] ?? "";
+  // Numbers are what Linux before 5.8 shows. The others show a process, though not what is in it.
+  return /\bhidepid=(?:invisible|ptraceable|[24])\b/.exec(options)?.[0] ?? null;
+}
+
 /** The folder of a process. A process may look at itself where others are hidden from it. */
 function folderOf(pid: string): string {
   return `/proc/${pid === String(Deno.pid) ? "self" : pid}`;
@@ -147,7 +164,12 @@ function folderOf(pid: string): string {
 function pathExists(path: string): boolean {
   try {
     // It is not opened for reading: that may not be allowed where looking is.
-    close(open(path, platform().memfd?.O_PATH ?? 0));
+    const fd = open(path, platform().memfd?.O_PATH ?? 0);
+    try {
+      fstat(fd, path); // A process that /proc hides (hidepid) can be opened so, but not looked at.
+    } finally {
+      close(fd);
+    }
     return true;
   } catch (error) {
     if (hasCode(error, "ENOENT", "ESRCH")) return false;

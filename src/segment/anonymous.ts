@@ -10,7 +10,12 @@ import { hasCode, systemError } from "../../ffi/errors.ts";
 import { close, fchmod, fcntl, fstat } from "../../ffi/files.ts";
 import { memfdCreate } from "../../ffi/mman.ts";
 import { type Platform, platform } from "../../ffi/platform.ts";
-import { availableMemory, isProcessThere, openDescriptorOf } from "../process/proc.ts";
+import {
+  availableMemory,
+  hidingOption,
+  isProcessThere,
+  openDescriptorOf,
+} from "../process/proc.ts";
 
 /** The name of an anonymous segment: its creator, and the descriptor and inode that it has there. */
 const form = /^memfd:(\d+):(\d+):(\d+)$/;
@@ -142,7 +147,7 @@ function handleOf(name: string): number {
       isProcessThere(pid)
         ? `process ${pid} has no such descriptor: it has unlinked it, or the number is another process's now`
         : `there is no process ${pid} here: it has ended, or it runs where this process cannot see ` +
-          "it, in another PID namespace (a container)",
+          `it, in another PID namespace (a container)${hiddenBy()}`,
     );
   }
   const status = fstat(handle, name);
@@ -151,12 +156,21 @@ function handleOf(name: string): number {
   throw notFound(name, REUSED);
 }
 
-/** Opens something, and says of EACCES which segment is meant and what keeps this process out. */
+/** One more reason why a process cannot be seen, where `/proc` hides those of other users. */
+function hiddenBy(): string {
+  const option = hidingOption();
+  return option === null ? "" : `, or another user runs it, and /proc hides it (${option})`;
+}
+
+/**
+ * Opens something, and says of a refusal which segment is meant and what keeps this process out. `/proc`
+ * refuses with EPERM where it is mounted with hidepid=noaccess, and with EACCES elsewhere.
+ */
 function explained(action: () => number, name: string, why: string): number {
   try {
     return action();
   } catch (error) {
-    if (!hasCode(error, "EACCES")) throw error;
+    if (!hasCode(error, "EACCES", "EPERM")) throw error;
     throw systemError(platform().os, EACCES, "open", name, () => why);
   }
 }

@@ -477,25 +477,74 @@ Deno.test("elsewhere than on Linux an anonymous segment is NotSupported", async 
 
 // --- Rights and limits -----------------------------------------------------------------------
 
-otherUserTest("another user's anonymous segment is PermissionDenied", async () => {
-  using sma = SharedMemoryArray.createAnonymous(3, "int8", { mode: 0o666 });
-  const code = `
+/**
+ * Has root make an anonymous segment, and another user reach for it, in a namespace in which `/proc` is
+ * mounted with an option of its own. A PID namespace goes with it: until Linux 5.8 the option holds for
+ * every mount of one.
+ *
+ * @param option the mount option
+ * @returns what load(), load() by copy-on-write and unlink() of the other user told; then whether the
+ * creator could unlink it, and its process
+ */
+async function reachAcrossUsers(option: string): Promise<{ told: unknown[][]; pid: number }> {
+  const reader = `
     const sma = new SharedMemoryArray(3, "int8", Deno.args[0]);
     const told = [() => sma.load(), () => sma.load({ access: "copy-on-write" }), () => sma.unlink()]
-      .map((call) => { try { return call() } catch ({ constructor, code, message }) {
+      .map((call) => { try { return ["returned", call()] } catch ({ constructor, code, message }) {
         return [constructor.name, code, message];
       } });
     console.log(JSON.stringify(told));`;
-  const [load, copy, unlink] = await withOtherUser((other) =>
-    evalChild(code, { args: [sma.name], permissions: ["--allow-ffi"], as: other })
-  ) as string[][];
-  for (const told of [load, copy]) {
-    assertEquals(told.slice(0, 2), ["PermissionDenied", "EACCES"]);
-    assertStringIncludes(told[2], `may not look at process ${Deno.pid}`);
-  }
-  assertEquals(unlink.slice(0, 2), ["PermissionDenied", "EPERM"]);
-  assertEquals(sma.unlink(), true);
-});
+  return await withOtherUser(async ({ deno, folder, modUrl }) => {
+    const file = `${folder}/reader.ts`;
+    const imports = `import { SharedMemoryArray } from ${JSON.stringify(modUrl)};\n`;
+    await Deno.writeTextFile(file, imports + reader);
+    const creator = `
+      using sma = SharedMemoryArray.createAnonymous(3, "int8", { mode: 0o666 });
+      const [program, ...args] = [...Deno.args, sma.name];
+      const { stdout, stderr } = new Deno.Command(program, { args }).outputSync();
+      const [text, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+      if (text === "") throw new Error(errors);
+      const told = [...JSON.parse(text), ["creator", sma.unlink()]];
+      console.log(JSON.stringify({ told, pid: Deno.pid }));`;
+    return await evalChild(creator, {
+      args: [...deno, "run", "--quiet", "--no-config", "--no-prompt", "--allow-ffi", file],
+      before: inNamespaces("--mount --pid --fork", `mount -t proc -o ${option} proc /proc`),
+    }) as { told: unknown[][]; pid: number };
+  });
+}
+
+// With hidepid=noaccess the kernel says EPERM where it says EACCES without.
+for (const option of ["hidepid=0", "hidepid=1"]) {
+  otherUserTest(`another user's anonymous segment is PermissionDenied (${option})`, async () => {
+    const { told: [load, copy, unlink, creator], pid } = await reachAcrossUsers(option);
+    for (const told of [load, copy]) {
+      assertEquals(told.slice(0, 2), ["PermissionDenied", "EACCES"]);
+      assertStringIncludes(told[2] as string, `may not look at process ${pid}`);
+    }
+    assertEquals(unlink.slice(0, 2), ["PermissionDenied", "EPERM"]);
+    assertEquals(creator, ["creator", true]);
+  });
+}
+
+otherUserTest(
+  "another user's anonymous segment is NotFound where /proc hides its creator",
+  async () => {
+    const { told: [load, copy, unlink, creator], pid } = await reachAcrossUsers("hidepid=2");
+    for (const told of [load, copy]) {
+      assertEquals(told.slice(0, 2), ["NotFound", "ENOENT"]);
+      assertStringIncludes(
+        told[2] as string,
+        `there is no process ${pid} here: it has ended, or it`,
+      );
+      assertMatch(
+        told[2] as string,
+        /, or another user runs it, and \/proc hides it \(hidepid=\w+\)$/,
+      );
+    }
+    assertEquals(unlink, ["returned", false]); // as of any segment that cannot be seen from here
+    assertEquals(creator, ["creator", true]);
+  },
+);
 
 otherUserTest("the mode of an anonymous segment holds for its own user, too", async () => {
   const code = `
