@@ -77,8 +77,7 @@ function wholeGroup(
   const raw = (): number => rawLoop(heaps[2], n0, n1, n2);
   const npm = (): number => peerLoop(peer, n0, n1, n2);
   const what = `${operation} ${rank}-d${values === "fractions" ? "" : `, ${values}`}`;
-  const limit = values !== "fractions" ? undefined : rank === 2 ? 1.5 : 2;
-  const goal = limit === undefined ? undefined : `≤ ${limit} ×`;
+  const goal = values !== "fractions" ? undefined : { most: rank === 2 ? 1.5 : 2 };
   return {
     item: LOOP,
     what,
@@ -92,8 +91,8 @@ function wholeGroup(
     },
     ours,
     against: [
-      { name: "raw index arithmetic", goal, limit, run: raw },
-      { name: "npm ndarray (unchecked)", goal, limit, run: npm },
+      { name: "raw index arithmetic", goal, run: raw },
+      { name: "npm ndarray (unchecked)", goal, run: npm },
     ],
   };
 }
@@ -120,7 +119,7 @@ function partGroup(operation: "get" | "set", side: number): Group {
       expectSameElements(operation, heaps[0], heaps[1]);
     },
     ours,
-    against: [{ name: "npm ndarray (unchecked)", goal: "≤ 2.2 ×", limit: 2.2, run: npm }],
+    against: [{ name: "npm ndarray (unchecked)", goal: { most: 2.2 }, run: npm }],
   };
 }
 

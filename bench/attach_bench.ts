@@ -94,7 +94,7 @@ const UNTOUCHED: Group = {
   },
   ours: () => large.attach(COUNT),
   against: [
-    { name: "itself with 4 KiB", goal: "≤ 1.3 ×", limit: 1.3, run: () => small.attach(COUNT) },
+    { name: "itself with 4 KiB", goal: { most: 1.3 }, run: () => small.attach(COUNT) },
   ],
 };
 
@@ -143,7 +143,7 @@ const WRAPPER: Group = {
     expectSame("the array after a wrapped call", sma.array, null);
   },
   ours: byWrapper,
-  against: [{ name: "load + close by hand", goal: "≤ 1.15 ×", limit: 1.15, run: byHand }],
+  against: [{ name: "load + close by hand", goal: { most: 1.15 }, run: byHand }],
 };
 
 const ours = platform();

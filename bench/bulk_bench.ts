@@ -90,7 +90,7 @@ function wholeGroup(
       }
     },
     ours,
-    against: [{ name: "heap typed array", goal: "≤ 1.03 ×", limit: 1.03, run: theirs }],
+    against: [{ name: "heap typed array", goal: { most: 1.03 }, run: theirs }],
   };
 }
 
@@ -212,7 +212,7 @@ export function partGroups(): Group[] {
       },
       ours: () => iterate(part as unknown as Iterable<number>),
       against: [
-        { name: "raw loop", goal: "≤ 3 ×", limit: 3, run: () => rawSum(heap, heap) },
+        { name: "raw loop", goal: { most: 3 }, run: () => rawSum(heap, heap) },
       ],
     },
   ];

@@ -7,36 +7,45 @@
 /** A function that does some work and tells how long one unit of it took, in nanoseconds. */
 export type Contestant = () => number | Promise<number>;
 
+/** What a figure must be: at most, or at least, this number. A goal is written once, here, as a number. */
+export type Goal = { readonly most: number } | { readonly least: number };
+
+/**
+ * What is made of the two measurements of a round: `ratio` is ours divided by theirs, `speed` theirs
+ * divided by ours (how many times as fast ours is), `difference` is ours less theirs, in the row's unit,
+ * and `own` is ours alone, in the row's unit.
+ */
+export type Figure = "ratio" | "speed" | "difference" | "own";
+
 /** What our contestant is measured against. */
 export interface Opponent {
-  /** Who it is: "raw loop", "NumPy". */
+  /** The opponent's name: "raw loop", "NumPy". */
   readonly name: string;
-  /** The goal in words: "≤ 1.5 ×"; left out where there is none. */
-  readonly goal?: string;
-  /** The goal as a number; with `atLeast`, the ratio must not be below it. */
-  readonly limit?: number;
-  readonly atLeast?: boolean;
-  /** Whether the ratio is how many times as often ours is done in the same time; `limit` is then the least. */
-  readonly isRate?: boolean;
+  /** The goal of the figure; left out where there is none. */
+  readonly goal?: Goal;
+  /** Default: "ratio". */
+  readonly figure?: Figure;
 }
 
-/** One measured line of the table. */
+/** One measured line of the results. */
 export interface Row {
   /** Which line of the table it belongs to. */
   readonly item: string;
   /** The part of it that was measured. */
   readonly what: string;
   readonly against: string;
-  readonly goal: string | null;
-  /** The median of ours / theirs over all rounds; where the goal is a difference, that difference. */
-  readonly ratio: number;
+  readonly figure: Figure;
+  /** The median of the figure over all rounds. */
+  readonly value: number;
   /** The middle half of the rounds lies between these two. */
   readonly quartiles: readonly [number, number] | null;
+  readonly goal: Goal | null;
+  /** Whether the goal is met; `null` where there is none. */
+  readonly met: boolean | null;
+  /** The medians of what was measured, in the unit. */
   readonly ours: number;
   readonly theirs: number;
   readonly unit: string;
-  /** Whether the goal is met; `null` where there is none. */
-  readonly met: boolean | null;
 }
 
 /** Functions in one process that do the same work: one of ours, and its opponents. */
@@ -102,38 +111,65 @@ export async function compare(
 ): Promise<Row[]> {
   const contestants = [ours, ...against.map(({ contestant }) => contestant)];
   const [own, ...others] = await interleave(contestants, options);
-  return against.map((opponent, i) =>
-    makeRow(
-      { item, what, unit },
-      { ...opponent, atLeast: opponent.atLeast ?? opponent.isRate },
-      own,
-      others[i],
-      own.map((t, k) => opponent.isRate ? others[i][k] / t : t / others[i][k]),
-    )
-  );
+  return against.map((opponent, i) => makeRow({ item, what, unit }, opponent, own, others[i]));
 }
 
-/** Makes a row of the times of all rounds, and of what is compared with the goal. */
+/** Makes a row of the measurements of all rounds. */
 export function makeRow(
   { item, what, unit }: { item: string; what: string; unit: string },
-  { name, goal, limit, atLeast }: Opponent,
+  { name, goal, figure = "ratio" }: Opponent,
   ours: readonly number[],
   theirs: readonly number[],
-  ratios: readonly number[],
 ): Row {
-  const ratio = quantile(ratios, 0.5);
+  const values = ours.map((own, i) => makeFigure(figure, own, theirs[i]));
+  const value = quantile(values, 0.5);
   return {
     item,
     what,
     against: name,
+    figure,
+    value,
+    quartiles: values.length < 4 ? null : [quantile(values, 0.25), quantile(values, 0.75)],
     goal: goal ?? null,
-    ratio,
-    quartiles: ratios.length < 4 ? null : [quantile(ratios, 0.25), quantile(ratios, 0.75)],
+    met: goal === undefined ? null : isMet(goal, value),
     ours: quantile(ours, 0.5),
     theirs: quantile(theirs, 0.5),
     unit,
-    met: limit === undefined ? null : atLeast ? ratio >= limit : ratio <= limit,
   };
+}
+
+/** Makes a row of something that is measured by itself, in the unit. */
+export function makeOwnRow(
+  labels: { item: string; what: string; unit: string },
+  goal: Goal | undefined,
+  values: readonly number[],
+): Row {
+  return makeRow(labels, { name: "itself", goal, figure: "own" }, values, values);
+}
+
+function makeFigure(figure: Figure, ours: number, theirs: number): number {
+  if (figure === "own") return ours;
+  if (figure === "difference") return ours - theirs;
+  return figure === "ratio" ? ours / theirs : theirs / ours;
+}
+
+/** Whether a value meets a goal. */
+export function isMet(goal: Goal, value: number): boolean {
+  return "most" in goal ? value <= goal.most : value >= goal.least;
+}
+
+/** The sign behind a row's figure: "×", "× as fast", "ms more", "µs". */
+export function signOf({ figure, unit }: Row): string {
+  if (figure === "ratio") return "×";
+  if (figure === "speed") return "× as fast";
+  return figure === "own" ? unit : `${unit} more`;
+}
+
+/** A goal in words: "≤ 1.3 ×". */
+export function describeGoal(row: Row): string {
+  if (row.goal === null) return "–";
+  const limit = "most" in row.goal ? `≤ ${row.goal.most}` : `≥ ${row.goal.least}`;
+  return `${limit} ${signOf(row)}`;
 }
 
 /** Checks a group, then measures it. */

@@ -1,6 +1,7 @@
 /**
  * Measures everything in one run, side by side, as ratios: against a C program, CPython with NumPy,
- * npm ndarray, plain typed arrays, and other ways to hand data over. Writes `bench/results.json`.
+ * npm ndarray, plain typed arrays, and other ways to hand data over. Writes a dated file into
+ * `bench/results/`.
  *
  * Each section runs in a process of its own, so that what the JavaScript engine learns in one section
  * does not change another.
@@ -8,23 +9,24 @@
  * @module
  */
 
-import { type SectionResult, sections } from "./peers/sections.ts";
-import type { Row } from "./measure.ts";
-
-const OUTPUT = new URL("./results.json", import.meta.url);
+import { type SectionResult, sections } from "./sections.ts";
+import { describeGoal, type Row, signOf } from "./measure.ts";
+import { type Results, writeResults } from "./results.ts";
 
 async function main(names: readonly string[]): Promise<void> {
   const rows: Row[] = [];
   const results: Omit<SectionResult, "rows">[] = [];
   const start = performance.now();
-  for (const name of names.length > 0 ? names : Object.keys(sections)) {
+  const date = new Date().toISOString();
+  for (const name of chooseSections(names)) {
     const { rows: ofSection, ...others } = await runSection(name);
     ofSection.forEach(printRow);
     rows.push(...ofSection);
     results.push(others);
   }
-  const report = {
-    date: new Date().toISOString(),
+  const report: Results = {
+    date,
+    commit: await describeCommit(),
     seconds: Math.round((performance.now() - start) / 1000),
     machine: describeMachine(),
     versions: Object.assign(
@@ -39,13 +41,31 @@ async function main(names: readonly string[]): Promise<void> {
   const missed = rows.filter(({ met }) => met === false);
   console.log(`${rows.length} rows in ${report.seconds} s, ${missed.length} goals missed`);
   if (names.length > 0) return console.log("Not written: only some sections were measured");
-  await Deno.writeTextFile(OUTPUT, JSON.stringify(report, null, 2));
-  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", OUTPUT.pathname] }).output();
+  console.log(`Written: ${await writeResults(report)}`);
+}
+
+/** The commit that is measured, with a plus sign if files have changed since. */
+async function describeCommit(): Promise<string> {
+  const args = ["describe", "--always", "--exclude=*", "--dirty=+"];
+  const { stdout } = await new Deno.Command("git", { args }).output();
+  return new TextDecoder().decode(stdout).trim();
+}
+
+/** The sections that are asked for, each by its name or by the first words of it; all where none is. */
+function chooseSections(names: readonly string[]): string[] {
+  const known = Object.keys(sections);
+  const chosen = (name: string): string[] =>
+    known.filter((each) => each === name || each.startsWith(`${name}:`));
+  const wrong = names.find((name) => chosen(name).length === 0);
+  if (wrong !== undefined) {
+    throw new RangeError(`There is no section "${wrong}", only ${known.join(", ")}`);
+  }
+  return names.length === 0 ? known : names.flatMap(chosen);
 }
 
 /** Runs one section in a process of its own. */
 async function runSection(name: string): Promise<SectionResult> {
-  const file = new URL("./peers/sections.ts", import.meta.url).pathname;
+  const file = new URL("./sections.ts", import.meta.url).pathname;
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", file, name],
     stderr: "inherit",
@@ -55,18 +75,18 @@ async function runSection(name: string): Promise<SectionResult> {
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-function printRow({ item, what, against, goal, ratio, quartiles, ours, theirs, unit, met }: Row) {
+function printRow(row: Row): void {
+  const { item, what, against, value, quartiles, ours, theirs, unit, met } = row;
   const mark = met === null ? " " : met ? "✓" : "✗";
   const spread = quartiles === null ? "" : ` [${quartiles.map((q) => q.toFixed(2)).join(" … ")}]`;
   const figures = `${ours.toPrecision(3)} / ${theirs.toPrecision(3)} ${unit}`;
   console.log(
-    `${mark} ${ratio.toFixed(2)}${spread} (${
-      goal ?? "–"
-    })  ${item}: ${what} | ${against}: ${figures}`,
+    `${mark} ${value.toFixed(2)} ${signOf(row)}${spread} (${describeGoal(row)})  ` +
+      `${item}: ${what} | ${against}: ${figures}`,
   );
 }
 
-function describeMachine(): Record<string, string | number> {
+function describeMachine(): Results["machine"] {
   const cpu = /^model name\s*:\s*(.*)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1];
   return {
     cpu: cpu ?? Deno.build.arch,

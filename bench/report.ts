@@ -7,22 +7,9 @@
 
 import * as vega from "vega";
 import * as vegaLite from "vega-lite";
-import type { Row } from "./measure.ts";
+import { describeGoal, type Row, signOf } from "./measure.ts";
 import type { Handover } from "./peers/handover.ts";
-
-interface Results {
-  readonly date: string;
-  readonly machine: {
-    readonly cpu: string;
-    readonly cores: number;
-    readonly kernel: string;
-    readonly arch: string;
-    readonly memoryGiB: number;
-  };
-  readonly versions: { readonly [program: string]: string };
-  readonly rows: readonly Row[];
-  readonly handover: readonly Handover[];
-}
+import { readResults, type Results } from "./results.ts";
 
 const BEGIN = "<!-- bench:begin -->";
 const END = "<!-- bench:end -->";
@@ -199,10 +186,10 @@ async function drawChart(points: readonly Handover[]): Promise<string> {
 function makeTable(rows: readonly Row[]): string[] {
   const lines = new Map<string, Row[]>();
   for (const row of rows) {
-    const against = row.item.startsWith("hand an array") && row.goal?.startsWith("≥ 100")
+    const against = isHandover(row)
       ? "the fastest of pipe, Unix socket, file, postMessage (copy)"
       : row.against;
-    const key = [row.item, against, row.goal ?? "–"].join("\n");
+    const key = [row.item, against, describeGoal(row)].join("\n");
     lines.set(key, [...lines.get(key) ?? [], row]);
   }
   return [
@@ -217,11 +204,17 @@ function makeTable(rows: readonly Row[]): string[] {
   ];
 }
 
+/** Whether a row tells how much faster shared memory is than a copy. */
+function isHandover({ item, figure }: Row): boolean {
+  return item.startsWith("hand an array") && figure === "speed";
+}
+
 function measured(parts: readonly Row[]): string {
-  const shown = parts.some(({ goal }) => goal?.startsWith("≥ 100")) ? leastPerWay(parts) : parts;
-  return shown.map(({ what, ratio, goal, unit, met }) => {
-    const amount = ratio >= 100 ? Math.round(ratio).toLocaleString("en") : ratio.toFixed(2);
-    const sign = goal?.endsWith("more") ? ` ${unit.split(" ")[0]}` : "";
+  const shown = parts.some(isHandover) ? leastPerWay(parts) : parts;
+  return shown.map((row) => {
+    const { what, value, figure, met } = row;
+    const amount = value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(2);
+    const sign = figure === "ratio" || figure === "speed" ? "" : ` ${signOf(row)}`;
     const text = what === "" ? `${amount}${sign}` : `${what} ${amount}${sign}`;
     return met === false ? `**${text}**` : text;
   }).join("; ");
@@ -231,7 +224,7 @@ function measured(parts: readonly Row[]): string {
 function leastPerWay(parts: readonly Row[]): Row[] {
   const least = new Map<string, Row>();
   for (const row of parts) {
-    if (row.ratio < (least.get(row.what)?.ratio ?? Infinity)) least.set(row.what, row);
+    if (row.value < (least.get(row.what)?.value ?? Infinity)) least.set(row.what, row);
   }
   return [...least.values()];
 }
@@ -270,7 +263,7 @@ function replaceReport(text: string, report: string): string {
 async function main([readme]: readonly string[]): Promise<void> {
   const beside = (file: string): string => new URL(file, import.meta.url).pathname;
   const page = readme ?? beside("../README.md");
-  const results: Results = JSON.parse(await Deno.readTextFile(beside("./results.json")));
+  const results = await readResults();
   await Deno.writeTextFile(beside("./handover.svg"), await drawChart(results.handover));
   const text = await Deno.readTextFile(page);
   await Deno.writeTextFile(page, replaceReport(text, makeReport(results)));

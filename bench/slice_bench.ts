@@ -108,7 +108,7 @@ function sliceGroup(kind: keyof typeof ours): Group {
       expectSame(`slice, ${labels[kind]}`, `${made.shape}`, shape);
     },
     ours: ours[kind],
-    against: [{ name: "npm ndarray", goal: "≤ 1.5 ×", limit: 1.5, run: npm[opponent] }],
+    against: [{ name: "npm ndarray", goal: { most: 1.5 }, run: npm[opponent] }],
   };
 }
 

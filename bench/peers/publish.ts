@@ -13,7 +13,7 @@ import {
   type Contestant,
   DWELL,
   dwell,
-  makeRow,
+  makeOwnRow,
   type Row,
 } from "../measure.ts";
 import { groups } from "../publish_bench.ts";
@@ -42,13 +42,7 @@ export async function measurePublish(): Promise<Row[]> {
   const [row] = await compareGroup(current, { rounds: 31 });
   rows.push(
     row,
-    makeRow(
-      { item: row.item, what: row.what, unit: "ns" },
-      { name: "itself", goal: "≤ 100 ns", limit: 100 },
-      [row.ours],
-      [row.ours],
-      [row.ours],
-    ),
+    makeOwnRow({ item: row.item, what: row.what, unit: "ns" }, { most: 100 }, [row.ours]),
   );
   rows.push(...await compareGroup(small, { rounds: 31 }));
   rows.push(...await measureLarge());
@@ -177,16 +171,14 @@ async function measureFrames(): Promise<Row[]> {
       ...await compare({ item: ITEM, what: "written and read by view", unit: "ns" }, byView, [
         {
           name: "a pipe between two Deno processes",
-          goal: "≥ 20 × as many a second",
-          limit: 20,
-          isRate: true,
+          goal: { least: 20 },
+          figure: "speed",
           contestant: contestant("pipe", 20, () => writeAll((bytes) => output.writeSync(bytes))),
         },
         {
           name: "a Unix socket between two Deno processes",
-          goal: "≥ 3 × as many a second",
-          limit: 3,
-          isRate: true,
+          goal: { least: 3 },
+          figure: "speed",
           contestant: contestant("socket", 20, () => writeAll((bytes) => connection.write(bytes))),
         },
       ], other),
@@ -200,8 +192,7 @@ async function measureFrames(): Promise<Row[]> {
           // in a virtual one, while copies in one process go on as before. Both ways copy at the same time
           // where two cores are free, and share one where they are not.
           name: "memcpy of it twice, once on each side",
-          goal: "≤ 1.3 ×",
-          limit: 1.3,
+          goal: { most: 1.3 },
           contestant: contestant("bare", 100, (i) => {
             slots[i & 3].set(source);
             Atomics.add(words, 0, 1);
@@ -210,8 +201,7 @@ async function measureFrames(): Promise<Row[]> {
         }, {
           // No other core has touched this memory, and no second core helps.
           name: "memcpy of it twice in one process",
-          goal: "≤ 1.3 ×",
-          limit: 1.3,
+          goal: { most: 1.3 },
           contestant: () => {
             const begin = performance.now();
             for (let i = 0; i < 100; i++) {
@@ -227,7 +217,7 @@ async function measureFrames(): Promise<Row[]> {
       ...await compare(
         { item: ITEM, what: "four bytes: from write() to next() and back", unit: "ns" },
         contestant("small", 1000, (i) => void small.write((slot) => slot.set(0, i & 127))),
-        [{ name: "notify and wait alone", goal: "≤ 1.5 ×", limit: 1.5, contestant: word(false) }],
+        [{ name: "notify and wait alone", goal: { most: 1.5 }, contestant: word(false) }],
         other,
       ),
       ...await compare(
@@ -235,19 +225,16 @@ async function measureFrames(): Promise<Row[]> {
         contestant("small", 1000, (i) => void small.write((slot) => slot.set(0, i & 127)), true),
         [{
           name: "notify and waitAsync alone",
-          goal: "≤ 1.5 ×",
-          limit: 1.5,
+          goal: { most: 1.5 },
           contestant: word(true),
         }],
         other,
       ),
     ];
     const idle = Number(await order({ way: "idle", count: 3000 })) * 100;
-    rows.push(makeRow(
+    rows.push(makeOwnRow(
       { item: ITEM, what: "a reader that waits for three seconds", unit: "% of a processor" },
-      { name: "itself", goal: "≤ 0.5 %", limit: 0.5 },
-      [idle],
-      [idle],
+      { most: 0.5 },
       [idle],
     ));
     output.close();
@@ -279,8 +266,7 @@ async function measureLarge(): Promise<Row[]> {
     },
     [{
       name: "create() and fill() of an array alone",
-      goal: "≤ 1.1 ×",
-      limit: 1.1,
+      goal: { most: 1.1 },
       contestant: () => {
         const begin = performance.now();
         using sma = new SharedMemoryArray([length], "float64", SharedMemoryArray.buildSmaName("b"));

@@ -1,15 +1,33 @@
 /**
- * The parts of `bench:peers`. Each is run in a process of its own: `deno run -A sections.ts NAME`.
+ * The sections of `bench:peers`. Each runs in a process of its own: `deno run -A bench/sections.ts NAME`.
  *
  * @module
  */
 
 import type { DType } from "@shm/array";
-import { compare, compareGroup, type Contestant, type Row, timed } from "../measure.ts";
-import type { Operation } from "../dtypes_bench.ts";
-import type { DTypeRequest } from "./dtype_worker.ts";
-import { type Handover, measureHandovers } from "./handover.ts";
-import { Peer } from "./peer.ts";
+import {
+  compare,
+  compareGroup,
+  type Contestant,
+  type Group,
+  makeRow,
+  type Row,
+  timed,
+} from "./measure.ts";
+import type { Operation } from "./dtypes_bench.ts";
+import {
+  afterEventGroups,
+  eightDTypesGroups,
+  events,
+  largeGroups,
+  loopDTypes,
+  onceGroups,
+  ordinaryGroups,
+  viewGroups,
+} from "./loops_bench.ts";
+import type { DTypeRequest } from "./peers/dtype_worker.ts";
+import { type Handover, measureHandovers } from "./peers/handover.ts";
+import { Peer } from "./peers/peer.ts";
 
 /** What a section found. */
 export interface SectionResult {
@@ -20,11 +38,34 @@ export interface SectionResult {
 
 type Section = () => Promise<SectionResult>;
 
-/** All sections, in the order of the table. */
+/** Loops with several accesses. Errors, negative indices and many dtypes have processes of their own. */
+const loops: { readonly [name: string]: Section } = {
+  ...parts("loops", loopDTypes, (dtype) => compareGroups(ordinaryGroups(dtype), 31)),
+  "loops:views": () => compareGroups(viewGroups(), 31),
+  "loops:eight": () => compareGroups(eightDTypesGroups(), 31),
+  "loops:large": () => compareGroups(largeGroups(), 31),
+  ...parts("loops:after", events, (event) => compareGroups(afterEventGroups(event), 31)),
+  ...parts("loops:once", ["float64", "uint8"], (dtype) => compareGroups(onceGroups(dtype), 7)),
+};
+
+/** A section with a part for each of some names. */
+function parts<N extends string>(
+  section: string,
+  names: readonly N[],
+  measure: (name: N) => Promise<SectionResult>,
+): { readonly [name: string]: Section } {
+  return Object.fromEntries(names.map((name) => [`${section}:${name}`, () => measure(name)]));
+}
+
+/**
+ * All sections, in the order of the table. Those whose names begin with the same word and a colon are
+ * parts of one section: `deno task bench:peers loops` measures all of its parts.
+ */
 export const sections: { readonly [name: string]: Section } = {
   attach,
   bulk,
   access,
+  ...loops,
   dtypes,
   strided,
   slices,
@@ -41,7 +82,7 @@ export const sections: { readonly [name: string]: Section } = {
 const here = (file: string): string => new URL(file, import.meta.url).pathname;
 
 function startNumPy(): Promise<Peer> {
-  return Peer.start("/usr/bin/python3", [here("./numpy_peer.py")]);
+  return Peer.start("/usr/bin/python3", [here("./peers/numpy_peer.py")]);
 }
 
 /** Compiles a C program, starts it, and removes what was compiled. */
@@ -50,7 +91,7 @@ async function startBareC(source = "bare.c"): Promise<Peer> {
   try {
     const program = `${directory}/bare`;
     const { success } = await new Deno.Command("gcc", {
-      args: ["-O2", "-o", program, here(`./${source}`), "-lrt"],
+      args: ["-O2", "-o", program, here(`./peers/${source}`), "-lrt"],
     }).output();
     if (!success) throw new Error(`Cannot compile ${source}`);
     return await Peer.start(program);
@@ -62,7 +103,7 @@ async function startBareC(source = "bare.c"): Promise<Peer> {
 // --- Sections --------------------------------------------------------------------------------
 
 async function attach(): Promise<SectionResult> {
-  const { createCycles, large, small, groups } = await import("../attach_bench.ts");
+  const { createCycles, large, small, groups } = await import("./attach_bench.ts");
   await using bareC = await startBareC();
   await using numpy = await startNumPy();
   const [gcc] = new TextDecoder().decode(
@@ -74,11 +115,10 @@ async function attach(): Promise<SectionResult> {
       { item: "create + map + view + first write + close + unlink, 4 KiB", what: "", unit: "ns" },
       timed(() => createCycles(count), count),
       [
-        { name: "bare C", goal: "≤ 1.3 ×", limit: 1.3, contestant: asked(bareC, "create", count) },
+        { name: "bare C", goal: { most: 1.3 }, contestant: asked(bareC, "create", count) },
         {
           name: "CPython + NumPy",
-          goal: "≤ 0.65 ×",
-          limit: 0.65,
+          goal: { most: 0.65 },
           contestant: asked(numpy, "create", count),
         },
       ],
@@ -88,11 +128,10 @@ async function attach(): Promise<SectionResult> {
       { item: "load + view + read + close, 4 KiB", what: "", unit: "ns" },
       timed(() => small.load(count), count),
       [
-        { name: "bare C", goal: "≤ 1.4 ×", limit: 1.4, contestant: asked(bareC, "load", count) },
+        { name: "bare C", goal: { most: 1.4 }, contestant: asked(bareC, "load", count) },
         {
           name: "CPython + NumPy",
-          goal: "≤ 0.65 ×",
-          limit: 0.65,
+          goal: { most: 0.65 },
           contestant: asked(numpy, "load", count),
         },
       ],
@@ -122,22 +161,29 @@ function asked(peer: Peer, command: string, count: number): Contestant {
 }
 
 async function bulk(): Promise<SectionResult> {
-  const { wholeGroups } = await import("../bulk_bench.ts");
+  const { wholeGroups } = await import("./bulk_bench.ts");
   const rows: Row[] = [];
   for (const group of wholeGroups()) rows.push(...await compareGroup(group, { rounds: 64 }));
   return { rows };
 }
 
 async function access(): Promise<SectionResult> {
-  const { groups } = await import("../access_bench.ts");
+  const { groups } = await import("./access_bench.ts");
   const rows: Row[] = [];
   for (const group of groups) rows.push(...await compareGroup(group, { rounds: 101 }));
   return { rows, versions: { ndarray: "npm ndarray 1.1.1" } };
 }
 
+/** Checks and measures groups one after the other. */
+async function compareGroups(groups: readonly Group[], rounds: number): Promise<SectionResult> {
+  const rows: Row[] = [];
+  for (const group of groups) rows.push(...await compareGroup(group, { rounds }));
+  return { rows };
+}
+
 /** Threads with an engine each: in one of them eight dtypes are in use, in the others a single one. */
 async function dtypes(): Promise<SectionResult> {
-  const { eightDTypes } = await import("../dtypes_bench.ts");
+  const { eightDTypes } = await import("./dtypes_bench.ts");
   const among = startEngine(eightDTypes);
   const each = eightDTypes.map((dtype) => startEngine([dtype]));
   const item = "eight dtypes in one program";
@@ -153,7 +199,7 @@ async function dtypes(): Promise<SectionResult> {
   for (const what of ["get + set", "fill", "assign", "copy", "iterate"] as const) {
     rows.push(
       ...await compare({ item, what, unit }, ask(among, what), [
-        { name: "float64 alone", goal: "≤ 3 ×", limit: 3, contestant: ask(each[0], what) },
+        { name: "float64 alone", goal: { most: 3 }, contestant: ask(each[0], what) },
         { name: "each of the eight alone", contestant: askEach(what) },
       ], { rounds: 31, warmup: 10 }),
     );
@@ -180,7 +226,9 @@ interface Engine {
 }
 
 function startEngine(use: readonly DType[]): Engine {
-  const worker = new Worker(new URL("./dtype_worker.ts", import.meta.url), { type: "module" });
+  const worker = new Worker(new URL("./peers/dtype_worker.ts", import.meta.url), {
+    type: "module",
+  });
   worker.postMessage({ use });
   return {
     async ask(request) {
@@ -195,7 +243,7 @@ function startEngine(use: readonly DType[]): Engine {
 }
 
 async function strided(): Promise<SectionResult> {
-  const { partGroups } = await import("../bulk_bench.ts");
+  const { partGroups } = await import("./bulk_bench.ts");
   await using numpy = await startNumPy();
   const rows: Row[] = [];
   for (const group of partGroups()) {
@@ -211,8 +259,7 @@ async function strided(): Promise<SectionResult> {
     rows.push(
       ...await compare(group, timed(ours, times * group.count), [{
         name: "NumPy",
-        goal: "≤ 1.5 ×",
-        limit: 1.5,
+        goal: { most: 1.5 },
         contestant: asked(numpy, `part ${group.what}`, times),
       }], { rounds: 31 }),
     );
@@ -221,7 +268,7 @@ async function strided(): Promise<SectionResult> {
 }
 
 async function slices(): Promise<SectionResult> {
-  const { groups } = await import("../slice_bench.ts");
+  const { groups } = await import("./slice_bench.ts");
   await using numpy = await startNumPy();
   const rows: Row[] = [];
   for (const [kind, group] of Object.entries(groups)) {
@@ -232,8 +279,7 @@ async function slices(): Promise<SectionResult> {
         { ...npm, contestant: timed(npm.run, group.count) },
         {
           name: "NumPy",
-          goal: kind === "row" ? "≤ 0.5 ×" : "≤ 1.0 ×",
-          limit: kind === "row" ? 0.5 : 1,
+          goal: { most: kind === "row" ? 0.5 : 1 },
           contestant: asked(numpy, `slice ${kind === "text" ? "reversed" : kind}`, group.count),
         },
       ], { rounds: 61, warmup: 10 }),
@@ -243,7 +289,7 @@ async function slices(): Promise<SectionResult> {
 }
 
 async function large(): Promise<SectionResult> {
-  const { createAndFill } = await import("../bulk_bench.ts");
+  const { createAndFill } = await import("./bulk_bench.ts");
   await using numpy = await startNumPy();
   const bytes = 512 * 2 ** 20;
   const rows = await compare(
@@ -251,8 +297,7 @@ async function large(): Promise<SectionResult> {
     () => createAndFill(bytes),
     [{
       name: "NumPy on SharedMemory",
-      goal: "≤ 1.0 ×",
-      limit: 1.0,
+      goal: { most: 1.0 },
       contestant: asked(numpy, "large", bytes),
     }],
     { rounds: 9, warmup: 1 },
@@ -261,12 +306,12 @@ async function large(): Promise<SectionResult> {
 }
 
 async function npy(): Promise<SectionResult> {
-  const { Files } = await import("../npy_bench.ts");
+  const { Files } = await import("./npy_bench.ts");
   using files = new Files();
   await using numpy = await startNumPy();
   const item = "32 MB .npy file";
   const ask = (command: string): Contestant => () => numpy.ask(command);
-  const goal = { goal: "≤ 1.2 ×", limit: 1.2 };
+  const goal = { goal: { most: 1.2 } };
   const rounds = { rounds: 31, warmup: 3 };
   const { source, bigEndian, theirTarget } = files;
   await numpy.ask(`npyload ${source}`); // fills what npysave writes
@@ -317,44 +362,30 @@ async function handover(): Promise<SectionResult> {
 function handoverRows(points: readonly Handover[]): Row[] {
   const MIB = 2 ** 20;
   const item = "hand an array to another process and back";
+  const unit = "s";
   const at = (how: string, bytes: number): number =>
     points.find((point) => point.how === how && point.bytes === bytes)!.seconds;
   const shared = [...new Set(points.map(({ how }) => how))].filter((how) => how.includes("shared"));
-  const row = (
-    part: Pick<Row, "what" | "against" | "goal" | "ours" | "theirs">,
-    ratio: number,
-    met: boolean | null,
-  ): Row => ({ item, ...part, ratio, quartiles: null, unit: "s", met });
+  const copies = [
+    ...new Set(points.filter(({ copies }) => copies).map(({ how }) => how)),
+  ];
   return shared.flatMap((how) => {
-    const [small, ours] = [2 ** 12, 64 * MIB].map((bytes) => at(how, bytes));
     const slowest = Math.max(...points.filter((p) => p.how === how).map(({ seconds }) => seconds));
     // The cost of an attachment is mostly the kernel's: it has a row here, and no goal.
     const attached = !how.includes("anew");
-    const flat = row(
-      {
-        what: `${how}, slowest size`,
-        against: "itself with 4 KiB",
-        goal: attached ? "flat (≤ 1.3 ×)" : null,
-        ours: slowest,
-        theirs: small,
-      },
-      slowest / small,
-      attached ? slowest / small <= 1.3 : null,
-    );
-    const copies = points.filter(({ copies, bytes }) => copies && bytes === 64 * MIB);
     return [
-      flat,
+      makeRow(
+        { item, what: `${how}, slowest size`, unit },
+        { name: "itself with 4 KiB", goal: attached ? { most: 1.3 } : undefined },
+        [slowest],
+        [at(how, 2 ** 12)],
+      ),
       ...copies.map((copy) =>
-        row(
-          {
-            what: `${how}, 64 MiB`,
-            against: copy.how,
-            goal: "≥ 100 × faster",
-            ours,
-            theirs: copy.seconds,
-          },
-          copy.seconds / ours,
-          copy.seconds / ours >= 100,
+        makeRow(
+          { item, what: `${how}, 64 MiB`, unit },
+          { name: copy, goal: { least: 100 }, figure: "speed" },
+          [at(how, 64 * MIB)],
+          [at(copy, 64 * MIB)],
         )
       ),
     ];
@@ -366,76 +397,65 @@ async function start(): Promise<SectionResult> {
   const process = (mode: string): Contestant => async () => {
     const begin = performance.now();
     const { success } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", here(`./start_${mode}.ts`)],
+      args: ["run", "-A", here(`./peers/start_${mode}.ts`)],
     }).output();
     if (!success) throw new Error(`Cannot measure: start_${mode}.ts failed`);
-    return (performance.now() - begin) * 1e6;
+    return performance.now() - begin;
   };
   const rows: Row[] = [];
   for (const [mode, what] of [["import", "import"], ["first", "import and first call"]]) {
     rows.push(
-      ...await differences(
+      ...await compare(
         { item: "import of the module; first call", what, unit: "ms" },
         process(mode),
-        process("empty"),
-        { name: "an empty module", goal: "≤ 10 ms more", limit: 10 },
+        [{
+          name: "an empty module",
+          goal: { most: 10 },
+          figure: "difference",
+          contestant: process("empty"),
+        }],
+        { rounds: 21, warmup: 2 },
       ),
     );
   }
   return { rows };
 }
 
-/** Like `compare`, where the goal is a difference in milliseconds. */
-async function differences(
-  labels: { item: string; what: string; unit: string },
-  ours: Contestant,
-  theirs: Contestant,
-  opponent: { name: string; goal: string; limit: number },
-): Promise<Row[]> {
-  const { interleave, makeRow } = await import("../measure.ts");
-  const times = await interleave([ours, theirs], { rounds: 21, warmup: 2 });
-  const [own, others] = times.map((each) => each.map((time) => time / 1e6));
-  return [makeRow(labels, opponent, own, others, own.map((time, i) => time - others[i]))];
-}
-
 async function memory(): Promise<SectionResult> {
-  const { residentGrowth } = await import("./memory.ts");
-  const { makeRow } = await import("../measure.ts");
+  const { residentGrowth } = await import("./peers/memory.ts");
   const growth = residentGrowth(2 ** 30, 9);
   const MIB = 2 ** 20;
   return {
     rows: [
       makeRow(
         { item: "memory: attach of 1 GiB untouched", what: "", unit: "MiB resident" },
-        { name: "itself", goal: "≤ 1 MiB more", limit: 1 },
+        { name: "itself before", goal: { most: 1 }, figure: "difference" },
         growth.map(({ after }) => after / MIB),
         growth.map(({ before }) => before / MIB),
-        growth.map(({ before, after }) => (after - before) / MIB),
       ),
     ],
   };
 }
 
 async function sync(): Promise<SectionResult> {
-  const { measureSync } = await import("./sync.ts");
+  const { measureSync } = await import("./peers/sync.ts");
   await using c = await startBareC("bare_sync.c");
   return { rows: await measureSync(c) };
 }
 
 /** The demo does its work twice, with one process and with as many as there are cores. */
 async function publish(): Promise<SectionResult> {
-  const { measurePublish } = await import("./publish.ts");
+  const { measurePublish } = await import("./peers/publish.ts");
   return { rows: await measurePublish() };
 }
 
 async function demo(): Promise<SectionResult> {
   const directory = await Deno.makeTempDir({ prefix: "shm-bench-" });
-  const { makeRow } = await import("../measure.ts");
   const runs: { one: number; many: number }[] = [];
   try {
     for (let i = 0; i < 3; i++) {
       const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", here("../../examples/demo.ts"), "--out", `${directory}/relief.png`],
+        args: ["run", "-A", here("../examples/demo.ts"), "--out", `${directory}/relief.png`],
       }).output();
       const text = new TextDecoder().decode(stdout);
       if (!success || !/^Same result +yes/m.test(text)) {
@@ -452,10 +472,9 @@ async function demo(): Promise<SectionResult> {
     rows: [
       makeRow(
         { item: `the demo on ${navigator.hardwareConcurrency} cores`, what: "", unit: "s" },
-        { name: "itself with one worker", goal: "≥ 1.85 × as fast", limit: 1.85, atLeast: true },
+        { name: "itself with one worker", goal: { least: 1.85 }, figure: "speed" },
         runs.map(({ many }) => many),
         runs.map(({ one }) => one),
-        runs.map(({ one, many }) => one / many),
       ),
     ],
   };
