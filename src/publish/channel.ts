@@ -8,15 +8,13 @@
  * @module
  */
 
-import { close, fstat } from "../../ffi/files.ts";
-import { tryFlock } from "../../ffi/flock.ts";
 import {
+  checkLocksSegments,
   type CreateOptions,
-  openFileOf,
+  OpenSegment,
   PARTS_AT,
   PARTS_BYTES,
-  SharedMemory,
-  undoCreate,
+  type SharedMemory,
 } from "../segment/mod.ts";
 import { notify, wait, waitAsync } from "../sync/mod.ts";
 
@@ -81,9 +79,6 @@ export interface LoadOptions {
   timeout?: number;
 }
 
-/** Runs after a channel was garbage-collected that had not been closed; its memory may be in use still. */
-const dropped = new FinalizationRegistry<number>(close);
-
 /**
  * Orders what this thread reads and writes before it against what comes after it, on every processor: the
  * read-modify-write is a release of what was before, and the load after it an acquire. On ARM neither
@@ -98,21 +93,17 @@ const fenceWord = new Int32Array(1);
 /** An open segment of a publication. */
 export class Channel {
   readonly name: string;
-  readonly memory: SharedMemory;
-  readonly #fd: number;
+  readonly #segment: OpenSegment;
   readonly #numbers: BigInt64Array;
   /** The same memory: the futex takes 32 bits. */
   readonly #words: Int32Array;
   #isWriter = false;
-  #isOpen = true;
 
-  private constructor(name: string, fd: number, memory: SharedMemory) {
-    this.name = name;
-    this.memory = memory;
-    this.#fd = fd;
-    this.#numbers = new BigInt64Array(memory.buf!, 0, HEADER_BYTES / 8);
-    this.#words = new Int32Array(memory.buf!, 0, HEADER_BYTES / 4);
-    dropped.register(this, fd, this);
+  private constructor(segment: OpenSegment) {
+    this.name = segment.name;
+    this.#segment = segment;
+    this.#numbers = new BigInt64Array(segment.buffer!, 0, HEADER_BYTES / 8);
+    this.#words = new Int32Array(segment.buffer!, 0, HEADER_BYTES / 4);
   }
 
   /**
@@ -129,16 +120,9 @@ export class Channel {
     header: Header,
     options: CreateOptions | undefined,
   ): Channel {
-    const made = SharedMemory.create(name, HEADER_BYTES + byteLength, options);
-    try {
-      writeHeader(made.buf!, header, options);
-      return Channel.#open(name);
-    } catch (error) {
-      undoCreate(made);
-      throw error;
-    } finally {
-      made.close();
-    }
+    const size = HEADER_BYTES + byteLength;
+    const write = (buffer: ArrayBuffer): void => writeHeader(buffer, header, options);
+    return new Channel(OpenSegment.create(name, size, options, write));
   }
 
   /**
@@ -157,53 +141,29 @@ export class Channel {
     what: string,
     timeout: number,
   ): Channel {
-    const channel = Channel.#open(name, timeout);
-    try {
-      channel.#check(byteLength, header, what);
-      return channel;
-    } catch (error) {
-      channel.close();
-      throw error;
-    }
-  }
-
-  static #open(name: string, timeout = 0): Channel {
-    const { fd, memory } = openFileOf(name, timeout, ({ size }) => {
-      if (size >= HEADER_BYTES) return;
-      throw new RangeError(
-        `Cannot load '${name}': the segment has ${size} bytes, which is less than a header`,
-      );
-    });
-    return new Channel(name, fd, memory);
-  }
-
-  #check(byteLength: number, wanted: Header, what: string): void {
-    const { name, memory } = this;
-    const deadline = performance.now() + HEADER_TIMEOUT;
-    // The creator writes the header last, and its first word after all else.
-    while (Atomics.load(this.#numbers, MAGIC / 8) === 0n && performance.now() < deadline) sleep();
-    const found = readHeader(memory.buf!);
-    const refuse = (why: string): never => {
-      throw new RangeError(`Cannot load '${name}': ${why}`);
+    const check = (memory: SharedMemory, isTimeUp: boolean): boolean => {
+      if (memory.size < HEADER_BYTES) {
+        throw new RangeError(
+          `Cannot load '${name}': the segment has ${memory.size} bytes, which is less than a header`,
+        );
+      }
+      // The creator writes the header last, and its first word after all else.
+      const numbers = new BigInt64Array(memory.buf!, 0, HEADER_BYTES / 8);
+      if (Atomics.load(numbers, MAGIC / 8) === 0n && !isTimeUp) return false;
+      checkHeader(memory, byteLength, header, what);
+      return true;
     };
-    if (found.magic !== wanted.magic) refuse(`the segment is not that of ${what}`);
-    if (found.dtype !== wanted.dtype || found.arrayBytes !== wanted.arrayBytes) {
-      refuse(
-        `its arrays have ${found.arrayBytes} bytes of '${found.dtype}', and shape and dtype here ` +
-          `need ${wanted.arrayBytes} of '${wanted.dtype}'`,
-      );
-    }
-    if (found.slots !== wanted.slots) {
-      refuse(`it has ${found.slots} slots, and not ${wanted.slots}`);
-    }
-    if (found.slotStep !== wanted.slotStep || memory.size < HEADER_BYTES + byteLength) {
-      refuse(`the segment has ${memory.size} bytes, and another layout`);
-    }
+    return new Channel(OpenSegment.open(name, timeout, check));
+  }
+
+  /** The memory of the segment; `null` after `close()`. */
+  get buffer(): ArrayBuffer | null {
+    return this.#segment.buffer;
   }
 
   /** Whether the segment has a name still. */
   get isNamed(): boolean {
-    return fstat(this.#fd, this.name).named !== false;
+    return this.#segment.isNamed;
   }
 
   /** The number of the newest whole array; 0 if there is none. */
@@ -236,7 +196,7 @@ export class Channel {
    */
   claim(): boolean {
     if (this.#isWriter) return false;
-    if (!tryFlock(this.#fd, this.name)) {
+    if (!this.#segment.tryLock()) {
       throw new Deno.errors.Busy(
         `Cannot write to '${this.name}': it has a writer, which stays the only one until it closes ` +
           "or ends",
@@ -310,27 +270,41 @@ export class Channel {
 
   /** Gives all up, the writer's claim included; the second time does nothing. */
   close(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    dropped.unregister(this);
-    this.memory.close();
-    close(this.#fd);
+    this.#segment.close();
   }
 
   /** Whether it was not closed. */
   get isOpen(): boolean {
     // Its user may have moved the buffer away, or marked it so that close() could not empty it.
-    return this.#isOpen && this.#words.length !== 0;
+    return this.#segment.isOpen && this.#words.length !== 0;
   }
 }
 
-/** How long a reader waits for a creator to write the header, in milliseconds. */
-const HEADER_TIMEOUT = 1000;
-
-function sleep(): void {
-  Atomics.wait(sleeper, 0, 0, 2);
+/** Looks whether the header of a segment says what it must say. */
+function checkHeader(
+  { name, size, buf }: SharedMemory,
+  byteLength: number,
+  wanted: Header,
+  what: string,
+): void {
+  const found = readHeader(buf!);
+  const refuse = (why: string): never => {
+    throw new RangeError(`Cannot load '${name}': ${why}`);
+  };
+  if (found.magic !== wanted.magic) refuse(`the segment is not that of ${what}`);
+  if (found.dtype !== wanted.dtype || found.arrayBytes !== wanted.arrayBytes) {
+    refuse(
+      `its arrays have ${found.arrayBytes} bytes of '${found.dtype}', and shape and dtype here ` +
+        `need ${wanted.arrayBytes} of '${wanted.dtype}'`,
+    );
+  }
+  if (found.slots !== wanted.slots) {
+    refuse(`it has ${found.slots} slots, and not ${wanted.slots}`);
+  }
+  if (found.slotStep !== wanted.slotStep || size < HEADER_BYTES + byteLength) {
+    refuse(`the segment has ${size} bytes, and another layout`);
+  }
 }
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 function writeHeader(
   buffer: ArrayBuffer,
@@ -391,11 +365,7 @@ export function checkDetached(channel: Channel | undefined, action: string, name
     );
   }
   channel?.close();
-  if (Deno.build.os !== "linux") {
-    throw new Deno.errors.NotSupported(
-      `Cannot ${action} '${name}': publishing between processes is to be had on Linux only`,
-    );
-  }
+  checkLocksSegments(action, name, "publishing between processes is");
 }
 
 /**

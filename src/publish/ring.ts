@@ -736,7 +736,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const { shape, dtype } = this;
     const layout = contiguousLayout(checkShape(shape));
     const start = HEADER_BYTES + at * this.#header.slotStep;
-    const data = new (typedArrayOf(dtype))(channel.memory.buf!, start, layout.size);
+    const data = new (typedArrayOf(dtype))(channel.buffer!, start, layout.size);
     return makeView(data, layout, dtype) as unknown as NDArray<DTypeOf<T>, RankOf<S>>;
   }
 

@@ -8,6 +8,7 @@ import { type Advice, hasCode } from "../../ffi/errors.ts";
 import { close, fstat, type OpenFileStatus } from "../../ffi/files.ts";
 import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
+import { sleep } from "../../ffi/time.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 import { isDetached } from "../check.ts";
 import { countMappings, mostMappings } from "../process/proc.ts";
@@ -327,12 +328,6 @@ function statusOnceSized(fd: number, name: string, timeout: number): OpenFileSta
     sleep(1);
   }
 }
-
-/** Blocks this thread for some milliseconds. */
-function sleep(milliseconds: number): void {
-  Atomics.wait(sleeper, 0, 0, milliseconds);
-}
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 // --- Mapping ---------------------------------------------------------------------------------
 

@@ -25,6 +25,6 @@ export {
   PART_NAME_BYTES,
   partName,
 } from "./name.ts";
-export { openFileOf } from "./open_file.ts";
+export { checkLocksSegments, OpenSegment, type SegmentCheck } from "./open_segment.ts";
 export { PARTS_AT, PARTS_BYTES, PARTS_MAGIC, unlinkWithParts } from "./parts.ts";
 export { createAnonymousMemory, createMemory, SharedMemory, undoCreate } from "./shared_memory.ts";

@@ -11,17 +11,15 @@
  * @module
  */
 
-import { close, fstat } from "../../ffi/files.ts";
-import { tryFlock, unflock } from "../../ffi/flock.ts";
 import { monotonicNow } from "../../ffi/futex.ts";
 import { defineConstant, kindOf, readOptions } from "../check.ts";
 import { showAs } from "../inspect.ts";
 import {
+  checkLocksSegments,
   checkName,
   nameMax,
-  openFileOf,
-  SharedMemory,
-  undoCreate,
+  OpenSegment,
+  type SharedMemory,
   unlink,
 } from "../segment/mod.ts";
 import { notify, wait, waitAsync } from "./wait.ts";
@@ -142,54 +140,41 @@ export class LockGuard {
   }
 }
 
-/** An open segment of a lock: the descriptor that is locked, and the words. */
+/** A lock's segment: the file that is locked, and the words. */
 class Attachment {
-  readonly #name: string;
-  readonly fd: number;
+  readonly segment: OpenSegment;
   readonly words: Int32Array;
-  readonly #memory: SharedMemory;
-  #isOpen = true;
 
-  private constructor(name: string, fd: number, memory: SharedMemory) {
-    this.#name = name;
-    this.fd = fd;
-    this.#memory = memory;
-    this.words = new Int32Array(memory.buf!, 0, BYTES / 4);
+  private constructor(segment: OpenSegment) {
+    this.segment = segment;
+    this.words = new Int32Array(segment.buffer!, 0, BYTES / 4);
+  }
+
+  static create(name: string, options: LockCreateOptions): Attachment {
+    return new Attachment(OpenSegment.create(name, BYTES, options, () => {}));
   }
 
   static open(name: string, timeout = 0): Attachment {
-    const { fd, memory } = openFileOf(name, timeout, ({ size }) => {
-      if (size === BYTES) return;
-      throw new RangeError(
-        `Cannot load '${name}': the segment has ${size} bytes, and a lock needs ${BYTES}` +
-          (size > BYTES ? "; it is something else, which a lock would write to" : ""),
-      );
-    });
-    return new Attachment(name, fd, memory);
-  }
-
-  /** Whether the segment has a name still. One that has none excludes nobody who comes later. */
-  get isNamed(): boolean {
-    return fstat(this.fd, this.#name).named !== false;
-  }
-
-  /** Gives all up, a lock included; the second time does nothing. */
-  close(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#memory.close();
-    close(this.fd);
+    return new Attachment(OpenSegment.open(name, timeout, checkSize));
   }
 
   /** Lets another one have the lock, unless all was given up already. */
   unlock(): void {
-    if (!this.#isOpen) return;
-    const { words } = this;
-    unflock(this.fd, this.#name);
+    const { words, segment } = this;
+    if (!segment.isOpen) return;
+    segment.unlock();
     if (Atomics.exchange(words, WAITING, 0) === 0) return;
     Atomics.add(words, TURN, 1);
     notify(words, TURN, 1);
   }
+}
+
+function checkSize({ name, size }: SharedMemory): true {
+  if (size === BYTES) return true;
+  throw new RangeError(
+    `Cannot load '${name}': the segment has ${size} bytes, and a lock needs ${BYTES}` +
+      (size > BYTES ? "; it is something else, which a lock would write to" : ""),
+  );
 }
 
 /** Opens the lock that was made anew under a name that was removed. */
@@ -219,11 +204,6 @@ interface Holding {
 const droppedGuards = new FinalizationRegistry<Holding>(({ attachment, ended }) => {
   attachment.unlock();
   ended();
-});
-
-/** Runs after a lock was garbage-collected that had not been closed. */
-const droppedLocks = new FinalizationRegistry<{ attachment: Attachment | null }>((box) => {
-  box.attachment?.close();
 });
 
 /** Somebody who waits without blocking. */
@@ -279,8 +259,7 @@ export class SharedMemoryLock {
   /** The segment's name, without a slash. */
   declare readonly name: string;
 
-  /** What is attached; in a box, so that it can be closed when this is garbage. */
-  readonly #box: { attachment: Attachment | null } = { attachment: null };
+  #attachment: Attachment | null = null;
   #isHeld = false;
   readonly #tasks: Task[] = [];
   #isServing = false;
@@ -334,15 +313,7 @@ export class SharedMemoryLock {
   create(options?: LockCreateOptions): this {
     const { mode } = readOptions(options, { mode: "number such as 0o600" }, "create");
     this.#checkDetached("create");
-    const made = SharedMemory.create(this.name, BYTES, { mode });
-    try {
-      this.#attach();
-    } catch (error) {
-      undoCreate(made);
-      throw error;
-    } finally {
-      made.close();
-    }
+    this.#attachment = Attachment.create(this.name, { mode });
     return this;
   }
 
@@ -377,7 +348,7 @@ export class SharedMemoryLock {
       "load",
     );
     this.#checkDetached("load");
-    this.#attach(timeout);
+    this.#attachment = Attachment.open(this.name, timeout);
     return this;
   }
 
@@ -401,15 +372,14 @@ export class SharedMemoryLock {
    * ```
    */
   close(): void {
-    const { attachment } = this.#box;
+    const attachment = this.#attachment;
     if (attachment === null) return;
     if (this.#isHeld) {
       throw new Deno.errors.Busy(
         `Cannot close '${this.name}': this instance holds the lock; release() its guard first`,
       );
     }
-    droppedLocks.unregister(this.#box);
-    this.#box.attachment = null;
+    this.#attachment = null;
     for (const task of [...this.#tasks]) {
       this.#fail(
         task,
@@ -418,7 +388,7 @@ export class SharedMemoryLock {
         ),
       );
     }
-    attachment.close();
+    attachment.segment.close();
   }
 
   /** The same as `close()`, for `using`. */
@@ -623,8 +593,8 @@ export class SharedMemoryLock {
 
   static {
     showAs(this.prototype, (lock) => {
-      if (!(#box in lock)) return {}; // the prototype itself can be looked at, too
-      return { name: lock.name, attached: lock.#box.attachment !== null, held: lock.#isHeld };
+      if (!(#attachment in lock)) return {}; // the prototype itself can be looked at, too
+      return { name: lock.name, attached: lock.#attachment !== null, held: lock.#isHeld };
     });
   }
 
@@ -632,25 +602,16 @@ export class SharedMemoryLock {
   #checkBrand(): void {}
 
   #checkDetached(action: string): void {
-    if (this.#box.attachment !== null) {
+    if (this.#attachment !== null) {
       throw new Deno.errors.Busy(
         `Cannot ${action} '${this.name}': this instance is attached already; close() it first`,
       );
     }
-    if (Deno.build.os !== "linux") {
-      throw new Deno.errors.NotSupported(
-        `Cannot ${action} '${this.name}': locks between processes are to be had on Linux only`,
-      );
-    }
-  }
-
-  #attach(timeout?: number): void {
-    this.#box.attachment = Attachment.open(this.name, timeout);
-    droppedLocks.register(this, this.#box, this.#box);
+    checkLocksSegments(action, this.name, "locks between processes are");
   }
 
   #attached(): Attachment {
-    const { attachment } = this.#box;
+    const attachment = this.#attachment;
     if (attachment === null) {
       throw new Deno.errors.BadResource(
         `Cannot acquire '${this.name}': this instance is not attached; create() or load() it first`,
@@ -670,17 +631,18 @@ export class SharedMemoryLock {
   #take(): LockGuard | null {
     while (true) {
       const attachment = this.#attached();
-      const isTaken = tryFlock(attachment.fd, this.name);
+      const { segment } = attachment;
+      const isTaken = segment.tryLock();
       let isNamed = false;
       try {
-        isNamed = attachment.isNamed;
+        isNamed = segment.isNamed;
         if (isNamed) return isTaken ? this.#hold(attachment) : null;
         // The name was removed. Nobody else comes to this segment any more: go where they go.
-        this.#box.attachment = openNext(this.name);
+        this.#attachment = openNext(this.name);
       } finally {
         if (isTaken && !isNamed) attachment.unlock();
       }
-      attachment.close();
+      segment.close();
     }
   }
 
@@ -745,7 +707,7 @@ export class SharedMemoryLock {
       await waitAsync(words, TURN, turn, SLICE, { signal: stop.signal }).value;
     } catch (error) {
       // It was interrupted, or the segment was left for another one: what is the case, is seen next.
-      if (!stop.signal.aborted && this.#box.attachment?.words === words) throw error;
+      if (!stop.signal.aborted && this.#attachment?.words === words) throw error;
     } finally {
       this.#interrupt = null;
     }

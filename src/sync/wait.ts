@@ -5,6 +5,7 @@
  */
 
 import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
+import { sleep } from "../../ffi/time.ts";
 import { isDetached, isGiven, kindOf, readOptions } from "../check.ts";
 import { isPrivateCopy, isUnmarked, onClose, segmentOf } from "../segment/mod.ts";
 import { areWaitsPending, beginWait, wakeOwn } from "./pending_waits.ts";
@@ -377,7 +378,6 @@ function spin(array: Int32Array, index: number, expected: number): boolean {
 
 /** Sleeps a millisecond, where there is no futex. */
 function nap(): "interrupted" {
-  Atomics.wait(sleeper, 0, 0, 1);
+  sleep(1);
   return "interrupted";
 }
-const sleeper = new Int32Array(new SharedArrayBuffer(4));

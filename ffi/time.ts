@@ -1,0 +1,17 @@
+/**
+ * Time: a pause of this thread.
+ *
+ * @module
+ */
+
+/**
+ * Blocks this thread for some milliseconds.
+ *
+ * @param milliseconds how long
+ */
+export function sleep(milliseconds: number): void {
+  Atomics.wait(nobodysWord, 0, 0, milliseconds);
+}
+
+/** A word that nobody else knows, so that nobody wakes who waits on it. */
+const nobodysWord = new Int32Array(new SharedArrayBuffer(4));

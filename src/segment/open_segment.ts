@@ -1,0 +1,261 @@
+/**
+ * A segment that is mapped and open at once: its memory for what stands in it, its file for the locks that the
+ * kernel keeps.
+ *
+ * @module
+ */
+
+import { type Advice, hasCode } from "../../ffi/errors.ts";
+import { close, fstat } from "../../ffi/files.ts";
+import { tryFlock, unflock } from "../../ffi/flock.ts";
+import { platform } from "../../ffi/platform.ts";
+import { shmOpen } from "../../ffi/shm.ts";
+import { sleep } from "../../ffi/time.ts";
+import { quote } from "../check.ts";
+import { isAnonymousName } from "./anonymous.ts";
+import { segmentOf } from "./buffer_segment.ts";
+import type { CreateOptions } from "./mapping.ts";
+import { SharedMemory, undoCreate } from "./shared_memory.ts";
+
+/**
+ * Looks whether a segment is the one that is meant. It throws if it is not.
+ *
+ * @param memory the mapping
+ * @param isTimeUp whether this is the last look
+ * @returns `false` if the creator has not written all that tells; on the last look it throws instead
+ */
+export type SegmentCheck = (memory: SharedMemory, isTimeUp: boolean) => boolean;
+
+/** How long `open()` waits at least for a creator to write what tells the segment, in milliseconds. */
+const CREATOR_TIMEOUT = 1000;
+
+/** How many segments of one name, each of which is gone at once, `open()` looks at when its time is up. */
+const MOST_SUCCESSORS = 100;
+
+/** Runs after an open segment was garbage-collected that had not been closed; its memory may be in use still. */
+const dropped = new FinalizationRegistry<number>(close);
+
+/**
+ * A mapping and a file descriptor of one segment.
+ *
+ * They come from two calls of `open`. The kernel gives a lock back when nobody holds the open file any more that
+ * has it, and a mapping holds the open file that it was made from: with one for both, `close()` would give nothing
+ * back as long as the memory is mapped. The descriptor is closed in programs that this one starts, so that none of
+ * them keeps a lock.
+ */
+export class OpenSegment {
+  /** The name by which it was opened. */
+  readonly name: string;
+  /** Which segment it is, whatever names lead to it: the same text for all that have it open in this process. */
+  readonly identity: string;
+  readonly #memory: SharedMemory;
+  readonly #fd: number;
+  #isClosed = false;
+
+  private constructor(memory: SharedMemory, fd: number) {
+    this.name = memory.name;
+    this.identity = segmentOf(memory.buf!)!;
+    this.#memory = memory;
+    this.#fd = fd;
+    dropped.register(this, fd, this);
+  }
+
+  /**
+   * Makes a segment, and opens it. If a step fails, what was made before it is removed.
+   *
+   * @param name a checked name that no segment has
+   * @param byteLength the size in bytes
+   * @param options mode and reservation, which are checked here
+   * @param write writes what tells the segment from others into it
+   */
+  static create(
+    name: string,
+    byteLength: number,
+    options: CreateOptions | undefined,
+    write: (buffer: ArrayBuffer) => void,
+  ): OpenSegment {
+    const made = SharedMemory.create(name, byteLength, options);
+    try {
+      write(made.buf!);
+      const identity = segmentOf(made.buf!);
+      return OpenSegment.open(name, 0, ({ buf }) => {
+        if (segmentOf(buf!) === identity) return true;
+        throw unsteadyError(name);
+      });
+    } catch (error) {
+      undoCreate(made);
+      throw error;
+    } finally {
+      made.close();
+    }
+  }
+
+  /**
+   * Attaches to a segment, and opens the file of that very segment.
+   *
+   * A segment that is removed before it was looked at to the end, whole or not, is none: its successor is waited
+   * for.
+   *
+   * @param name a checked name
+   * @param timeout how long to wait for its creator, in milliseconds
+   * @param check looks whether it is the one that is meant
+   * @throws {RangeError} if the name is that of an anonymous segment
+   */
+  static open(name: string, timeout: number, check: SegmentCheck): OpenSegment {
+    if (isAnonymousName(name)) {
+      throw new RangeError(
+        `Cannot load ${
+          quote(name)
+        }: names of this form lead to anonymous segments, which hold arrays only`,
+      );
+    }
+    const deadline = performance.now() + timeout;
+    // A caller that gave a time limit gets the error of a time limit, also where the time has passed meanwhile.
+    const least = Math.min(timeout, 1);
+    let rest = timeout;
+    for (let successors = 0;; successors++) {
+      const memory = openMemory(name, rest);
+      let fd: number | null = null;
+      try {
+        fd = openFile(memory, check, deadline);
+      } catch (error) {
+        memory.close();
+        if (!hasCode(error, "ENOENT")) throw error;
+      }
+      if (fd !== null) return new OpenSegment(memory, fd);
+      memory.close();
+      const isTimeUp = performance.now() >= deadline;
+      if (isTimeUp && successors >= MOST_SUCCESSORS) throw unsteadyError(name);
+      rest = isTimeUp ? least : Math.ceil(deadline - performance.now());
+    }
+  }
+
+  /** The size of the mapping in bytes. */
+  get byteLength(): number {
+    return this.#memory.size;
+  }
+
+  /** The memory; `null` after `close()`. */
+  get buffer(): ArrayBuffer | null {
+    return this.#memory.buf;
+  }
+
+  /** Whether `close()` has not been called. */
+  get isOpen(): boolean {
+    return !this.#isClosed;
+  }
+
+  /** Whether any name leads to the segment still. Nobody who comes later finds one that has none. */
+  get isNamed(): boolean {
+    return fstat(this.#fd, this.name).named !== false;
+  }
+
+  /**
+   * Takes the lock of the segment, if nobody has it who is in its way.
+   *
+   * @returns whether it was taken
+   * @see {@link https://man7.org/linux/man-pages/man2/flock.2.html | flock(2)}
+   */
+  tryLock(): boolean {
+    return tryFlock(this.#fd, this.name);
+  }
+
+  /** Gives the lock of the segment back. */
+  unlock(): void {
+    unflock(this.#fd, this.name);
+  }
+
+  /**
+   * Removes the segment's name, and leaves one that leads to another segment by now.
+   *
+   * @returns whether it was removed
+   */
+  unlink(): boolean {
+    return this.#memory.unlink();
+  }
+
+  /** Gives up the mapping, the descriptor and all locks; the second time does nothing. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#memory.close();
+    this.#isClosed = true;
+    dropped.unregister(this);
+    close(this.#fd);
+  }
+}
+
+/**
+ * Checks that the kernel of this system locks segments.
+ *
+ * @param action what the caller is about to do with the segment, for the message: "create"
+ * @param name the segment's name
+ * @param what what needs the locks, for the message: "locks between processes are"
+ * @throws {Deno.errors.NotSupported} if it does not
+ */
+export function checkLocksSegments(action: string, name: string, what: string): void {
+  if (Deno.build.os === "linux") return;
+  throw new Deno.errors.NotSupported(
+    `Cannot ${action} '${name}': ${what} to be had on Linux only`,
+  );
+}
+
+/** Attaches. Where that is not permitted, there is another way out than for arrays, which need not write. */
+function openMemory(name: string, timeout: number): SharedMemory {
+  try {
+    return SharedMemory.open(name, { timeout });
+  } catch (error) {
+    if (hasCode(error, "EACCES")) close(shmOpen(name, platform().flags.O_RDWR, 0, denialAdvice));
+    throw error;
+  }
+}
+
+/**
+ * Opens the file of a segment, once it is known to be the one that is meant.
+ *
+ * @returns a descriptor; `null` if the name is gone, or leads to another segment by now
+ */
+function openFile(memory: SharedMemory, check: SegmentCheck, deadline: number): number | null {
+  const { name } = memory;
+  const last = Math.max(deadline, performance.now() + CREATOR_TIMEOUT);
+  while (true) {
+    // The name is looked at after each look at the content: only a segment that nobody removed is refused.
+    let refusal: { readonly error: unknown } | null = null;
+    let isWhole = false;
+    try {
+      isWhole = check(memory, performance.now() >= last);
+    } catch (error) {
+      refusal = { error };
+    }
+    const fd = shmOpen(name, platform().flags.O_RDWR, 0);
+    try {
+      const { device, inode } = fstat(fd, name);
+      if (segmentOf(memory.buf!) !== `${device}:${inode}`) {
+        close(fd);
+        return null;
+      }
+      if (refusal !== null) throw refusal.error;
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+    if (isWhole) return fd;
+    close(fd);
+    sleep(1);
+  }
+}
+
+function unsteadyError(name: string): Error {
+  return Object.assign(
+    new Deno.errors.NotFound(
+      `Cannot load ${
+        quote(name)
+      }: its name leads to one segment after another, none of which stays`,
+    ),
+    { code: "ENOENT" },
+  );
+}
+
+const denialAdvice: Advice = (code) =>
+  code === "EACCES"
+    ? "whoever takes part must be able to read and write; create({ mode: 0o666 }) lets everybody"
+    : undefined;
