@@ -1,277 +1,218 @@
 /**
- * Turns `bench/results.json` into what a reader sees: the chart `bench/handover.svg`, and the table
- * between the markers in README.md. Another file than README.md can be given as an argument.
+ * Turns the newest results into what a reader sees: `bench/RESULTS.md` with every row, the chart
+ * `bench/handover.svg`, and the few rows between the markers in README.md. Another file of results can
+ * be given as an argument.
  *
  * @module
  */
 
-import * as vega from "vega";
-import * as vegaLite from "vega-lite";
+import { drawChart } from "./chart.ts";
 import { describeGoal, type Row, signOf } from "./measure.ts";
-import type { Handover } from "./peers/handover.ts";
 import { readResults, type Results } from "./results.ts";
 
 const BEGIN = "<!-- bench:begin -->";
 const END = "<!-- bench:end -->";
 
-// --- The chart -------------------------------------------------------------------------------
+// --- Words -----------------------------------------------------------------------------------
 
-const WIDTH = 560;
-const HEIGHT = 440;
-const FASTEST = 1e-7;
-const SLOWEST = 10;
-const LABEL_HEIGHT = 16;
-
-/** Lines of shared memory are strong and blue, a move within one process green, copies warm. */
-const colours: { readonly [how: string]: string } = {
-  "shared memory + Atomics": "#08306b",
-  "shared memory + pipe": "#2171b5",
-  "shared memory, attached anew + pipe": "#4a90c9",
-  "postMessage to a Worker, transfer": "#238b45",
-  "postMessage to a Worker, copy": "#7a0177",
-  "file in /tmp": "#d95f0e",
-  "Unix socket": "#b8860b",
-  "pipe": "#cb181d",
-};
-
-/** The height in the chart, in pixels from the top. */
-function toPixels(seconds: number): number {
-  return HEIGHT * Math.log(SLOWEST / seconds) / Math.log(SLOWEST / FASTEST);
+/** A figure with its sign: "1.08 ×". */
+function describeValue(row: Row): string {
+  return `${amount(row.value)} ${signOf(row)}`;
 }
 
-function fromPixels(pixels: number): number {
-  return SLOWEST * (FASTEST / SLOWEST) ** (pixels / HEIGHT);
+function amount(value: number): string {
+  return Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(2);
 }
 
-interface Label {
-  readonly how: string;
-  readonly bytes: number;
-  readonly seconds: number;
-  readonly text: string;
+/** A measurement with three digits that count: "0.642", "48,800". */
+function digits(value: number): string {
+  return Number(value.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
 }
 
-/** The places of the lines' names at their right ends, moved apart where they would overlap. */
-function placeLabels(points: readonly Handover[]): Label[] {
-  const largest = Math.max(...points.map(({ bytes }) => bytes));
-  const ends = points.filter(({ bytes }) => bytes === largest)
-    .sort((a, b) => b.seconds - a.seconds);
-  const places = ends.map(({ seconds }) => toPixels(seconds));
-  // Neighbours push each other away, both by the same distance, until no two names overlap.
-  for (let round = 0; round < 100; round++) {
-    for (let i = 1; i < places.length; i++) {
-      const push = Math.max(0, LABEL_HEIGHT - (places[i] - places[i - 1])) / 2;
-      places[i - 1] -= push;
-      places[i] += push;
-    }
-  }
-  return ends.map(({ how, bytes, seconds }, i) => ({
-    how,
-    bytes,
-    seconds: fromPixels(places[i]),
-    text: `${how}: ${duration(seconds)}`,
-  }));
-}
+const programs: { readonly [program: string]: string } = { deno: "Deno", v8: "V8", gcc: "GCC" };
 
-/** A time for people: "52 µs". */
-function duration(seconds: number): string {
-  const [unit, factor] = seconds < 1e-6
-    ? ["ns", 1e9]
-    : seconds < 1e-3
-    ? ["µs", 1e6]
-    : seconds < 1
-    ? ["ms", 1e3]
-    : ["s", 1];
-  const amount = seconds * factor;
-  return `${amount >= 9.95 ? Math.round(amount) : amount.toFixed(1)} ${unit}`;
-}
-
-function size(bytes: number): string {
-  return bytes < 2 ** 20 ? `${bytes / 2 ** 10} KiB` : `${bytes / 2 ** 20} MiB`;
-}
-
-/** An expression of Vega that shows numbers as the given texts. */
-function labelExpression(values: readonly number[], text: (value: number) => string): string {
-  const cases = values.map((value) =>
-    `abs(datum.value / ${value} - 1) < 1e-6 ? '${text(value)}' : `
+/** When, where and with which programs it was measured. */
+function describeRun({ date, commit, machine, versions, seconds }: Results): string {
+  const { cpu, cores, kernel, arch, memoryGiB } = machine;
+  const used = Object.entries(versions).map(([name, version]) =>
+    /^\d/.test(version) ? `${programs[name] ?? name} ${version}` : version
   );
-  return `${cases.join("")}''`;
+  return `Measured on ${date.slice(0, 10)}${commit === undefined ? "" : `, commit ${commit}`}: ` +
+    `${cpu}, ${cores} cores, ${memoryGiB} GiB of memory, ${kernel} ${arch}; ${used.join(", ")}; ` +
+    `in ${Math.round(seconds / 60)} minutes.`;
 }
 
-async function drawChart(points: readonly Handover[]): Promise<string> {
-  const sizes = [...new Set(points.map(({ bytes }) => bytes))];
-  const decades = Array.from({ length: 9 }, (_, i) => 10 ** (i - 7));
-  const ways = Object.keys(colours);
-  const color = {
-    field: "how",
-    type: "nominal",
-    scale: { domain: ways, range: ways.map((way) => colours[way]) },
-    legend: null,
-  };
-  const x = {
-    field: "bytes",
-    type: "quantitative",
-    scale: { type: "log", base: 2, domain: [sizes[0] / 1.6, sizes.at(-1)!], nice: false },
-    axis: {
-      title: "Size of the array",
-      values: sizes,
-      labelExpr: labelExpression(sizes, size),
-      labelOverlap: false,
-      labelFlush: false,
-      grid: false,
-    },
-  };
-  const y = {
-    field: "seconds",
-    type: "quantitative",
-    scale: { type: "log", domain: [FASTEST, SLOWEST], nice: false },
-    axis: {
-      title: "Time there and back (median of the best block)",
-      values: decades,
-      labelExpr: labelExpression(decades, (value) => duration(value).replace(".0", "")),
-    },
-  };
-  const spec = {
-    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    background: "#ffffff",
-    // Without a browser the width of a text is unknown: the space for the names is given here.
-    autosize: { type: "none" },
-    padding: { left: 92, top: 72, right: 340, bottom: 60 },
-    width: WIDTH,
-    height: HEIGHT,
-    title: {
-      text: "An array to another process (or a Worker) and back",
-      subtitle:
-        "Copies take longer the larger the array, shared memory does not. Both axes are logarithmic.",
-      anchor: "start",
-      fontSize: 17,
-      subtitleFontSize: 13,
-      subtitleColor: "#444444",
-      offset: 14,
-      frame: "group",
-      dx: -76,
-    },
-    layer: [
-      {
-        data: { values: points },
-        mark: { type: "line", point: { size: 45, filled: true }, strokeWidth: 2.2, clip: false },
-        encoding: { x, y, color },
-      },
-      {
-        data: { values: placeLabels(points) },
-        mark: { type: "text", align: "left", baseline: "middle", dx: 12, fontSize: 12.5 },
-        encoding: { x, y, color, text: { field: "text", type: "nominal" } },
-      },
-    ],
-    config: {
-      font: "system-ui, 'Segoe UI', Helvetica, Arial, sans-serif",
-      view: { stroke: null },
-      axis: {
-        labelFontSize: 12,
-        titleFontSize: 13,
-        titleFontWeight: "normal",
-        gridColor: "#e6e6e6",
-        labelColor: "#222222",
-        titleColor: "#222222",
-      },
-    },
-  };
-  const compiled = vegaLite.compile(spec as vegaLite.TopLevelSpec).spec;
-  const view = new vega.View(vega.parse(compiled), { renderer: "none" });
-  return await view.toSVG();
-}
+// --- RESULTS.md ------------------------------------------------------------------------------
 
-// --- The table -------------------------------------------------------------------------------
-
-/** One line per item, opponent and goal; what was measured in parts is listed in one cell. */
-function makeTable(rows: readonly Row[]): string[] {
-  const lines = new Map<string, Row[]>();
-  for (const row of rows) {
-    const against = isHandover(row)
-      ? "the fastest of pipe, Unix socket, file, postMessage (copy)"
-      : row.against;
-    const key = [row.item, against, describeGoal(row)].join("\n");
-    lines.set(key, [...lines.get(key) ?? [], row]);
-  }
+/** The page with every row, one table for each item. */
+export function makeResultsPage(results: Results): string {
+  const { rows } = results;
+  const items = Map.groupBy(rows, ({ item }) => item);
+  const missed = rows.filter(({ met }) => met === false);
+  const withGoal = rows.filter(({ met }) => met !== null);
   return [
-    "| what | against | goal | measured | met |",
-    "| --- | --- | --- | --- | --- |",
-    ...[...lines].map(([key, parts]) => {
-      const [item, against, goal] = key.split("\n");
-      const mets = parts.map(({ met }) => met);
-      const met = mets.includes(false) ? "no" : mets.includes(true) ? "yes" : "–";
-      return `| ${item} | ${against} | ${goal} | ${measured(parts)} | ${met} |`;
+    "# Results of the benches",
+    "",
+    "This page is written by `deno task bench:report`. The figures are ratios of times, ours to " +
+    "theirs, unless a sign says otherwise; [README.md](./README.md) says what each one means, and " +
+    "how to repeat it. _Middle half_: half of all rounds lie between these two figures.",
+    "",
+    describeRun(results),
+    "",
+    `${withGoal.length} figures have a goal; ${withGoal.length - missed.length} meet it.`,
+    "",
+    "![Time to hand an array to another process and back, against its size](./handover.svg)",
+    ...missed.length === 0 ? [] : [
+      "",
+      "## Goals that are missed",
+      "",
+      "| what | part | against | goal | measured |",
+      "| --- | --- | --- | --- | --- |",
+      ...missed.map((row) =>
+        cells(row.item, row.what, row.against, describeGoal(row), describeValue(row))
+      ),
+    ],
+    ...[...items].flatMap(([item, parts]) => ["", `## ${item}`, "", ...makeTable(parts)]),
+    "",
+  ].join("\n");
+}
+
+function cells(...texts: string[]): string {
+  return `| ${texts.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
+}
+
+function makeTable(parts: readonly Row[]): string[] {
+  return [
+    "| part | against | goal | measured | middle half | ours | theirs | met |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ...parts.map((row) => {
+      const { what, against, figure, quartiles, ours, theirs, unit, met } = row;
+      return cells(
+        what,
+        against,
+        describeGoal(row),
+        met === false ? `**${describeValue(row)}**` : describeValue(row),
+        quartiles === null ? "" : quartiles.map(amount).join(" … "),
+        `${digits(ours)} ${unit}`,
+        figure === "own" ? "" : digits(theirs),
+        met === null ? "" : met ? "yes" : "no",
+      );
     }),
   ];
 }
 
-/** Whether a row tells how much faster shared memory is than a copy. */
-function isHandover({ item, figure }: Row): boolean {
-  return item.startsWith("hand an array") && figure === "speed";
-}
+// --- README.md -------------------------------------------------------------------------------
 
-function measured(parts: readonly Row[]): string {
-  const shown = parts.some(isHandover) ? leastPerWay(parts) : parts;
-  return shown.map((row) => {
-    const { what, value, figure, met } = row;
-    const amount = value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(2);
-    const sign = figure === "ratio" || figure === "speed" ? "" : ` ${signOf(row)}`;
-    const text = what === "" ? `${amount}${sign}` : `${what} ${amount}${sign}`;
-    return met === false ? `**${text}**` : text;
-  }).join("; ");
-}
+/** What README shows: a sentence, and the row that it is from. */
+const highlights: readonly { text: string; item: RegExp; what: RegExp; against: string }[] = [
+  {
+    text: "Load an array, read it, close it",
+    item: /^load \+ view/,
+    what: /^$/,
+    against: "bare C",
+  },
+  {
+    text: "Load an array, read it, close it",
+    item: /^load \+ view/,
+    what: /^$/,
+    against: "CPython + NumPy",
+  },
+  {
+    text: "Load 8 GiB",
+    item: /^load of 8 GiB/,
+    what: /^load, close$/,
+    against: "itself with 4 KiB",
+  },
+  {
+    text: "Hand over 64 MiB, by a message in a pipe",
+    item: /^hand an array/,
+    what: /^shared memory \+ pipe, 64 MiB/,
+    against: "Unix socket",
+  },
+  {
+    text: "`a.set(i, j, a.get(i, j) + 1)` in a loop",
+    item: /^loops as people write them/,
+    what: /^set\(get \+ 1\), float64/,
+    against: "npm ndarray (unchecked)",
+  },
+  {
+    text: "A 5-point stencil by `get` and `set`",
+    item: /^loops as people write them/,
+    what: /^5-point stencil, float64/,
+    against: "npm ndarray (unchecked)",
+  },
+  {
+    text: "Wake another process, and be woken",
+    item: /^wait and notify/,
+    what: /both synchronous/,
+    against: "C with the same futex",
+  },
+  {
+    text: "Take and release a lock",
+    item: /^lock \+ unlock/,
+    what: /^$/,
+    against: "C with flock",
+  },
+  {
+    text: "A frame of 2.7 MB through a ring",
+    item: /^a frame of 2.7 MB/,
+    what: /by view/,
+    against: "a pipe between two Deno processes",
+  },
+];
 
-/** Of each way of shared memory, the row with the fastest copy. */
-function leastPerWay(parts: readonly Row[]): Row[] {
-  const least = new Map<string, Row>();
-  for (const row of parts) {
-    if (row.value < (least.get(row.what)?.value ?? Infinity)) least.set(row.what, row);
-  }
-  return [...least.values()];
-}
-
-function makeReport({ date, machine, versions, rows }: Results): string {
-  const { cpu, cores, kernel, arch, memoryGiB } = machine;
-  const programs = Object.entries(versions)
-    .map(([name, version]) => /^\d/.test(version) ? `${names[name] ?? name} ${version}` : version);
+/** The few rows of README.md. */
+export function makeHighlights(results: Results): string {
+  const rows = highlights.map((highlight) => {
+    const { text, item, what, against } = highlight;
+    const row = results.rows.find((row) =>
+      item.test(row.item) && what.test(row.what) && row.against === against
+    );
+    if (row === undefined) {
+      console.error(`Not in these results, so not in README: ${text}, against ${against}`);
+      return null;
+    }
+    return cells(text, against, describeValue(row));
+  });
   return [
     BEGIN,
     "",
-    `Measured on ${
-      date.slice(0, 10)
-    }: ${cpu}, ${cores} cores, ${memoryGiB} GiB of memory, ${kernel} ${arch}; ` +
-    `${programs.join(", ")}. Ratios of times, ours to theirs, unless the goal says otherwise; ` +
-    "[bench/README.md](./bench/README.md) says what each one means.",
+    `Some of the ${results.rows.length} figures of ${results.date.slice(0, 10)}; ` +
+    "[bench/RESULTS.md](./bench/RESULTS.md) has all of them, with their goals and those that are " +
+    "missed. × is our time divided by theirs.",
+    "",
+    "| what | beside | measured |",
+    "| --- | --- | --- |",
+    ...rows.filter((row) => row !== null),
     "",
     "![Time to hand an array to another process and back, against its size](./bench/handover.svg)",
-    "",
-    ...makeTable(rows),
     "",
     END,
   ].join("\n");
 }
-const names: { readonly [program: string]: string } = { deno: "Deno", v8: "V8", gcc: "GCC" };
 
 /** Replaces what is between the markers. */
-function replaceReport(text: string, report: string): string {
+export function replaceHighlights(text: string, report: string): string {
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
   if (begin === -1 || end < begin) {
-    throw new RangeError(`Cannot write the table: the file has no ${BEGIN} … ${END}`);
+    throw new RangeError(`Cannot write the rows: the file has no ${BEGIN} … ${END}`);
   }
   return text.slice(0, begin) + report + text.slice(end + END.length);
 }
 
-async function main([readme]: readonly string[]): Promise<void> {
+async function main([path]: readonly string[]): Promise<void> {
   const beside = (file: string): string => new URL(file, import.meta.url).pathname;
-  const page = readme ?? beside("../README.md");
-  const results = await readResults();
-  await Deno.writeTextFile(beside("./handover.svg"), await drawChart(results.handover));
-  const text = await Deno.readTextFile(page);
-  await Deno.writeTextFile(page, replaceReport(text, makeReport(results)));
-  // The formatter lines up the table's columns.
+  const [page, chart, readme] = ["./RESULTS.md", "./handover.svg", "../README.md"].map(beside);
+  const results = await readResults(path);
+  await Deno.writeTextFile(page, makeResultsPage(results));
+  await Deno.writeTextFile(chart, await drawChart(results.handover));
+  const text = await Deno.readTextFile(readme);
+  await Deno.writeTextFile(readme, replaceHighlights(text, makeHighlights(results)));
+  // The formatter lines up the tables' columns.
   await new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "-q", page, beside("./handover.svg")],
+    args: ["fmt", "-q", page, chart, readme],
     cwd: beside(".."),
   }).output();
 }
 
-await main(Deno.args);
+if (import.meta.main) await main(Deno.args);
