@@ -45,6 +45,8 @@ export type {
   TypedArrayOf,
   TypedArrays,
 } from "./src/dtype.ts";
+export { type ErrorClass, type ErrorClasses, type ErrorName, errors } from "./src/errors.ts";
+export type { SignalName } from "./ffi/runtime/mod.ts";
 export {
   type AssignSource,
   type BufferOf,

@@ -4,11 +4,10 @@
  * @module
  */
 
+import { type CodedError, type ErrorName, errors } from "./runtime/errors.ts";
+
 /** An error of the operating system: one of `Deno.errors` where Deno has a class, with `code`. */
-export interface SystemError extends Error {
-  /** The symbolic name of the error, for example `"ENOENT"`. */
-  code: string;
-}
+export type SystemError = CodedError;
 
 /** Codes, their text, and their number on Linux and on macOS (which share most). */
 const table: readonly (readonly [code: string, text: string, linux: number, darwin: number])[] = [
@@ -50,7 +49,7 @@ const table: readonly (readonly [code: string, text: string, linux: number, darw
  * The classes in `Deno.errors` that Deno's own file errors have, by name: nothing of Deno is touched at
  * import. What is not here is a plain `Error`, as there.
  */
-const classes: { readonly [code: string]: keyof typeof Deno.errors | undefined } = {
+const classes: { readonly [code: string]: ErrorName | undefined } = {
   EPERM: "PermissionDenied",
   EACCES: "PermissionDenied",
   ENOENT: "NotFound",
@@ -92,10 +91,10 @@ export function systemError(
   const [code, text] = entry ?? [`E${errno}`, "Unknown error"];
   const className = classes[code];
   const SystemErrorClass = code === "EINVAL"
-    ? TypeError // the only one outside Deno.errors
+    ? TypeError // which is outside of the runtime's classes
     : className === undefined
     ? Error
-    : Deno.errors[className];
+    : errors[className];
   const wayOut = advice?.(code);
   const message = `${text} (os error ${errno}): ${call}` +
     (subject === null ? "" : ` '${subject}'`) + (wayOut === undefined ? "" : `; ${wayOut}`);

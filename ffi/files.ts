@@ -17,6 +17,8 @@ import {
   libc,
   seldomUsed,
 } from "./library.ts";
+import { makeError } from "./runtime/errors.ts";
+import { type Pointer, runtime } from "./runtime/mod.ts";
 
 /**
  * Opens a file. It is closed in a program that this one starts.
@@ -239,7 +241,7 @@ export interface FileStatus {
 export function statx(path: string): FileStatus | null {
   const symbols = seldomUsed();
   if (symbols.statx === null) {
-    throw new Deno.errors.NotSupported("Cannot look at segments: this C library has no statx");
+    throw makeError("NotSupported", "Cannot look at segments: this C library has no statx");
   }
   const call = symbols.statx;
   const result = attempt(
@@ -274,12 +276,16 @@ const STATX_BTIME = 0x800;
  */
 export function readdir(path: string, advice?: Advice): string[] {
   const symbols = seldomUsed();
-  const directory = attempt(() => symbols.opendir(cString(path)), (result) => result === null);
+  const directory = attempt(
+    () => symbols.opendir(cString(path)),
+    (result) => runtime().isNull(result),
+  );
   if (directory === null) throw lastError("opendir", path, advice);
   const names: string[] = [];
   try {
-    let entry: Deno.PointerValue;
-    while ((entry = symbols.readdir(directory)) !== null) {
+    while (true) {
+      const entry = symbols.readdir(directory);
+      if (runtime().isNull(entry)) break;
       const name = direntName(entry);
       if (name !== null && name !== "." && name !== "..") names.push(name);
     }
@@ -290,11 +296,10 @@ export function readdir(path: string, advice?: Advice): string[] {
 }
 
 /** Reads the name of a `struct dirent` of 64-bit Linux; `null` if it is no UTF-8, and so no string. */
-function direntName(entry: Deno.PointerObject): string | null {
-  const view = new Deno.UnsafePointerView(entry);
+function direntName(entry: Pointer): string | null {
   const [recordLengthAt, nameAt] = [16, 19];
-  const bytes = new Uint8Array(view.getUint16(recordLengthAt) - nameAt);
-  view.copyInto(bytes, nameAt);
+  const [recordLength] = new Uint16Array(runtime().bufferAt(entry, nameAt), recordLengthAt, 1);
+  const bytes = new Uint8Array(runtime().bufferAt(entry, recordLength), nameAt);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, bytes.indexOf(0)));
   } catch {

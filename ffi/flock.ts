@@ -6,9 +6,10 @@
  */
 
 import { attempt, isMinusOne, lastError, lastErrorNumber, openSymbols } from "./library.ts";
+import type { Functions } from "./runtime/mod.ts";
 import { declareFlock } from "./symbols.ts";
 
-type Symbols = Deno.DynamicLibrary<ReturnType<typeof declareFlock>>["symbols"];
+type Symbols = Functions<ReturnType<typeof declareFlock>>;
 
 let opened: Symbols | undefined;
 

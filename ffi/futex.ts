@@ -9,9 +9,10 @@
 
 import { attempt, isMinusOne, lastError, lastErrorNumber, libc, openSymbols } from "./library.ts";
 import { platform } from "./platform.ts";
+import { type Functions, runtime, type Sleeper } from "./runtime/mod.ts";
 import { declareFutex } from "./symbols.ts";
 
-type Symbols = Deno.DynamicLibrary<ReturnType<typeof declareFutex>>["symbols"];
+type Symbols = Functions<ReturnType<typeof declareFutex>>;
 
 let opened: Symbols | undefined;
 
@@ -92,8 +93,7 @@ export function monotonicNow(): number {
  * @param buffer memory outside of the garbage collector's heap, as every `ArrayBuffer` has it
  */
 export function bufferAddress(buffer: ArrayBuffer): number {
-  const pointer = Deno.UnsafePointer.of(new Uint8Array(buffer));
-  return Number(Deno.UnsafePointer.value(pointer));
+  return Number(runtime().addressOfBuffer(buffer));
 }
 
 /** What becomes of a wait. */
@@ -174,7 +174,14 @@ export const MOST_WORDS = 128;
 export class FutexVector {
   readonly #words = new Uint32Array(MOST_WORDS * 6);
   readonly #timeout = makeTimespec();
+  readonly #wake: () => void;
   #length = 0;
+  #sleeper: Sleeper | undefined;
+
+  /** @param wake ends a wait on all words that is under way */
+  constructor(wake: () => void) {
+    this.#wake = wake;
+  }
 
   /** Takes all words out. */
   clear(): void {
@@ -208,15 +215,9 @@ export class FutexVector {
    * value, time is up, or the call failed. Which, cannot be told: errno is that of the other thread.
    */
   wait(deadline: number): Promise<number> {
+    this.#sleeper ??= runtime().sleeper(libc().name, this.#wake);
     setTimespec(this.#timeout, deadline);
-    return calls().futex_waitv(
-      SYS_futex_waitv,
-      this.#words,
-      this.#length,
-      0,
-      this.#timeout,
-      CLOCK_MONOTONIC,
-    );
+    return this.#sleeper.wait(this.#words, this.#length, this.#timeout);
   }
 }
 

@@ -6,11 +6,13 @@
  */
 
 import { type Advice, systemError } from "./errors.ts";
-import { checkDeno, type Platform, platform } from "./platform.ts";
+import { errors, makeError } from "./runtime/errors.ts";
+import { type Declarations, type Functions, runtime } from "./runtime/mod.ts";
+import { type Platform, platform } from "./platform.ts";
 import { declareSeldomUsed, declareSymbols } from "./symbols.ts";
 
-type Symbols = Deno.DynamicLibrary<ReturnType<typeof declareSymbols>>["symbols"];
-type SeldomUsed = Deno.DynamicLibrary<ReturnType<typeof declareSeldomUsed>>["symbols"];
+type Symbols = Functions<ReturnType<typeof declareSymbols>>;
+type SeldomUsed = Functions<ReturnType<typeof declareSeldomUsed>>;
 
 interface Library {
   readonly platform: Platform;
@@ -31,7 +33,7 @@ export function libc(): Library {
 
 /** What of the library is seldom called; opened at the first call of it. */
 export function seldomUsed(): SeldomUsed {
-  return seldom ??= Deno.dlopen(libc().name, declareSeldomUsed()).symbols;
+  return seldom ??= openSymbols(declareSeldomUsed());
 }
 
 /**
@@ -41,51 +43,50 @@ export function seldomUsed(): SeldomUsed {
  * @see {@link https://man7.org/linux/man-pages/man3/gnu_get_libc_version.3.html | gnu_get_libc_version(3)}
  */
 export function glibcVersion(): string | null {
-  const version = seldomUsed().gnu_get_libc_version?.() ?? null;
-  return version === null ? null : Deno.UnsafePointerView.getCString(version);
+  const version = seldomUsed().gnu_get_libc_version?.();
+  return version === undefined ? null : runtime().stringAt(version);
 }
 
 /**
  * Opens further symbols of the library, for a file that declares its own: each takes a tenth of a
  * millisecond, which only who uses them should pay.
  *
- * @param declarations the symbols, as `Deno.dlopen` takes them
+ * @param declarations the symbols
  */
-export function openSymbols<const S extends Deno.ForeignLibraryInterface>(
-  declarations: S,
-): Deno.DynamicLibrary<S>["symbols"] {
-  return Deno.dlopen(libc().name, declarations).symbols;
+export function openSymbols<const D extends Declarations>(declarations: D): Functions<D> {
+  return runtime().openLibrary(libc().name, declarations);
 }
 
 function openLibrary(): Library {
-  checkDeno(Deno.version.deno);
+  runtime().checkVersion();
   const ours = platform();
   const declarations = declareSymbols(ours);
   let failure: unknown;
   for (const name of ours.libraries) {
     try {
-      const { symbols } = Deno.dlopen(name, declarations);
-      const location = Deno.UnsafePointerView.getArrayBuffer(symbols.errno_location()!, 4);
+      const symbols = runtime().openLibrary(name, declarations);
+      const location = runtime().bufferAt(symbols.errno_location(), 4);
       return { platform: ours, name, symbols, errno: new Int32Array(location) };
     } catch (error) {
       // A missing permission is missing for the next library, too.
-      if (error instanceof Deno.errors.NotCapable) throw error;
-      if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
+      if (error instanceof errors.NotCapable) throw error;
+      if (!runtime().mayCallC()) {
         // Deno then takes the library's name for a file in the working directory, and may read no memory.
-        throw new Deno.errors.NotCapable(
+        throw makeError(
+          "NotCapable",
           `Cannot share memory: ffi access was granted to "${name}" only, and all ffi access is needed; ` +
             "answer the prompt with A, or run again with the --allow-ffi flag",
-          { cause: error },
+          error,
         );
       }
       failure = error;
     }
   }
-  const error = new Deno.errors.NotSupported(
+  throw makeError(
+    "NotSupported",
     `Cannot share memory: none of ${ours.libraries.join(", ")} has what is needed`,
+    failure,
   );
-  error.cause = failure; // Deno 2.2's classes of errors ignore it as an option
-  throw error;
 }
 
 /** What the last call that failed said. */

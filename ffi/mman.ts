@@ -5,25 +5,27 @@
  */
 
 import type { Advice } from "./errors.ts";
+import { makeError } from "./runtime/errors.ts";
+import { type Pointer, runtime } from "./runtime/mod.ts";
 import { attempt, cString, isMinusOne, lastError, libc, seldomUsed } from "./library.ts";
 
 /** A range of this process's addresses, as it was mapped: what `munmap()` takes. */
 export interface Region {
   /** The first byte. */
-  readonly pointer: Deno.PointerObject;
+  readonly pointer: Pointer;
   /** How many bytes of address space it takes. */
   readonly span: bigint;
 }
 
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 
-function isMapFailed(address: Deno.PointerValue): boolean {
-  return Deno.UnsafePointer.value(address) === MAP_FAILED;
+function isMapFailed(address: Pointer): boolean {
+  return runtime().addressOf(address) === MAP_FAILED;
 }
 
 /** The address of a region's first byte. */
 export function addressOf({ pointer }: Region): bigint {
-  return Deno.UnsafePointer.value(pointer);
+  return runtime().addressOf(pointer);
 }
 
 /**
@@ -33,7 +35,7 @@ export function addressOf({ pointer }: Region): bigint {
  * @param byteLength how many bytes; nobody checks them against the region
  */
 export function bufferOver({ pointer }: Region, byteLength: number): ArrayBuffer {
-  return Deno.UnsafePointerView.getArrayBuffer(pointer, byteLength);
+  return runtime().bufferAt(pointer, byteLength);
 }
 
 /**
@@ -59,8 +61,7 @@ export function mmap(
   advice?: Advice,
 ): Region {
   const { symbols } = libc();
-  // No pointer at all is quicker than one of address 0.
-  const wanted = hint === 0n ? null : Deno.UnsafePointer.create(hint);
+  const wanted = runtime().pointerAt(hint);
   const pointer = attempt(
     () => symbols.mmap(wanted, span, protection, flags, fd, 0n),
     isMapFailed,
@@ -81,7 +82,8 @@ export function mmap(
 export function memfdCreate(label: string, flags: number): number {
   const symbols = seldomUsed();
   if (symbols.memfd_create === null) {
-    throw new Deno.errors.NotSupported(
+    throw makeError(
+      "NotSupported",
       "Cannot make memory without a name: this C library has no memfd_create",
     );
   }

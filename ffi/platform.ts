@@ -4,9 +4,12 @@
  * @module
  */
 
+import { makeError } from "./runtime/errors.ts";
+import { runtime } from "./runtime/mod.ts";
+
 /** All that the rest of the library must know of an operating system. */
 export interface Platform {
-  /** The system's name, as `Deno.build.os` gives it. */
+  /** The system's name, as the runtime names it. */
   readonly os: "linux" | "darwin";
   /** The libraries to look into for `shm_open`, in this order. */
   readonly libraries: readonly string[];
@@ -170,7 +173,7 @@ const darwin = {
   signals: { ...posixSignals, SIGUSR1: 30, SIGUSR2: 31 },
 } as const;
 
-/** The supported systems, by `os` and `arch` of `Deno.build`. */
+/** The supported systems, by system and processor. */
 const platforms: { readonly [system: string]: Platform | undefined } = {
   "linux x86_64": {
     ...linux,
@@ -202,15 +205,16 @@ const platforms: { readonly [system: string]: Platform | undefined } = {
 /**
  * Describes a system.
  *
- * @param os the operating system, as `Deno.build.os` names it
- * @param arch the processor, as `Deno.build.arch` names it
+ * @param os the operating system, as the runtime names it
+ * @param arch the processor, as the runtime names it
  * @returns its description
  * @throws {Deno.errors.NotSupported} if the system is none of the supported ones; the message names them
  */
 export function platformOf(os: string, arch: string): Platform {
   const platform = platforms[`${os} ${arch}`];
   if (platform === undefined) {
-    throw new Deno.errors.NotSupported(
+    throw makeError(
+      "NotSupported",
       `Cannot share memory on ${os} ${arch}: POSIX shared memory is bound on ` +
         Object.keys(platforms).join(", "),
     );
@@ -237,27 +241,13 @@ export function pretend(other: Platform): void {
  * @throws {Deno.errors.NotSupported} if it is none of the supported ones
  */
 export function platform(): Platform {
-  return current ??= platformOf(Deno.build.os, Deno.build.arch);
-}
-
-/**
- * Refuses a runtime that is too old, before something in it fails that would be hard to understand.
- *
- * @param version the version of Deno, as `Deno.version.deno` gives it
- * @throws {Deno.errors.NotSupported} if it is below 2.2, the first that has all that is used here
- */
-export function checkDeno(version: string): void {
-  const [major, minor] = version.split(".").map(Number);
-  if (major > 2 || (major === 2 && minor >= 2)) return;
-  throw new Deno.errors.NotSupported(
-    `Cannot share memory: this is Deno ${version}, and 2.2 or newer is needed; deno upgrade gets it`,
-  );
+  return current ??= platformOf(runtime().os, runtime().arch);
 }
 
 /**
  * How long a segment's name may be with a certain C library, whose own limit may be below the system's.
  *
- * @param os the operating system, as `Deno.build.os` names it
+ * @param os the operating system, as the runtime names it
  * @param glibc the version of glibc, such as "2.36"; `null` of another library
  * @returns the number of UTF-8 bytes, the leading slash of `shm_open` not counted
  */
@@ -272,7 +262,7 @@ const OLD_GLIBC = 253;
 /**
  * How long a name may be that fits wherever this program may run on a system.
  *
- * @param os the operating system, as `Deno.build.os` names it
+ * @param os the operating system, as the runtime names it
  */
 export function nameMaxAnywhere(os: string): number {
   return os === "linux" ? OLD_GLIBC : nameMaxOf(os);
@@ -282,7 +272,7 @@ export function nameMaxAnywhere(os: string): number {
  * How long a segment's name may be. It is asked before anything is opened, also on systems that are
  * not supported: there a name can be described, and the first use of it says what is missing.
  *
- * @param os the operating system, as `Deno.build.os` names it
+ * @param os the operating system, as the runtime names it
  * @returns the number of UTF-8 bytes, the leading slash of `shm_open` not counted
  */
 export function nameMaxOf(os: string): number {

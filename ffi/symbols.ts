@@ -11,7 +11,7 @@ interface SymbolNames {
 }
 
 /**
- * Declares the symbols for segments and mappings, as `Deno.dlopen` takes them. Those that not every
+ * Declares the symbols for segments and mappings, with the types of `ffi/runtime/`. Those that not every
  * supported library has are `optional`, and `null` where they are missing.
  *
  * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
@@ -293,21 +293,6 @@ export function declareFutex() {
         "i32", // uint32_t val
       ],
       result: "i32", // long
-    },
-    // futex_waitv(struct futex_waitv *waiters, unsigned int nr_futexes, unsigned int flags, struct timespec
-    // *timeout, clockid_t clockid)
-    futex_waitv: {
-      name: "syscall",
-      parameters: [
-        "i32", // long number
-        "buffer", // struct futex_waitv *waiters
-        "u32", // unsigned int nr_futexes
-        "u32", // unsigned int flags
-        "buffer", // struct timespec *timeout
-        "i32", // clockid_t clockid
-      ],
-      result: "i32", // long
-      nonblocking: true,
     },
     // int clock_gettime(clockid_t clockid, struct timespec *tp)
     clock_gettime: {

@@ -13,6 +13,7 @@
  * @module
  */
 
+import { runtime } from "../ffi/runtime/mod.ts";
 import { type PruneOptions, type SegmentInfo, SharedMemoryArray } from "../mod.ts";
 import { quote } from "./check.ts";
 
@@ -287,4 +288,4 @@ function age(milliseconds: number): string {
   return `${Math.floor(seconds / (24 * 60 * 60))}d`;
 }
 
-if (import.meta.main) Deno.exit(run(Deno.args));
+if (import.meta.main) runtime().exit(run(runtime().args));

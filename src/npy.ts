@@ -25,6 +25,7 @@
  * @module
  */
 
+import { type OpenFile, runtime } from "../ffi/runtime/mod.ts";
 import { kindOf, listText, quote, shorten } from "./check.ts";
 import {
   bytesPerElement,
@@ -113,7 +114,7 @@ export function readNpy(
 ): NpyArray {
   checkPath(path, "read");
   checkRegister(register);
-  using file = Deno.openSync(path);
+  using file = runtime().openFile(path, "read");
   const { dtype, isSwapped, fortranOrder, shape } = readHeader(file, `Cannot read ${quoted(path)}`);
   const sma = createAndRegisterSma(
     fortranOrder ? shape.toReversed() : shape,
@@ -177,9 +178,8 @@ export function writeNpy(
   const isBool = inOrder.dtype === "bool";
   const elements: NDArray = isBool ? new NDArray(data, { shape, stride, offset }) : inOrder;
 
-  using file = Deno.openSync(path, { write: true, create: true });
-  const size = sizeOfOld(file);
-  if (size === null) {
+  using file = runtime().openFile(path, "write");
+  if (!file.isSeekable) {
     writeFully(file, header);
     return writeElements(file, elements);
   }
@@ -188,23 +188,9 @@ export function writeNpy(
   writeFully(file, new Uint8Array(header.length));
   writeElements(file, elements);
   const end = header.length + view.size * bytesPerElement(view.dtype);
-  if (size > end) file.truncateSync(end);
-  file.seekSync(0, Deno.SeekMode.Start);
+  if (file.size > end) file.truncate(end);
+  file.rewind();
   writeFully(file, header);
-}
-
-/**
- * The size in bytes of a file that is to be written over; `null` of a pipe, which goes forward only. (To ask for
- * it in another way, Deno wants the permission to read.)
- */
-function sizeOfOld(file: Deno.FsFile): number | null {
-  try {
-    const size = file.seekSync(0, Deno.SeekMode.End);
-    file.seekSync(0, Deno.SeekMode.Start);
-    return size;
-  } catch {
-    return null;
-  }
 }
 
 // --- Arguments -------------------------------------------------------------------------------
@@ -255,7 +241,7 @@ interface Header {
  * @param failure how a message begins: "Cannot read …"
  * @throws if the file is not exactly as long as the header promises
  */
-function readHeader(file: Deno.FsFile, failure: string): Header {
+function readHeader(file: OpenFile, failure: string): Header {
   const start = new Uint8Array(MAGIC.length + 2);
   const isStarted = readUpTo(file, start) === start.length;
   const [major, minor] = start.subarray(MAGIC.length);
@@ -296,8 +282,8 @@ function readHeader(file: Deno.FsFile, failure: string): Header {
   return header;
 }
 
-function sizeOfFile(file: Deno.FsFile, failure: string): number {
-  const { isFile, size } = file.statSync();
+function sizeOfFile(file: OpenFile, failure: string): number {
+  const { isFile, size } = file;
   if (!isFile) {
     throw new TypeError(`${failure}: it is no regular file, so that its size cannot be known`);
   }
@@ -575,7 +561,7 @@ class LiteralReader {
 
 // --- Elements --------------------------------------------------------------------------------
 
-function readElements(file: Deno.FsFile, data: TypedArrayOf, isSwapped: boolean): void {
+function readElements(file: OpenFile, data: TypedArrayOf, isSwapped: boolean): void {
   const bytes = bytesOf(data);
   const step = isSwapped ? PIECE_BYTES : bytes.length;
   for (let at = 0; at < bytes.length; at += step) {
@@ -615,7 +601,7 @@ function swapped(word: number): number {
 }
 
 /** Writes the elements in C order. */
-function writeElements(file: Deno.FsFile, view: NDArray, scratch?: TypedArrayOf): void {
+function writeElements(file: OpenFile, view: NDArray, scratch?: TypedArrayOf): void {
   if (view.isContiguous()) return writeFully(file, bytesOf(view.subarray()));
   const fits = Math.min(view.size, PIECE_BYTES / bytesPerElement(view.dtype));
   scratch ??= new (typedArrayOf(view.dtype))(fits);
@@ -640,16 +626,16 @@ function bytesOf({ buffer, byteOffset, byteLength }: TypedArrayOf): Uint8Array {
 }
 
 /** Reads until `bytes` are full, or the file ends; gives how many were read. */
-function readUpTo(file: Deno.FsFile, bytes: Uint8Array): number {
+function readUpTo(file: OpenFile, bytes: Uint8Array): number {
   let done = 0;
   while (done < bytes.length) {
-    const count = file.readSync(bytes.subarray(done));
-    if (count === null) break;
+    const count = file.read(bytes.subarray(done));
+    if (count === 0) break;
     done += count;
   }
   return done;
 }
 
-function writeFully(file: Deno.FsFile, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+function writeFully(file: OpenFile, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) done += file.write(bytes.subarray(done));
 }

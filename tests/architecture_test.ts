@@ -5,7 +5,7 @@ import { assert, assertEquals } from "@std/assert";
 
 /** A row of the table: files of one layer in one place, and what they may import. */
 interface Row {
-  layer: "top" | "4" | "3" | "2" | "1" | "0";
+  layer: "top" | "4" | "3" | "2" | "1" | "0" | "−1";
   /** A file, or a folder with its slash. */
   where: string;
   /** Layers, or places; what stands in the same folder may be imported, too. */
@@ -19,34 +19,37 @@ interface Row {
  * place. A new file in one of these folders needs a line in that list, and no change here.
  */
 const table: readonly Row[] = [
-  { layer: "top", where: "mod.ts", mayImport: ["4", "3", "2", "1", "0"] },
-  { layer: "top", where: "src/cli.ts", mayImport: ["mod.ts", "4", "3", "2", "1", "0"] },
+  { layer: "top", where: "mod.ts", mayImport: ["4", "3", "2", "1", "0", "−1"] },
+  { layer: "top", where: "src/cli.ts", mayImport: ["mod.ts", "4", "3", "2", "1", "0", "−1"] },
   { layer: "4", where: "src/publish/", mayImport: ["3", "2", "1"] },
-  { layer: "4", where: "src/npy.ts", mayImport: ["3", "2", "1", "0"] },
-  { layer: "3", where: "src/sync/", mayImport: ["2", "1", "0"] },
-  { layer: "3", where: "src/shared_array/", mayImport: ["2", "1", "0"] },
+  { layer: "4", where: "src/npy.ts", mayImport: ["3", "2", "1", "0", "−1"] },
+  { layer: "3", where: "src/sync/", mayImport: ["2", "1", "0", "−1"] },
+  { layer: "3", where: "src/shared_array/", mayImport: ["2", "1", "0", "−1"] },
   // What /proc says serves segments (who maps one) and the end of a process alike.
   {
     layer: "2",
     where: "src/segment/",
-    mayImport: ["src/process/", "1", "0"],
+    mayImport: ["src/process/", "1", "0", "−1"],
     entered: "by mod.ts",
   },
-  { layer: "2", where: "src/process/", mayImport: ["1", "0"] },
+  { layer: "2", where: "src/process/", mayImport: ["1", "0", "−1"] },
   // Views know neither segments nor C: they need no permission.
   { layer: "2", where: "src/ndarray/", mayImport: ["1"], entered: "by mod.ts" },
   // A layer whose files import nothing would have the way to name a kind of value and to quote a text
   // twice: in check.ts and in dtype.ts, whose messages need it.
   { layer: "1", where: "src/dtype.ts", mayImport: ["src/check.ts"] },
-  { layer: "1", where: "src/inspect.ts", mayImport: ["src/check.ts"] },
+  { layer: "1", where: "src/inspect.ts", mayImport: ["src/check.ts", "ffi/runtime/errors.ts"] },
+  { layer: "1", where: "src/errors.ts", mayImport: ["ffi/runtime/errors.ts"] },
   { layer: "1", where: "src/check.ts", mayImport: [] },
-  { layer: "0", where: "ffi/", mayImport: [] },
+  { layer: "0", where: "ffi/", mayImport: ["−1"] },
+  { layer: "−1", where: "ffi/runtime/", mayImport: [] },
 ];
 
 const isFolder = (place: string): boolean => place.endsWith("/");
 
 function rowOf(file: string): Row | undefined {
-  return table.find(({ where }) => isFolder(where) ? file.startsWith(where) : file === where);
+  // A folder in another one has a row of its own, which comes after that of the other.
+  return table.findLast(({ where }) => isFolder(where) ? file.startsWith(where) : file === where);
 }
 
 /** Each file with what it imports, as it is written in the file. */
@@ -198,14 +201,33 @@ Deno.test("nothing is imported while the program runs", () => {
   assertEquals(users(/\b(import|require)\s*\(/), []);
 });
 
-Deno.test("only ffi/library.ts opens a library, and only ffi/ handles pointers", () => {
-  assertEquals(users(/\bdlopen\b/), ["ffi/library.ts"]);
-  const handlers = users(/\bUnsafe(Pointer|PointerView|FnPointer|Callback)\b/);
-  assertEquals(handlers.filter((file) => !file.startsWith("ffi/")), []);
+Deno.test("only ffi/library.ts opens a library", () => {
+  assertEquals(users(/\bopenLibrary\b/).filter((file) => !file.startsWith("ffi/runtime/")), [
+    "ffi/library.ts",
+  ]);
+});
+
+/** The globals by whose names runtimes differ, where they are used. */
+const RUNTIMES = /\b(Deno|Bun|process)\b(?=\s*[.[?!,;)}])/;
+
+/** The part of code in which a runtime's global can be named. */
+function withoutWords(source: string): string {
+  return withoutComments(source).replaceAll(/"(?:[^"\\\n]|\\.)*"/g, '""');
+}
+
+Deno.test("only ffi/runtime/ names a runtime", () => {
+  const others = published.filter((file) => !file.startsWith("ffi/runtime/"));
+  const codes = others.map((file) => withoutWords(Deno.readTextFileSync(new URL(file, root))));
+  assertEquals(others.filter((_, i) => RUNTIMES.test(codes[i])), []);
+  const globals = users(/DedicatedWorkerGlobalScope|\bDeno\./);
+  assertEquals(globals.filter((file) => others.includes(file)), []);
 });
 
 Deno.test("mod.ts of the package and of each folder holds nothing but re-exports, name by name", () => {
-  const doors = published.filter((file) => /(^|\/)mod\.ts$/.test(file));
+  // To choose the runtime is what the door of its folder is for: a file of its own would cost each program.
+  const doors = published.filter((file) =>
+    /(^|\/)mod\.ts$/.test(file) && file !== "ffi/runtime/mod.ts"
+  );
   assertEquals(doors.filter((file) => besideReexports(codeOf(file)) !== ""), []);
   for (const { where, entered } of table) {
     if (entered === "by mod.ts") assert(doors.includes(`${where}mod.ts`), where);
@@ -257,6 +279,10 @@ const examples: [what: string, changes: { [file: string]: string[] | null }, fou
   ["an import of the shell's file", {
     "mod.ts": ["./src/cli.ts"],
   }, ["mod.ts imports src/cli.ts"]],
+  ["a runtime that knows of C", {
+    "ffi/runtime/deno.ts": ["./errors.ts", "../library.ts"],
+    "ffi/library.ts": ["./runtime/mod.ts"],
+  }, ["ffi/runtime/deno.ts imports ffi/library.ts"]],
   ["views that know of segments, and of C", {
     "src/ndarray/view.ts": ["../segment/mod.ts", "../../ffi/library.ts"],
   }, [
@@ -321,6 +347,34 @@ for (const [what, changes, found] of examples) {
     assertEquals(order(violations(sound(changes), listed)), order(found));
   });
 }
+
+Deno.test("RUNTIMES finds a runtime in code, and none in comments and words", () => {
+  const found = (code: string) => RUNTIMES.test(withoutWords(code));
+  for (
+    const code of [
+      "Deno.exit(1);",
+      "const { pid } = Deno;",
+      'if ("x" in globalThis) Deno?.exit();',
+      "const { Deno } = globalThis as { Deno?: object };",
+      "type Signal = Deno.Signal;",
+      "process.exit();",
+      "Bun .version;",
+      "f(process, 1);",
+      'Deno.removeSync("a", "b");',
+    ]
+  ) assert(found(code), code);
+  for (
+    const code of [
+      "/** {@linkcode Deno.errors.NotFound} */ export const a = 1;",
+      "// Deno.exit(1)",
+      "/* a\n * process.exit()\n */",
+      "let process_end = 1;",
+      'throw new Error("the process ends");',
+      '["ESRCH", "No such process", 3, 3];',
+      'throw new Error("Cannot see the process, which is another\'s");',
+    ]
+  ) assert(!found(code), code);
+});
 
 Deno.test("circles() of a graph finds each, types included", () => {
   const graph = sound({

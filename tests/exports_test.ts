@@ -13,6 +13,7 @@ Deno.test("mod.ts exports exactly these values", () => {
     "SharedMemoryArray",
     "SharedMemoryRegister",
     "createAndRegisterSma",
+    "errors",
     "shmarrayWrap",
     "slice",
   ]);

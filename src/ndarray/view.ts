@@ -24,6 +24,8 @@ import {
   type TypedArrayOf,
   typedArrayOf,
 } from "../dtype.ts";
+import { badResource } from "../errors.ts";
+import { showText } from "../inspect.ts";
 import { fillElements } from "./fill.ts";
 import { describeArray, formatArray } from "./format.ts";
 import { iterateElements } from "./iterate.ts";
@@ -205,7 +207,7 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
     checkAlive(this);
     return iterateElements(cellsOf(this), () => {
       checkAlive(this);
-      throw new Deno.errors.BadResource(GONE);
+      throw badResource(GONE);
     });
   }
 
@@ -233,14 +235,15 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
     checkAlive(this);
     return formatArray(printable(this));
   }
-
-  /** What `console.log` shows; it never throws, so that a closed array can be looked at, too. */
-  [Symbol.for("Deno.customInspect")](): string {
-    return isGone(this.data) || isCut(this)
-      ? `NDArray(closed, shape=[${this.shape.join(", ")}], dtype=${this.dtype})`
-      : describeArray(printable(this), "NDArray");
-  }
 }
+// It never throws, so that a closed array can be looked at, too.
+showText(
+  View.prototype,
+  (view: View): string =>
+    isGone(view.data) || isCut(view)
+      ? `NDArray(closed, shape=[${view.shape.join(", ")}], dtype=${view.dtype})`
+      : describeArray(printable(view), "NDArray"),
+);
 Object.defineProperty(View, "name", descriptorOf({ value: "NDArray" }));
 
 // --- Making views ----------------------------------------------------------------------------
@@ -293,7 +296,7 @@ function checkDType(data: TypedArrayOf, like: DTypeLike | undefined): DType {
   if (dtype !== own && !(dtype === "bool" && own === "uint8")) {
     throw new TypeError(`Cannot make a view: data holds ${own}, not ${dtype}`);
   }
-  if (isGone(data)) throw new Deno.errors.BadResource(GONE);
+  if (isGone(data)) throw badResource(GONE);
   return dtype;
 }
 
@@ -407,7 +410,7 @@ type Elements = Layout & Pick<Cells, "dtype" | "data">;
 
 /** Throws if the memory is gone. An empty view of live memory is a valid one. */
 function checkAttached(view: Elements): void {
-  if (isGone(view.data)) throw new Deno.errors.BadResource(GONE);
+  if (isGone(view.data)) throw badResource(GONE);
 }
 
 /** Throws if elements cannot be reached. */
@@ -513,7 +516,7 @@ function toCells(source: unknown): Cells | null {
   const dtype = dtypeOf(source);
   if (dtype !== null) {
     const data = source as TypedArrayOf;
-    if (isGone(data)) throw new Deno.errors.BadResource(GONE);
+    if (isGone(data)) throw badResource(GONE);
     return { dtype, data, layout: contiguousLayout([data.length]) };
   }
   return isForeignView(source) ? fromForeignView(source) : null;
@@ -541,7 +544,7 @@ function fromForeignView({ data, shape, stride, offset, dtype }: ForeignView): C
     );
   }
   const elements = data as TypedArrayOf;
-  if (isGone(elements)) throw new Deno.errors.BadResource(GONE);
+  if (isGone(elements)) throw badResource(GONE);
   const layout = checkLayout(elements.length, { shape, stride, offset });
   // A view that another copy of this module made may be of bool.
   return {

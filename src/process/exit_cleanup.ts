@@ -6,22 +6,27 @@
  */
 
 import { platform } from "../../ffi/platform.ts";
+import { runtime, type SignalName } from "../../ffi/runtime/mod.ts";
 import { endBySignal, markCleaner, type Unmark } from "./process_end.ts";
 
 /** What is called when the process ends. */
 interface Cleaner {
   readonly clean: () => void;
-  readonly signals: readonly Deno.Signal[];
+  readonly signals: readonly SignalName[];
   readonly uncaught: boolean;
 }
 
 /** The cleaners that have not been taken back, in the order in which they came. */
 const cleaners = new Set<Cleaner>();
 
-/** For each signal, the listener, and how many times cleaners want it. */
+/** Each ends the calls of this file at the end of the isolate, and at an error that nobody caught. */
+let stopAtExit: (() => void) | undefined;
+let stopAtUncaught: (() => void) | undefined;
+
+/** For each signal, what ends its calls, and how many times cleaners want it. */
 const listeners = new Map<
-  Deno.Signal,
-  { readonly listener: () => void; readonly unmark: Unmark; wanted: number }
+  SignalName,
+  { readonly stop: () => void; readonly unmark: Unmark; wanted: number }
 >();
 
 /** The signals that can be listened to, and that end a process that does not. */
@@ -40,26 +45,26 @@ export function endingSignals(): string[] {
  */
 export function cleanAtExit(
   clean: () => void,
-  signals: readonly Deno.Signal[],
+  signals: readonly SignalName[],
   uncaught = false,
 ): () => void {
   const cleaner = { clean, signals: [...signals], uncaught };
-  if (cleaners.size === 0) addEventListener("unload", cleanAll);
   cleaners.add(cleaner);
-  if (uncaught && uncaughtCleaners().length === 1) {
-    addEventListener("error", cleanUncaught);
-    addEventListener("unhandledrejection", cleanUncaught);
-  }
+  stopAtExit ??= runtime().onExit(cleanAll);
+  if (uncaught) stopAtUncaught ??= runtime().onUncaught(cleanUncaught);
   for (const name of cleaner.signals) listen(name);
   return () => forget(cleaner);
 }
 
 function forget(cleaner: Cleaner): void {
   if (!cleaners.delete(cleaner)) return;
-  if (cleaners.size === 0) removeEventListener("unload", cleanAll);
-  if (cleaner.uncaught && uncaughtCleaners().length === 0) {
-    removeEventListener("error", cleanUncaught);
-    removeEventListener("unhandledrejection", cleanUncaught);
+  if (cleaners.size === 0) {
+    stopAtExit?.();
+    stopAtExit = undefined;
+  }
+  if (uncaughtCleaners().length === 0) {
+    stopAtUncaught?.();
+    stopAtUncaught = undefined;
   }
   for (const name of cleaner.signals) unlisten(name);
 }
@@ -68,7 +73,7 @@ function uncaughtCleaners(): Cleaner[] {
   return [...cleaners].filter(({ uncaught }) => uncaught);
 }
 
-function listen(name: Deno.Signal): void {
+function listen(name: SignalName): void {
   const entry = listeners.get(name);
   if (entry !== undefined) {
     entry.wanted++;
@@ -83,21 +88,21 @@ function listen(name: Deno.Signal): void {
       endBySignal(name);
     }
   };
-  Deno.addSignalListener(name, listener);
-  listeners.set(name, { listener, unmark: markCleaner(), wanted: 1 });
+  const stop = runtime().onSignal(name, listener);
+  listeners.set(name, { stop, unmark: markCleaner(), wanted: 1 });
 }
 
-function unlisten(name: Deno.Signal): void {
+function unlisten(name: SignalName): void {
   const entry = listeners.get(name);
   // After the signal has come, nobody listens to it.
   if (entry !== undefined && --entry.wanted === 0) stopListening(name);
 }
 
-function stopListening(name: Deno.Signal): void {
+function stopListening(name: SignalName): void {
   const entry = listeners.get(name);
   if (entry === undefined) return;
   listeners.delete(name);
-  Deno.removeSignalListener(name, entry.listener);
+  entry.stop();
   entry.unmark();
 }
 
@@ -107,8 +112,8 @@ function cleanAll(): void {
 }
 
 /** Lets those do their work who were told that an uncaught error ends the program. */
-function cleanUncaught(event: Event): void {
-  if (!event.defaultPrevented) callAll(uncaughtCleaners());
+function cleanUncaught(): void {
+  callAll(uncaughtCleaners());
 }
 
 function callAll(some: Iterable<Cleaner>): void {

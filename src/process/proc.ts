@@ -8,6 +8,8 @@
 import { hasCode } from "../../ffi/errors.ts";
 import { close, fstat, open, read, readdir, readlink } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
+import { runtime } from "../../ffi/runtime/mod.ts";
+import { notSupported } from "../errors.ts";
 
 /**
  * Finds which processes map which of some files, as far as this user can see them.
@@ -23,9 +25,9 @@ export function processesThatMap(identities: ReadonlySet<string>): Map<string, n
   const decoder = new TextDecoder();
   const pids = readdir("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
   // An emulator gives a process its own map even where /proc is empty.
-  if (!pids.includes(Deno.pid) || readProcFile("/proc/self/maps") === null) {
+  if (!pids.includes(runtime().pid) || readProcFile("/proc/self/maps") === null) {
     // Every segment would look as if nobody mapped it, and prune() would remove them all.
-    throw new Deno.errors.NotSupported(
+    throw notSupported(
       "Cannot tell which processes map a segment: /proc/self/maps cannot be read",
     );
   }
@@ -158,7 +160,7 @@ export function hidingOption(): string | null {
 
 /** The folder of a process. A process may look at itself where others are hidden from it. */
 function folderOf(pid: string): string {
-  return `/proc/${pid === String(Deno.pid) ? "self" : pid}`;
+  return `/proc/${pid === String(runtime().pid) ? "self" : pid}`;
 }
 
 function pathExists(path: string): boolean {

@@ -9,6 +9,7 @@
 import { close } from "../../ffi/files.ts";
 import { memfdCreate } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
+import { runtime, type SignalName } from "../../ffi/runtime/mod.ts";
 import { exitNow, kill } from "../../ffi/signal.ts";
 import { commandLine, descriptorTargets } from "./proc.ts";
 
@@ -27,7 +28,9 @@ const MARK = "shm-array-cleaner";
  */
 export function markCleaner(): Unmark {
   const { memfd } = platform();
-  if (memfd === null || !mayCall() || !(Deno.pid === 1 || isWatched())) return () => {};
+  if (memfd === null || !runtime().mayCallC() || !(runtime().pid === 1 || isWatched())) {
+    return () => {};
+  }
   let fd: number | null;
   try {
     fd = memfdCreate(MARK, memfd.MFD_CLOEXEC);
@@ -38,11 +41,6 @@ export function markCleaner(): Unmark {
     if (fd !== null) close(fd);
     fd = null;
   };
-}
-
-/** Whether C can be called without a question to the user. */
-function mayCall(): boolean {
-  return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
 }
 
 /** Whether some isolate of this process has not taken its mark back. */
@@ -65,19 +63,19 @@ function someAreMarked(): boolean {
  *
  * @param name the signal
  */
-export function endBySignal(name: Deno.Signal): void {
+export function endBySignal(name: SignalName): void {
   const number = platform().signals[name];
-  if (Deno.pid === 1) {
+  if (runtime().pid === 1) {
     exitOnceClean(128 + number, PATIENCE);
   } else if (name === "SIGTERM" && isWatched()) {
     exitOnceClean(128 + number, WATCHERS_PATIENCE);
   } else {
     try {
-      kill(Deno.pid, number);
+      kill(runtime().pid, number);
     } catch (error) {
       // Without --allow-ffi there is no signal, but an end.
       console.error(error);
-      Deno.exit(128 + number);
+      runtime().exit(128 + number);
     }
   }
 }
@@ -93,8 +91,9 @@ function exitOnceClean(code: number, patience: number): void {
   const deadline = performance.now() + patience;
   const look = (): void => {
     if (performance.now() < deadline && someAreMarked()) setTimeout(look, 5);
-    else if (isWorker() && Deno.pid === 1) setTimeout(() => exitNow(code), WORKERS_DELAY);
-    else Deno.exit(code);
+    else if (runtime().isWorker() && runtime().pid === 1) {
+      setTimeout(() => exitNow(code), WORKERS_DELAY);
+    } else runtime().exit(code);
   };
   setTimeout(look, 0);
 }
@@ -106,16 +105,12 @@ function exitOnceClean(code: number, patience: number): void {
  */
 const WORKERS_DELAY = 200;
 
-function isWorker(): boolean {
-  return "DedicatedWorkerGlobalScope" in globalThis;
-}
-
 /** Whether Deno runs this program with `--watch`, as its command line tells where there is a /proc. */
 function isWatched(): boolean {
-  if (platform().directory === null || !mayCall()) return false;
+  if (platform().directory === null || !runtime().mayCallC()) return false;
   const words = commandLine();
   if (words === null) return false;
   // The arguments of the program come last, and are its own affair.
-  return words.slice(0, words.length - Deno.args.length)
+  return words.slice(0, words.length - runtime().args.length)
     .some((word) => /^--watch(-hmr)?(=|$)/.test(word));
 }

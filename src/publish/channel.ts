@@ -8,6 +8,7 @@
  * @module
  */
 
+import { badResource, busy } from "../errors.ts";
 import {
   checkLocksSegments,
   type CreateOptions,
@@ -197,7 +198,7 @@ export class Channel {
   claim(): boolean {
     if (this.#isWriter) return false;
     if (!this.#segment.tryLock()) {
-      throw new Deno.errors.Busy(
+      throw busy(
         `Cannot write to '${this.name}': it has a writer, which stays the only one until it closes ` +
           "or ends",
       );
@@ -344,7 +345,7 @@ function timeoutError(name: string): DOMException {
 
 /** The error for who uses a publication that is not attached. */
 export function closedError(name: string, action: string): Error {
-  return new Deno.errors.BadResource(
+  return badResource(
     `Cannot ${action} '${name}': this instance is not attached; create() or load() it first`,
   );
 }
@@ -359,7 +360,7 @@ export function closedError(name: string, action: string): Error {
  */
 export function checkDetached(channel: Channel | undefined, action: string, name: string): void {
   if (channel?.isOpen) {
-    throw new Deno.errors.Busy(
+    throw busy(
       `Cannot ${action} '${name}': this instance is attached already; close() it first, ` +
         "or clone() it for a second attachment",
     );

@@ -12,6 +12,7 @@ import {
   type TypedArrayOf,
   typedArrayOf,
 } from "../dtype.ts";
+import { busy } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import {
   type AssignSource,
@@ -498,7 +499,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const attachment = this.#attached("write to");
     const { channel } = attachment;
     if (attachment.isWriting) {
-      throw new Deno.errors.Busy(
+      throw busy(
         `Cannot write to '${this.name}': this instance is in the middle of a frame`,
       );
     }

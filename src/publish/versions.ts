@@ -6,6 +6,7 @@
 
 import { checkInteger, isThenable, kindOf } from "../check.ts";
 import type { DType, DTypeLike, DTypeOf } from "../dtype.ts";
+import { busy, errors, notFound } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import type { NDArray, RankOf, Shape } from "../ndarray/mod.ts";
 import {
@@ -432,7 +433,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     const attachment = this.#attached("publish to");
     const { channel } = attachment;
     if (attachment.making !== null) {
-      throw new Deno.errors.Busy(
+      throw busy(
         `Cannot publish to '${this.name}': this instance is filling a version already`,
       );
     }
@@ -609,7 +610,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     try {
       part.create(options);
     } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      if (!(error instanceof errors.AlreadyExists)) throw error;
       // A publication of this name was removed by hand, and this was left of it: nobody else is the writer.
       part.unlink();
       part.create(options);
@@ -620,11 +621,8 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   /** Looks whether the publication was removed: then nobody would remove a version any more. */
   #checkNamed(channel: Channel): void {
     if (channel.isNamed) return;
-    throw Object.assign(
-      new Deno.errors.NotFound(
-        `Cannot publish to '${this.name}': its name was removed; create() makes a new one`,
-      ),
-      { code: "ENOENT" },
+    throw notFound(
+      `Cannot publish to '${this.name}': its name was removed; create() makes a new one`,
     );
   }
 
@@ -638,7 +636,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
         try {
           part.load();
         } catch (error) {
-          if (!(error instanceof Deno.errors.NotFound)) throw error;
+          if (!(error instanceof errors.NotFound)) throw error;
           // The name of a version is removed when there is a newer one.
           if (!channel.isNewest(newest)) continue;
           throw this.#removedError(newest, error);
@@ -656,12 +654,9 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   }
 
   #removedError(version: number, cause?: unknown): Error {
-    return Object.assign(
-      new Deno.errors.NotFound(
-        `Cannot attach to version ${version} of '${this.name}': it was removed`,
-        { cause },
-      ),
-      { code: "ENOENT" },
+    return notFound(
+      `Cannot attach to version ${version} of '${this.name}': it was removed`,
+      cause,
     );
   }
 }

@@ -10,6 +10,8 @@ import { hasCode, systemError } from "../../ffi/errors.ts";
 import { close, fchmod, fcntl, fstat } from "../../ffi/files.ts";
 import { memfdCreate } from "../../ffi/mman.ts";
 import { type Platform, platform } from "../../ffi/platform.ts";
+import { runtime } from "../../ffi/runtime/mod.ts";
+import { notSupported, permissionDenied } from "../errors.ts";
 import {
   availableMemory,
   hidingOption,
@@ -45,7 +47,7 @@ function placeOf(name: string): Place {
 function memfdOf(action: string): NonNullable<Platform["memfd"]> {
   const { memfd, os } = platform();
   if (memfd === null) {
-    throw new Deno.errors.NotSupported(
+    throw notSupported(
       `Cannot ${action} an anonymous segment: ${os} has none; create() makes one with a name`,
     );
   }
@@ -74,7 +76,7 @@ export function makeAnonymous(label: string, mode: number): { fd: number; name: 
     fd = memfdCreate(label, flags);
   }
   try {
-    const name = `memfd:${Deno.pid}:${fd}:${fstat(fd, label).inode}`;
+    const name = `memfd:${runtime().pid}:${fd}:${fstat(fd, label).inode}`;
     fchmod(fd, mode, name);
     return { fd, name };
   } catch (error) {
@@ -109,7 +111,8 @@ export function openAnonymous(name: string, readOnly: boolean): number {
   const handle = handleOf(name);
   try {
     const fd = explained(
-      () => openDescriptorOf(String(Deno.pid), handle, (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC),
+      () =>
+        openDescriptorOf(String(runtime().pid), handle, (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC),
       name,
       readOnly
         ? "its mode does not let this user read it"
@@ -207,7 +210,7 @@ function isSealed(fd: number, name: string): boolean {
 export function unlinkAnonymous(name: string): boolean {
   const { F_DUPFD_CLOEXEC, F_ADD_SEALS, F_SEAL_SEAL } = memfdOf("unlink");
   const { pid, fd, inode } = placeOf(name);
-  if (pid !== String(Deno.pid)) return refuseForeign(name, pid);
+  if (pid !== String(runtime().pid)) return refuseForeign(name, pid);
   const number = Number(fd);
   if (number > MAX_FD) return false;
   let own: number;
@@ -247,12 +250,9 @@ function refuseForeign(name: string, pid: string): boolean {
     if (hasCode(error, "ENOENT")) return false;
     if (!hasCode(error, "EACCES")) throw error;
   }
-  throw Object.assign(
-    new Deno.errors.PermissionDenied(
-      `Cannot unlink '${name}': it belongs to process ${pid}, which made it, and goes with it or ` +
-        "by its unlink()",
-    ),
-    { code: "EPERM" },
+  throw permissionDenied(
+    `Cannot unlink '${name}': it belongs to process ${pid}, which made it, and goes with it or ` +
+      "by its unlink()",
   );
 }
 

@@ -7,6 +7,7 @@
 import { type FileStatus, geteuid, readdir, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { readOptions } from "../check.ts";
+import { notSupported } from "../errors.ts";
 import { processesThatMap } from "../process/proc.ts";
 import { directoryAdvice } from "./create_segment.ts";
 import { madeNameMax, nameMax, prefixOf, wholeOf } from "./name.ts";
@@ -41,7 +42,7 @@ const HOUR = 60 * 60 * 1000;
 export function listSegments(): SegmentInfo[] {
   const { directory, os } = platform();
   if (directory === null) {
-    throw new Deno.errors.NotSupported(
+    throw notSupported(
       `Cannot list segments: ${os} has no way to; keep names in a SharedMemoryRegister`,
     );
   }

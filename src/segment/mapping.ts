@@ -11,6 +11,7 @@ import { platform } from "../../ffi/platform.ts";
 import { sleep } from "../../ffi/time.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 import { isDetached } from "../check.ts";
+import { invalidData } from "../errors.ts";
 import { countMappings, mostMappings } from "../process/proc.ts";
 import {
   checkAvailable,
@@ -311,7 +312,7 @@ function statusOnceSized(fd: number, name: string, timeout: number): OpenFileSta
   while (true) {
     const status = fstat(fd, name);
     if (!status.regular) {
-      throw new Deno.errors.InvalidData(
+      throw invalidData(
         `Cannot attach to '${name}': it is no shared memory segment`,
       );
     }

@@ -6,16 +6,17 @@
 
 import { glibcVersion } from "../../ffi/library.ts";
 import { nameMaxAnywhere, nameMaxOf, nameMaxWith } from "../../ffi/platform.ts";
+import { runtime } from "../../ffi/runtime/mod.ts";
 import { kindOf, quote } from "../check.ts";
 
 /** The longest name of a segment, in UTF-8 bytes. */
 export function nameMax(): number {
-  return nameMaxOf(Deno.build.os);
+  return nameMaxOf(runtime().os);
 }
 
 /** The longest name that is made here: it fits with every C library. */
 export function madeNameMax(): number {
-  return nameMaxAnywhere(Deno.build.os);
+  return nameMaxAnywhere(runtime().os);
 }
 
 /**
@@ -30,7 +31,7 @@ export function checkUsableName(name: unknown): asserts name is string {
   if (name === lastUsable) return;
   checkName(name, nameMax());
   if (name.length * 3 > madeNameMax() && new TextEncoder().encode(name).length > madeNameMax()) {
-    checkName(name, nameMaxWith(Deno.build.os, glibcVersion()));
+    checkName(name, nameMaxWith(runtime().os, glibcVersion()));
   }
   lastUsable = name;
 }

@@ -12,6 +12,7 @@ import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { sleep } from "../../ffi/time.ts";
 import { quote } from "../check.ts";
+import { notFound, notSupported } from "../errors.ts";
 import { isAnonymousName } from "./anonymous.ts";
 import { segmentOf } from "./buffer_segment.ts";
 import type { CreateOptions } from "./mapping.ts";
@@ -193,10 +194,8 @@ export class OpenSegment {
  * @throws {Deno.errors.NotSupported} if it does not
  */
 export function checkLocksSegments(action: string, name: string, what: string): void {
-  if (Deno.build.os === "linux") return;
-  throw new Deno.errors.NotSupported(
-    `Cannot ${action} '${name}': ${what} to be had on Linux only`,
-  );
+  if (platform().os === "linux") return;
+  throw notSupported(`Cannot ${action} '${name}': ${what} to be had on Linux only`);
 }
 
 /** Attaches. Where that is not permitted, there is another way out than for arrays, which need not write. */
@@ -245,13 +244,8 @@ function openFile(memory: SharedMemory, check: SegmentCheck, deadline: number): 
 }
 
 function unsteadyError(name: string): Error {
-  return Object.assign(
-    new Deno.errors.NotFound(
-      `Cannot load ${
-        quote(name)
-      }: its name leads to one segment after another, none of which stays`,
-    ),
-    { code: "ENOENT" },
+  return notFound(
+    `Cannot load ${quote(name)}: its name leads to one segment after another, none of which stays`,
   );
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { SignalName } from "../../ffi/runtime/mod.ts";
 import type { DTypeLike, DTypeOf } from "../dtype.ts";
 import { descriptorOf, failuresText, readOptions, shorten } from "../check.ts";
 import type { Shape } from "../ndarray/mod.ts";
@@ -17,7 +18,7 @@ export interface RegisterOptions {
    * Signals at which the register cleans up, after which the process ends as the signal would have
    * ended it; by default none.
    */
-  signals?: readonly Deno.Signal[];
+  signals?: readonly SignalName[];
   /**
    * Whether the register cleans up, too, when an `error` or `unhandledrejection` event comes whose
    * default nobody has prevented yet; by default it does not. It must be asked for, because the register
@@ -62,7 +63,7 @@ export class SharedMemoryRegister extends Array<string> {
     return Array;
   }
 
-  readonly #signals: readonly Deno.Signal[];
+  readonly #signals: readonly SignalName[];
   readonly #uncaught: boolean;
   /** Takes this register out of what is cleaned when the process ends; `null` if it is not in it. */
   #forget: (() => void) | null = null;
@@ -238,7 +239,7 @@ export function checkRegister(register: { push(name: string): unknown }): void {
   }
 }
 
-function checkSignals(signals: readonly Deno.Signal[]): void {
+function checkSignals(signals: readonly SignalName[]): void {
   const known = endingSignals();
   for (const signal of signals) {
     if (!known.includes(signal)) {

@@ -13,6 +13,7 @@ import {
   typedArrayOf,
 } from "../dtype.ts";
 import { defineConstant, failuresText, kindOf, listText, readOptions } from "../check.ts";
+import { busy } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import {
   checkShape,
@@ -770,7 +771,7 @@ export class SharedMemoryArray<
 
   #checkDetached(action: string): void {
     if (this.smh !== null) {
-      throw new Deno.errors.Busy(
+      throw busy(
         `Cannot ${action} '${this.name}': this instance is attached already; close() it first, ` +
           "or clone() it for a second attachment",
       );

@@ -13,6 +13,7 @@
 
 import { monotonicNow } from "../../ffi/futex.ts";
 import { defineConstant, kindOf, readOptions } from "../check.ts";
+import { badResource, busy, errors, notFound } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import {
   checkLocksSegments,
@@ -182,13 +183,10 @@ function openNext(name: string): Attachment {
   try {
     return Attachment.open(name);
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw Object.assign(
-      new Deno.errors.NotFound(
-        `Cannot acquire '${name}': its name was removed; close() this instance, and create() a new lock`,
-        { cause },
-      ),
-      { code: "ENOENT" },
+    if (!(cause instanceof errors.NotFound)) throw cause;
+    throw notFound(
+      `Cannot acquire '${name}': its name was removed; close() this instance, and create() a new lock`,
+      cause,
     );
   }
 }
@@ -375,7 +373,7 @@ export class SharedMemoryLock {
     const attachment = this.#attachment;
     if (attachment === null) return;
     if (this.#isHeld) {
-      throw new Deno.errors.Busy(
+      throw busy(
         `Cannot close '${this.name}': this instance holds the lock; release() its guard first`,
       );
     }
@@ -383,7 +381,7 @@ export class SharedMemoryLock {
     for (const task of [...this.#tasks]) {
       this.#fail(
         task,
-        new Deno.errors.BadResource(
+        badResource(
           `Cannot acquire '${this.name}': this instance was closed meanwhile`,
         ),
       );
@@ -486,7 +484,7 @@ export class SharedMemoryLock {
     ).timeout ?? Infinity;
     this.#attached();
     if (this.#isHeld) {
-      throw new Deno.errors.Busy(
+      throw busy(
         `Cannot acquire '${this.name}': this instance holds the lock already`,
       );
     }
@@ -603,7 +601,7 @@ export class SharedMemoryLock {
 
   #checkDetached(action: string): void {
     if (this.#attachment !== null) {
-      throw new Deno.errors.Busy(
+      throw busy(
         `Cannot ${action} '${this.name}': this instance is attached already; close() it first`,
       );
     }
@@ -613,7 +611,7 @@ export class SharedMemoryLock {
   #attached(): Attachment {
     const attachment = this.#attachment;
     if (attachment === null) {
-      throw new Deno.errors.BadResource(
+      throw badResource(
         `Cannot acquire '${this.name}': this instance is not attached; create() or load() it first`,
       );
     }

@@ -17,6 +17,7 @@ import {
   MOST_WORDS,
 } from "../../ffi/futex.ts";
 import { isDetached } from "../check.ts";
+import { badResource } from "../errors.ts";
 import { onClose } from "../segment/mod.ts";
 
 /** A word of shared memory. */
@@ -97,7 +98,7 @@ class PendingWait {
     const { reason } = this;
     if (this.isClosed()) {
       this.reject(
-        new Deno.errors.BadResource("Cannot wait any longer: the array was closed meanwhile"),
+        badResource("Cannot wait any longer: the array was closed meanwhile"),
       );
     } else if (reason?.kind === "aborted") {
       this.reject(reason.reason);
@@ -200,8 +201,8 @@ const MOST_FAILURES = 16;
 
 /** One thread, and the waits that share it. */
 class SleepingThread implements Owner {
-  readonly #vector = new FutexVector();
   readonly #control = new ControlWord();
+  readonly #vector = new FutexVector(() => this.#control.bump());
   #waits: PendingWait[] = [];
   #isAsleep = false;
   #isPoked = false;

@@ -7,6 +7,7 @@
 import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
 import { sleep } from "../../ffi/time.ts";
 import { isDetached, isGiven, kindOf, readOptions } from "../check.ts";
+import { badResource } from "../errors.ts";
 import { isPrivateCopy, isUnmarked, onClose, segmentOf } from "../segment/mod.ts";
 import { areWaitsPending, beginWait, wakeOwn } from "./pending_waits.ts";
 
@@ -253,7 +254,7 @@ function checkOpen(array: Int32Array, memory: Memory | null, action: string): vo
 }
 
 function closedError(action: string): Error {
-  return new Deno.errors.BadResource(`Cannot ${action}: the array was closed`);
+  return badResource(`Cannot ${action}: the array was closed`);
 }
 
 /** Tells where the memory of an array is. Of one that was closed it may tell, too: it has no elements. */

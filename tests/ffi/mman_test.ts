@@ -1,6 +1,7 @@
 import { assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import { addressOf, bufferOver, mmap, munmap } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
+import { runtime } from "../../ffi/runtime/mod.ts";
 import { errorOf } from "../helpers/helpers.ts";
 
 const { PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_FIXED } = platform().flags;
@@ -51,7 +52,7 @@ Deno.test("mmap() and munmap() that fail say why", () => {
   assertEquals(tooLarge.message, "Cannot allocate memory (os error 12): mmap 'x'; see ENOMEM");
   const badFile = errorOf(() => mmap(0n, 4096n, PROTECTION, MAP_PRIVATE, -1, "x"));
   assertEquals(badFile.message, "Bad file descriptor (os error 9): mmap 'x'");
-  const address = Deno.UnsafePointer.create(1n)!;
+  const address = runtime().pointerAt(1n);
   const crooked = errorOf(() => munmap({ pointer: address, span: 4096n }));
   assertEquals(crooked.message, "Invalid argument (os error 22): munmap");
 });

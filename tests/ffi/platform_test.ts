@@ -1,3 +1,4 @@
+import { checkDeno } from "../../ffi/runtime/deno.ts";
 import {
   assertEquals,
   assertLessOrEqual,
@@ -7,7 +8,6 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
-  checkDeno,
   nameMaxAnywhere,
   nameMaxOf,
   nameMaxWith,
@@ -182,7 +182,7 @@ Deno.test("macOS: what it has not is NotSupported", () =>
       ]));`,
       { args: [name] },
     );
-    assertEquals(result, Array(3).fill("NotSupported"));
+    assertEquals(result, Array(3).fill("ENOTSUP"));
   }));
 
 /**

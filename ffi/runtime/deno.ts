@@ -1,0 +1,171 @@
+/**
+ * Deno.
+ *
+ * @module
+ */
+
+import { makeError } from "./errors.ts";
+import type {
+  Declarations,
+  Functions,
+  OpenFile,
+  Pointer,
+  Runtime,
+  SignalName,
+  Sleeper,
+} from "./types.ts";
+
+/** A pointer as Deno has it: `null` is the null pointer. */
+type Native = Deno.PointerObject;
+
+function nativeOf(pointer: Pointer): Native {
+  return pointer as unknown as Native;
+}
+
+let waitv: Sleeper["wait"] | undefined;
+
+/** Deno's threads for calls of C that block. */
+function sleeperOf(library: string): Sleeper {
+  return {
+    wait: waitv ??= ((): Sleeper["wait"] => {
+      // long syscall(SYS_futex_waitv, struct futex_waitv *waiters, unsigned int nr_futexes, unsigned int flags,
+      // struct timespec *timeout, clockid_t clockid)
+      const { futex_waitv } = Deno.dlopen(library, {
+        futex_waitv: {
+          name: "syscall",
+          parameters: ["i32", "buffer", "u32", "u32", "buffer", "i32"],
+          result: "i32",
+          nonblocking: true,
+        },
+      }).symbols;
+      return (words, length, timeout) =>
+        futex_waitv(SYS_futex_waitv, words, length, 0, timeout, CLOCK_MONOTONIC);
+    })(),
+  };
+}
+/** New system calls have the same number on all processors. */
+const SYS_futex_waitv = 449;
+const CLOCK_MONOTONIC = 1;
+
+/** Deno, of 2.2 and newer. */
+export const deno: Runtime = {
+  name: "deno",
+  get pid() {
+    return Deno.pid;
+  },
+  get os() {
+    return Deno.build.os;
+  },
+  get arch() {
+    return Deno.build.arch;
+  },
+  get args() {
+    return Deno.args;
+  },
+
+  checkVersion: () => checkDeno(Deno.version.deno),
+  openLibrary<const D extends Declarations>(name: string, declarations: D): Functions<D> {
+    const { symbols } = Deno.dlopen(name, declarations as unknown as Deno.ForeignLibraryInterface);
+    return symbols as unknown as Functions<D>;
+  },
+  mayCallC: () => Deno.permissions.querySync({ name: "ffi" }).state === "granted",
+  isNull: (pointer) => nativeOf(pointer) === null,
+  // For C `null` is quicker than a pointer of address 0.
+  pointerAt: (address) =>
+    (address === 0n ? null : Deno.UnsafePointer.create(address)) as unknown as Pointer,
+  addressOf: (pointer) => Deno.UnsafePointer.value(nativeOf(pointer)),
+  addressOfBuffer: (buffer) =>
+    Deno.UnsafePointer.value(Deno.UnsafePointer.of(new Uint8Array(buffer))),
+  bufferAt: (pointer, byteLength) =>
+    Deno.UnsafePointerView.getArrayBuffer(nativeOf(pointer), byteLength),
+  stringAt: (pointer) => Deno.UnsafePointerView.getCString(nativeOf(pointer)),
+  sleeper: sleeperOf,
+
+  exit: (code) => Deno.exit(code),
+  isWorker: () => "DedicatedWorkerGlobalScope" in globalThis,
+  onExit(action) {
+    addEventListener("unload", action);
+    return () => removeEventListener("unload", action);
+  },
+  onUncaught(action) {
+    const listener = (event: Event): void => {
+      if (!event.defaultPrevented) action();
+    };
+    addEventListener("error", listener);
+    addEventListener("unhandledrejection", listener);
+    return () => {
+      removeEventListener("error", listener);
+      removeEventListener("unhandledrejection", listener);
+    };
+  },
+  onSignal(name: SignalName, action) {
+    Deno.addSignalListener(name as Deno.Signal, action);
+    return () => Deno.removeSignalListener(name as Deno.Signal, action);
+  },
+
+  openFile(path, mode) {
+    const options = mode === "write" ? { write: true, create: true } : { read: true };
+    return new DenoFile(Deno.openSync(path, options), mode);
+  },
+};
+
+/**
+ * Refuses a version of Deno that is too old.
+ *
+ * @param version the version, as `Deno.version.deno` gives it
+ * @throws {Deno.errors.NotSupported} if it is below 2.2, the first that has all that is used here
+ */
+export function checkDeno(version: string): void {
+  const [major, minor] = version.split(".").map(Number);
+  if (major > 2 || (major === 2 && minor >= 2)) return;
+  throw makeError(
+    "NotSupported",
+    `Cannot share memory: this is Deno ${version}, and 2.2 or newer is needed; deno upgrade gets it`,
+  );
+}
+
+class DenoFile implements OpenFile {
+  readonly #file: Deno.FsFile;
+  readonly isFile: boolean;
+  readonly size: number;
+  readonly isSeekable: boolean;
+
+  constructor(file: Deno.FsFile, mode: "read" | "write") {
+    this.#file = file;
+    if (mode === "read") {
+      try {
+        ({ isFile: this.isFile, size: this.size } = file.statSync());
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+      this.isSeekable = this.isFile;
+      return;
+    }
+    // To look at a file that is written, Deno wants the permission to read: a seek tells the size, too.
+    let size: number | null = null;
+    try {
+      size = file.seekSync(0, Deno.SeekMode.End);
+      file.seekSync(0, Deno.SeekMode.Start);
+    } catch {
+      size = null; // It is a pipe, which goes forward only.
+    }
+    this.isFile = this.isSeekable = size !== null;
+    this.size = size ?? 0;
+  }
+  read(bytes: Uint8Array): number {
+    return this.#file.readSync(bytes) ?? 0;
+  }
+  write(bytes: Uint8Array): number {
+    return this.#file.writeSync(bytes);
+  }
+  rewind(): void {
+    this.#file.seekSync(0, Deno.SeekMode.Start);
+  }
+  truncate(size: number): void {
+    this.#file.truncateSync(size);
+  }
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}

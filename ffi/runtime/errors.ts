@@ -1,0 +1,106 @@
+/**
+ * What is needed of a runtime before anything is called: its classes of errors, and the key by which its
+ * console shows an object. Nothing of the runtime is touched at import.
+ *
+ * @module
+ */
+
+/** The code of each class's errors that no function of C has told. */
+const codes = {
+  AlreadyExists: "EEXIST",
+  BadResource: "ERR_SHM_CLOSED",
+  BrokenPipe: "EPIPE",
+  Busy: "EBUSY",
+  FilesystemLoop: "ELOOP",
+  Interrupted: "EINTR",
+  InvalidData: "ERR_SHM_INVALID",
+  IsADirectory: "EISDIR",
+  NotADirectory: "ENOTDIR",
+  NotCapable: "ERR_ACCESS_DENIED",
+  NotFound: "ENOENT",
+  NotSupported: "ENOTSUP",
+  PermissionDenied: "EACCES",
+  WouldBlock: "EAGAIN",
+} as const;
+
+/** The names of the classes. */
+export type ErrorName = keyof typeof codes;
+
+/** A class of errors. */
+export interface ErrorClass {
+  /** Makes an error. */
+  new (message?: string, options?: ErrorOptions): Error;
+  /** What `instanceof` asks. */
+  readonly prototype: Error;
+}
+
+/** An error with the `code` by which programs tell errors apart. */
+export interface CodedError extends Error {
+  /** The symbolic name of the error, for example `"ENOENT"`. */
+  code: string;
+}
+
+/** The classes by their names. */
+export type ErrorClasses = { readonly [name in ErrorName]: ErrorClass };
+
+/** The classes that were asked for. */
+const found: { [name in ErrorName]?: ErrorClass } = {};
+
+function classOf(name: ErrorName): ErrorClass {
+  const { Deno } = globalThis as { Deno?: { errors?: ErrorClasses } };
+  return Deno?.errors?.[name] ?? makeClass(name);
+}
+
+function makeClass(name: ErrorName): ErrorClass {
+  const made = class extends Error {
+    readonly code = codes[name];
+    constructor(message?: string, options?: ErrorOptions) {
+      super(message, options);
+      this.name = name;
+    }
+  };
+  Object.defineProperty(made, "name", { value: name });
+  return made;
+}
+
+/**
+ * The classes of the errors that are thrown: those of `Deno.errors` on Deno, classes of the same names elsewhere.
+ * So `error instanceof errors.NotFound` can be asked on every runtime.
+ */
+export const errors: ErrorClasses = Object.freeze(
+  Object.defineProperties(
+    {},
+    Object.fromEntries(
+      (Object.keys(codes) as ErrorName[]).map((name) => [
+        name,
+        { get: () => found[name] ??= classOf(name), enumerable: true },
+      ]),
+    ),
+  ) as ErrorClasses,
+);
+
+/**
+ * Makes an error of one of the classes.
+ *
+ * @param name the name of the class
+ * @param message the message
+ * @param cause what led to it
+ * @param code the code, where it is another one than that of the class
+ * @returns the error, to be thrown
+ */
+export function makeError(
+  name: ErrorName,
+  message: string,
+  cause?: unknown,
+  code: string = codes[name],
+): CodedError {
+  const error = Object.assign(new errors[name](message), { code });
+  // Deno 2.2's classes ignore it as an option. As in other errors, it cannot be listed.
+  if (cause !== undefined) {
+    Object.defineProperty(error, "cause", { value: cause, writable: true, configurable: true });
+  }
+  return error;
+}
+
+/** The key of the method that the runtime's console calls to show an object. */
+export const inspectKey: symbol = Symbol.for("Deno.customInspect");
