@@ -5,7 +5,7 @@ import { type SegmentInfo, SharedMemory, SharedMemoryArray } from "@shm/array";
 import { run } from "../src/cli.ts";
 import { runChild, segmentExists, withNames } from "./helpers/helpers.ts";
 import { find, leftover, withPrefix } from "./helpers/leftovers.ts";
-import { inNamespaces, namespaceTest } from "./helpers/scale.ts";
+import { inNamespaces, testWith } from "./helpers/test_with.ts";
 
 /** Runs a command in this process. */
 function shell(...args: string[]): { code: number; out: string[]; err: string[] } {
@@ -111,9 +111,12 @@ Deno.test("cli: prune says what it keeps of a prefix, and why", async () => {
   });
 });
 
-namespaceTest("cli: prune says how many have names of their own, which it keeps", async () => {
-  const { stdout, stderr } = await runChild(
-    `
+testWith(
+  "namespaces",
+  "cli: prune says how many have names of their own, which it keeps",
+  async () => {
+    const { stdout, stderr } = await runChild(
+      `
     import { run } from ${JSON.stringify(new URL("../src/cli.ts", import.meta.url))};
     for (const name of ["mine", "yours"]) SharedMemory.create(name, 4096).close();
     SharedMemory.create(SharedMemoryArray.buildSmaName(), 4096).close();
@@ -123,16 +126,17 @@ namespaceTest("cli: prune says how many have names of their own, which it keeps"
     run(["rm", "mine", "yours"], () => {});
     run(["prune"]);
     `,
-    { before: inNamespaces("--mount", "mount -t tmpfs none /dev/shm") },
-  );
-  const own = "2 with names of their own, which prune never removes, and rm does";
-  assertEquals([stdout, stderr.trimEnd().split("\n")], ["", [
-    `Kept: 1 younger than 1h; ${own}`,
-    `Kept: ${own}`,
-    `Kept: ${own}`,
-    "There is nothing to remove.",
-  ]]);
-});
+      { before: inNamespaces("--mount", "mount -t tmpfs none /dev/shm") },
+    );
+    const own = "2 with names of their own, which prune never removes, and rm does";
+    assertEquals([stdout, stderr.trimEnd().split("\n")], ["", [
+      `Kept: 1 younger than 1h; ${own}`,
+      `Kept: ${own}`,
+      `Kept: ${own}`,
+      "There is nothing to remove.",
+    ]]);
+  },
+);
 
 Deno.test("cli: prune reads durations in every unit", async () => {
   await withPrefix((prefix) => {

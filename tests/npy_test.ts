@@ -21,7 +21,8 @@ import {
 } from "@shm/array/dtype";
 import { readNpy, writeNpy } from "@shm/array/npy";
 import { errorOf, evalChild, modUrl, runChild, segmentExists } from "./helpers/helpers.ts";
-import { eachNumPyTest, type Python, runPython } from "./helpers/python.ts";
+import type { Python } from "./helpers/find_python.ts";
+import { eachNumPyTest, runPython } from "./helpers/python.ts";
 import { Random, seedOf } from "./helpers/random.ts";
 
 const npyUrl = new URL("../src/npy.ts", import.meta.url).href;

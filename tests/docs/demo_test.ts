@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { SharedMemoryArray } from "@shm/array";
 import { decodeBrightness, encodeRgb } from "../../examples/png.ts";
 import { childrenOf, thoseThatStay } from "../helpers/helpers.ts";
+import { testWith } from "../helpers/test_with.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -157,11 +158,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
-Deno.test({
-  name: "demo tells of a worker that dies, cleans up, and ends with code 1",
-  // Only Linux tells a process's children in /proc.
-  ignore: Deno.build.os !== "linux",
-  fn: async () => {
+testWith(
+  "Linux", // it tells a process's children in /proc
+  "demo tells of a worker that dies, cleans up, and ends with code 1",
+  async () => {
     const folder = await Deno.makeTempDir();
     try {
       const child = demo("--workers", "2", "--out", `${folder}/never.png`).spawn();
@@ -178,4 +178,4 @@ Deno.test({
       await Deno.remove(folder, { recursive: true });
     }
   },
-});
+);

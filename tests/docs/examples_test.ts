@@ -12,8 +12,9 @@ import {
   until,
   withFolder,
 } from "../helpers/helpers.ts";
-import { python, pythonTest, runPython } from "../helpers/python.ts";
-import { inNamespaces, namespaceTest } from "../helpers/scale.ts";
+import { python } from "../helpers/find_python.ts";
+import { runPython } from "../helpers/python.ts";
+import { inNamespaces, type Need, testWith } from "../helpers/test_with.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -72,7 +73,7 @@ async function run(file: string, ...args: string[]): Promise<Ran> {
     // Where the packages that an example uses are not there yet, their download is no complaint.
     // Python is the one with which the tests compare.
     args: ["run", "--quiet", ...runArguments(file).slice(1), ...args]
-      .map((arg) => arg.replace(/\/usr\/bin\/python3$/, python?.path ?? "$&")),
+      .map((arg) => arg.replace(/\/usr\/bin\/python3$/, python()?.path ?? "$&")),
     cwd: root,
     stdout: "piped",
     stderr: "piped",
@@ -88,40 +89,44 @@ function segmentsOf(prefix: string): string[] {
   return SharedMemoryArray.list().filter((s) => s.prefix === prefix).map(({ name }) => name);
 }
 
-/** Registers the test of an example, if need be as one that needs Python, or arguments. */
+/** Registers the test of an example, which may need something of the system, or arguments. */
 function exampleTest(
   file: string,
   [prefix, output]: [prefix: string, output: RegExp],
-  test: (name: string, fn: () => Promise<void>) => void,
+  needs: Need | readonly Need[],
   prepare: (folder: string) => Promise<string[]> = () => Promise.resolve([]),
 ): void {
-  test(`examples/${file} does what its header says, and leaves no segment`, () =>
-    withFolder(async (folder) => {
-      const args = await prepare(folder);
-      const before = segmentsOf(prefix);
-      const start = performance.now();
-      const { success, stdout, stderr } = await run(file, ...args);
-      assert(success, stderr);
-      assertMatch(stdout, output);
-      assertEquals(stderr, "");
-      // Two seconds on a quiet machine; emulated for another processor, a minute.
-      assert(performance.now() - start < 180_000);
-      const made = segmentsOf(prefix).filter((name) => !before.includes(name));
-      assertEquals(await thoseThatStay(made), []);
-    }));
+  testWith(
+    needs,
+    `examples/${file} does what its header says, and leaves no segment`,
+    () =>
+      withFolder(async (folder) => {
+        const args = await prepare(folder);
+        const before = segmentsOf(prefix);
+        const start = performance.now();
+        const { success, stdout, stderr } = await run(file, ...args);
+        assert(success, stderr);
+        assertMatch(stdout, output);
+        assertEquals(stderr, "");
+        // Two seconds on a quiet machine; emulated for another processor, a minute.
+        assert(performance.now() - start < 180_000);
+        const made = segmentsOf(prefix).filter((name) => !before.includes(name));
+        assertEquals(await thoseThatStay(made), []);
+      }),
+  );
 }
 
-for (const [file, example] of Object.entries(examples)) exampleTest(file, example, Deno.test);
+for (const [file, example] of Object.entries(examples)) exampleTest(file, example, []);
 
 exampleTest("video_ring.ts", [
   "video",
   /^(Deno|Python): \d+ frames\/s, -?\d+ µs late, \d+ skipped, \d+ torn, \d+ ms busy .*\n(Python|Deno): .*\n$/,
-], pythonTest);
+], "NumPy");
 
 exampleTest(
   "zarr.ts",
   ["zarr", /^\S+\/feet has 142 × 202 numbers, in feet\n$/],
-  Deno.test,
+  [],
   async (folder) => {
     const { success, stderr } = await run("demo/terrain_zarr.ts", folder, "200", "64");
     assert(success, stderr);
@@ -164,9 +169,7 @@ async function assertLeavesNothing(
   assert(!segmentExists(mine[0].name));
 }
 
-const onLinux = { ignore: Deno.build.os !== "linux" };
-
-Deno.test("pool: Ctrl-C leaves nothing, not even where a task hangs", onLinux, async () => {
+testWith("Linux", "pool: Ctrl-C leaves nothing, not even where a task hangs", async () => {
   const pool = startPool();
   const lines = pool.stdout.pipeThrough(new TextDecoderStream()).getReader();
   assertMatch((await lines.read()).value!, /^16 tiles/); // the next task hangs
@@ -178,7 +181,7 @@ Deno.test("pool: Ctrl-C leaves nothing, not even where a task hangs", onLinux, a
   await lines.cancel();
 });
 
-Deno.test("pool: a signal to the main process alone leaves nothing", onLinux, async () => {
+testWith("Linux", "pool: a signal to the main process alone leaves nothing", async () => {
   const pool = startPool();
   await until("it has workers", () => childrenOf(pool.pid).length === 3);
   await assertLeavesNothing(pool, () => pool.kill("SIGINT"));
@@ -221,7 +224,8 @@ Deno.test("zarr: processes read what zarrita reads at once, edges and windows of
     }
   }));
 
-namespaceTest(
+testWith(
+  "namespaces",
   "zarr: an array larger than /dev/shm goes through it in windows",
   () =>
     withFolder(async (folder) => {
@@ -246,7 +250,7 @@ namespaceTest(
 
 // --- npy.ts ----------------------------------------------------------------------------------
 
-pythonTest("npy: the command reads a file of NumPy's and writes one", async () => {
+testWith("NumPy", "npy: the command reads a file of NumPy's and writes one", async () => {
   const folder = Deno.makeTempDirSync();
   try {
     const [from, to] = [`${folder}/from.npy`, `${folder}/to.npy`];

@@ -1,84 +1,32 @@
 /**
- * The Pythons with NumPy that tests compare with. Most tests use one: `/usr/bin/python3`, or what the
- * environment variable `SHM_PYTHON` names. Where versions of NumPy differ, tests use these two and the
- * `python3` on the path, one of each version of NumPy. With `SHM_REQUIRE_PYTHON` set, tests that lack
- * the first one fail.
+ * Python programs that tests run, and what the two of them compare.
  *
  * @module
  */
 
-import { testWith } from "./scale.ts";
-
-const path = Deno.env.get("SHM_PYTHON") || "/usr/bin/python3";
-
-/** A Python that has NumPy. */
-export interface Python {
-  readonly path: string;
-  /** The version of its NumPy: "2.4.6". */
-  readonly numpy: string;
-}
-
-/** Where Python is and which version of NumPy it has, or `null` where there is none. */
-export const python: Python | null = probe(path);
-
-/** One Python for each version of NumPy, {@linkcode python} first. */
-const pythons: readonly Python[] = ["/usr/bin/python3", "python3"].map(probe).reduce(
-  (found, other) =>
-    other === null || found.some(({ numpy }) => numpy === other.numpy) ? found : [...found, other],
-  python === null ? [] : [python],
-);
-
-/** Whether a NumPy is of this version or newer. */
-export function isSince({ numpy }: Python, major: number, minor: number): boolean {
-  const [ownMajor, ownMinor] = numpy.split(".").map(Number);
-  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
-}
-
-function probe(path: string): Python | null {
-  const args = ["-c", "import numpy; print(numpy.__version__)"];
-  try {
-    const { success, stdout } = new Deno.Command(path, { args, stderr: "null" }).outputSync();
-    return success ? { path, numpy: new TextDecoder().decode(stdout).trim() } : null;
-  } catch (error) {
-    // A user without rights may have another user's folder on the path.
-    if (error instanceof Deno.errors.NotFound) return null;
-    if (error instanceof Deno.errors.PermissionDenied) return null;
-    throw error;
-  }
-}
+import { isSince, type Python, pythonPath, pythons } from "./find_python.ts";
+import { testWith } from "./test_with.ts";
 
 /**
- * Registers a test that needs Python with NumPy. Where there is none it says so loudly and the test
- * is ignored, or fails if `SHM_REQUIRE_PYTHON` is set.
- *
- * @param name the name of the test
- * @param fn the test; {@linkcode python} is not `null` in it
- */
-export function pythonTest(name: string, fn: () => void | Promise<void>): void {
-  const lack = `NumPy not found (${path})`;
-  testWith({ met: python !== null, lack, required: "SHM_REQUIRE_PYTHON" }, name, fn);
-}
-
-/**
- * Registers a test once for each version of NumPy that is found, as {@linkcode pythonTest} does it for
- * one.
+ * Registers a test once for each version of NumPy that is found.
  *
  * @param name the name of the test, to which the version is added
  * @param fn the test; gets the Python that has this NumPy
  */
 export function eachNumPyTest(name: string, fn: (python: Python) => void | Promise<void>): void {
-  if (pythons.length === 0) pythonTest(name, () => {});
-  else if (!pythons.some((python) => isSince(python, 2, 3))) {
+  const all = pythons();
+  if (all.length === 0) return testWith("NumPy", name, () => {});
+  if (!all.some((python) => isSince(python, 2, 3))) {
     console.warn(`SKIPPED with NumPy 2.3 and newer, which is not found: ${name}`);
   }
-  for (const python of pythons) Deno.test(`${name} (NumPy ${python.numpy})`, () => fn(python));
+  for (const python of all) Deno.test(`${name} (NumPy ${python.numpy})`, () => fn(python));
 }
 
 const folders = ["../python/", "../../examples/python/"]
   .map((folder) => new URL(folder, import.meta.url).pathname);
 
 /** Starts Python with the tests' and the examples' modules in reach. */
-function command(args: readonly string[], program: string = path): Deno.Command {
+function command(args: readonly string[], program: string = pythonPath): Deno.Command {
   return new Deno.Command(program, {
     args: ["-B", ...args], // no compiled files beside the sources
     env: { PYTHONPATH: folders.join(":") },
@@ -99,7 +47,7 @@ function command(args: readonly string[], program: string = path): Deno.Command 
 export async function runPython(
   args: readonly string[],
   input = "",
-  program: string = path,
+  program: string = pythonPath,
 ): Promise<{ stdout: string; stderr: string }> {
   const script = args[0].endsWith(".py") ? [folders[0] + args[0], ...args.slice(1)] : args;
   const child = command(script, program).spawn();

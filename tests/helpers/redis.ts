@@ -6,7 +6,8 @@
  */
 
 import { until } from "./helpers.ts";
-import { inNamespaces, namespaceTest, slowness, testWith } from "./scale.ts";
+import { slowness } from "./scale.ts";
+import { inNamespaces } from "./test_with.ts";
 
 function works(program: string, ...args: string[]): boolean {
   try {
@@ -15,15 +16,6 @@ function works(program: string, ...args: string[]): boolean {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-}
-
-const installed = works("redis-server", "--version");
-
-/** Registers a test that needs Redis and machines. */
-export function clusterTest(name: string, fn: () => Promise<void>): void {
-  if (installed) return namespaceTest(name, fn);
-  const lack = "redis-server is not installed";
-  testWith({ met: installed, lack, required: "SHM_REQUIRE_REDIS" }, name, fn);
 }
 
 /** A Redis server on loopback that keeps its data in a folder, so that it can be stopped and started. */

@@ -8,8 +8,8 @@
 import { SharedMemoryArray } from "@shm/array";
 import { hasFutexWaitMany } from "../../ffi/futex.ts";
 import { startChild } from "./helpers.ts";
-import { python } from "./python.ts";
-import { slowness, testWith } from "./scale.ts";
+import { python } from "./find_python.ts";
+import { slowness } from "./scale.ts";
 
 /** The module under test, for code that runs in another process or worker. */
 export const syncUrl = new URL("../../src/sync/mod.ts", import.meta.url).href;
@@ -89,7 +89,7 @@ export class Teller {
   static python(program: string, args: string[] = []): Teller {
     const imports =
       "import os, signal, sys, time\nfrom shm_attach import Lock, attach, notify, wait\n";
-    return Teller.run(python!.path, ["-u", "-B", "-c", imports + program, ...args], {
+    return Teller.run(python()!.path, ["-u", "-B", "-c", imports + program, ...args], {
       PYTHONPATH: new URL("../../examples/python/", import.meta.url).pathname,
     });
   }
@@ -226,11 +226,3 @@ export function compile(source: string, folder: string): string {
   if (!success) throw new Error(new TextDecoder().decode(stderr));
   return program;
 }
-
-/** Registers a test that needs a C compiler. */
-export function compilerTest(name: string, fn: () => void | Promise<void>): void {
-  testWith({ met: hasCompiler, lack: "no C compiler found", required: "SHM_REQUIRE_CC" }, name, fn);
-}
-
-const hasCompiler: boolean = new Deno.Command("sh", { args: ["-c", "command -v cc"] })
-  .outputSync().success;

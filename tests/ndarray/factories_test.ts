@@ -2,6 +2,7 @@
 // forbid to make code from text: views must do the same in both.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { modUrl } from "../helpers/helpers.ts";
+import { testWith } from "../helpers/test_with.ts";
 
 /** Runs `deno` in this folder. */
 async function deno(...args: string[]): Promise<{ code: number; printed: string }> {
@@ -65,37 +66,35 @@ try {
 }
 `;
 
-Deno.test("copyOfFactory() copies what deno bundle --minify --keep-names left of the factories", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    await Deno.writeTextFile(`${folder}/program.js`, program);
-    const plain = await deno("run", "--no-prompt", `${folder}/program.js`);
-    assertMatch(plain.printed, /^checked \d{3,}\nbad 1$/m);
-    for (const flags of [["--minify", "--keep-names"], ["--minify"], []]) {
-      const { code, printed } = await deno(
-        "bundle",
-        ...flags,
-        "-o",
-        `${folder}/bundle.js`,
-        `${folder}/program.js`,
-      );
-      // The bundler itself is no part of Deno, but is downloaded; Deno before 2.4 has no bundle.
-      const offline = /esbuild/i.test(printed) && /sending request|connect|dns/i.test(printed);
-      if (code !== 0 && (offline || /unexpected argument '-o'/.test(printed))) {
-        console.warn(`SKIPPED: deno bundle cannot be tried here:\n${printed}`);
-        return;
+testWith(
+  "deno bundle",
+  "copyOfFactory() copies what deno bundle --minify --keep-names left of the factories",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(`${folder}/program.js`, program);
+      const plain = await deno("run", "--no-prompt", `${folder}/program.js`);
+      assertMatch(plain.printed, /^checked \d{3,}\nbad 1$/m);
+      for (const flags of [["--minify", "--keep-names"], ["--minify"], []]) {
+        const { code, printed } = await deno(
+          "bundle",
+          ...flags,
+          "-o",
+          `${folder}/bundle.js`,
+          `${folder}/program.js`,
+        );
+        assertEquals(code, 0, printed);
+        const ran = await deno("run", "--no-prompt", "--no-config", `${folder}/bundle.js`);
+        assertMatch(ran.printed, /^checked \d{3,}$/m, flags.join(" "));
+        // The negative control: a factory that is not closed is caught by this very test.
+        const isBroken = flags.includes("--keep-names");
+        assertStringIncludes(ran.printed, isBroken ? "bad ReferenceError" : "bad 1");
       }
-      assertEquals(code, 0, printed);
-      const ran = await deno("run", "--no-prompt", "--no-config", `${folder}/bundle.js`);
-      assertMatch(ran.printed, /^checked \d{3,}$/m, flags.join(" "));
-      // The negative control: a factory that is not closed is caught by this very test.
-      const isBroken = flags.includes("--keep-names");
-      assertStringIncludes(ran.printed, isBroken ? "bad ReferenceError" : "bad 1");
+    } finally {
+      await Deno.remove(folder, { recursive: true });
     }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-});
+  },
+);
 
 const FORBIDDEN = "--v8-flags=--disallow-code-generation-from-strings";
 

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { type DType, dtypes, typedArrayOf } from "../../src/dtype.ts";
 import { describeArray, formatArray, type Printable } from "../../src/ndarray/format.ts";
-import { eachNumPyTest, isSince, type Python, runPython } from "../helpers/python.ts";
+import { isSince, type Python } from "../helpers/find_python.ts";
+import { eachNumPyTest, runPython } from "../helpers/python.ts";
 
 type Elements = ArrayLike<number> | ArrayLike<bigint>;
 

@@ -6,7 +6,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { type DType, NDArray, SharedMemory, slice, type SliceItem } from "@shm/array";
 import { bytesPerElement, typedArrayOf } from "@shm/array/dtype";
-import { eachNumPyTest, type Python, runPython } from "../helpers/python.ts";
+import type { Python } from "../helpers/find_python.ts";
+import { eachNumPyTest, runPython } from "../helpers/python.ts";
 import { Random, seedOf } from "../helpers/random.ts";
 
 const VIEWS = 4500;

@@ -7,7 +7,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { type DType, NDArray, SharedMemory, type SliceItem } from "@shm/array";
 import { dtypes, typedArrayOf } from "@shm/array/dtype";
-import { eachNumPyTest, type Python, runPython } from "../helpers/python.ts";
+import type { Python } from "../helpers/find_python.ts";
+import { eachNumPyTest, runPython } from "../helpers/python.ts";
 import { Random, seedOf } from "../helpers/random.ts";
 import type { Loose } from "../helpers/views.ts";
 

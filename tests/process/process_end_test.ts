@@ -4,7 +4,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { SharedMemoryArray } from "../../mod.ts";
 import { type ChildOptions, modUrl, runChild, uniqueName } from "../helpers/helpers.ts";
-import { inNamespaces, namespaceTest } from "../helpers/scale.ts";
+import { inNamespaces, testWith } from "../helpers/test_with.ts";
 
 /** What a program begins with: segments under names that its parent knows, and Workers. */
 const prelude = `
@@ -76,19 +76,23 @@ const asPid1 = inNamespaces("--pid --fork --mount-proc");
 // --- PID 1 -----------------------------------------------------------------------------------
 
 for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130], ["SIGHUP", 129]] as const) {
-  namespaceTest(`process end: PID 1 cleans at ${signal} and exits with ${code}`, async () => {
-    const { how, left, stdout, stderr } = await endOf(
-      `const register = new SharedMemoryRegister(${SIGNALS});
+  testWith(
+    "namespaces",
+    `process end: PID 1 cleans at ${signal} and exits with ${code}`,
+    async () => {
+      const { how, left, stdout, stderr } = await endOf(
+        `const register = new SharedMemoryRegister(${SIGNALS});
       fill(register);
       console.log(Deno.pid);
       await end("${signal}");`,
-      { before: asPid1 },
-    );
-    assertEquals([how, left, stdout], [code, [], "1\nready\n"], stderr);
-  });
+        { before: asPid1 },
+      );
+      assertEquals([how, left, stdout], [code, [], "1\nready\n"], stderr);
+    },
+  );
 }
 
-namespaceTest("process end: PID 1 waits until busy Workers have cleaned", async () => {
+testWith("namespaces", "process end: PID 1 waits until busy Workers have cleaned", async () => {
   const { how, left, stderr } = await endOf(
     `const register = new SharedMemoryRegister(${SIGNALS});
     fill(register);
@@ -99,7 +103,7 @@ namespaceTest("process end: PID 1 waits until busy Workers have cleaned", async 
   assertEquals([how, left], [143, []], stderr);
 });
 
-namespaceTest("process end: PID 1 exits with a register in a Worker only", async () => {
+testWith("namespaces", "process end: PID 1 exits with a register in a Worker only", async () => {
   const { how, left, stderr } = await endOf(
     `await startWorker(${SIGNALS});
     await end("SIGTERM");`,
@@ -108,27 +112,35 @@ namespaceTest("process end: PID 1 exits with a register in a Worker only", async
   assertEquals([how, left], [143, []], stderr);
 });
 
-namespaceTest("process end: PID 1 does not wait for a terminated Worker for ever", async () => {
-  const { how, left, stderr } = await endOf(
-    `const register = new SharedMemoryRegister(${SIGNALS});
+testWith(
+  "namespaces",
+  "process end: PID 1 does not wait for a terminated Worker for ever",
+  async () => {
+    const { how, left, stderr } = await endOf(
+      `const register = new SharedMemoryRegister(${SIGNALS});
     fill(register);
     (await startWorker(${SIGNALS}, "register.length = 0; sma.unlink()")).terminate();
     await end("SIGTERM");`,
-    { before: asPid1 },
-  );
-  assertEquals([how, left], [143, []], stderr);
-});
+      { before: asPid1 },
+    );
+    assertEquals([how, left], [143, []], stderr);
+  },
+);
 
-namespaceTest("process end: PID 1 calls the program's listeners, in either order", async () => {
-  const own = `Deno.addSignalListener("SIGTERM", () => console.log("own"));`;
-  const register = `const register = new SharedMemoryRegister(${SIGNALS}); fill(register);`;
-  for (const code of [own + register, register + own]) {
-    const { how, left, stdout, stderr } = await endOf(`${code} await end("SIGTERM");`, {
-      before: asPid1,
-    });
-    assertEquals([how, left, stdout], [143, [], "ready\nown\n"], stderr);
-  }
-});
+testWith(
+  "namespaces",
+  "process end: PID 1 calls the program's listeners, in either order",
+  async () => {
+    const own = `Deno.addSignalListener("SIGTERM", () => console.log("own"));`;
+    const register = `const register = new SharedMemoryRegister(${SIGNALS}); fill(register);`;
+    for (const code of [own + register, register + own]) {
+      const { how, left, stdout, stderr } = await endOf(`${code} await end("SIGTERM");`, {
+        before: asPid1,
+      });
+      assertEquals([how, left, stdout], [143, [], "ready\nown\n"], stderr);
+    }
+  },
+);
 
 // --- Several isolates, several copies ----------------------------------------------------------
 

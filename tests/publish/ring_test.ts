@@ -26,8 +26,9 @@ import {
   sleep,
   withPublication,
 } from "../helpers/publish_helpers.ts";
-import { Peer, pythonTest } from "../helpers/python.ts";
+import { Peer } from "../helpers/python.ts";
 import { scale } from "../helpers/scale.ts";
+import { testWith } from "../helpers/test_with.ts";
 
 type Bytes = SharedMemoryRing<"uint8", readonly [number]>;
 
@@ -729,7 +730,7 @@ Deno.test(`${kills} readers killed while they wait and while they read do no har
 
 // --- Python ----------------------------------------------------------------------------------
 
-pythonTest("Python reads and writes a ring", () =>
+testWith("NumPy", "Python reads and writes a ring", () =>
   withPublication(async (name) => {
     using ring = new SharedMemoryRing([2, 3], "float32", name, 3).create();
     await using peer = new Peer();
@@ -775,7 +776,8 @@ def raised(action):
     }
   }));
 
-pythonTest(
+testWith(
+  "NumPy",
   "no frame is mixed between a writer in Python and a reader in Deno, and the other way",
   () =>
     withPublication(async (name) => {

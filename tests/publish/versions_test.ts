@@ -19,8 +19,9 @@ import {
   sleep,
   withPublication,
 } from "../helpers/publish_helpers.ts";
-import { Peer, pythonTest } from "../helpers/python.ts";
+import { Peer } from "../helpers/python.ts";
 import { scale } from "../helpers/scale.ts";
+import { testWith } from "../helpers/test_with.ts";
 
 type Table = SharedMemoryVersions<"uint32", readonly [number]>;
 
@@ -658,7 +659,7 @@ Deno.test("versions serve Workers, each with an instance of its own", () =>
     }
   }));
 
-pythonTest("Python reads and publishes versions", () =>
+testWith("NumPy", "Python reads and publishes versions", () =>
   withPublication(async (name) => {
     using table = new SharedMemoryVersions([2, 3], "float32", name).create({ mode: 0o640 });
     await using peer = new Peer();

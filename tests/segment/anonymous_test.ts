@@ -11,8 +11,8 @@ import {
   shmarrayWrap,
 } from "@shm/array";
 import { errorOf, evalChild, modUrl, startChild, withOtherUser } from "../helpers/helpers.ts";
-import { pythonTest, runPython } from "../helpers/python.ts";
-import { inNamespaces, namespaceTest, otherUserTest, testWith } from "../helpers/scale.ts";
+import { runPython } from "../helpers/python.ts";
+import { inNamespaces, testWith } from "../helpers/test_with.ts";
 
 /** What stands at a descriptor of this process; `null` if nothing does. */
 function fileAt(fd: number | string): string | null {
@@ -515,18 +515,23 @@ async function reachAcrossUsers(option: string): Promise<{ told: unknown[][]; pi
 
 // With hidepid=noaccess the kernel says EPERM where it says EACCES without.
 for (const option of ["hidepid=0", "hidepid=1"]) {
-  otherUserTest(`another user's anonymous segment is PermissionDenied (${option})`, async () => {
-    const { told: [load, copy, unlink, creator], pid } = await reachAcrossUsers(option);
-    for (const told of [load, copy]) {
-      assertEquals(told.slice(0, 2), ["PermissionDenied", "EACCES"]);
-      assertStringIncludes(told[2] as string, `may not look at process ${pid}`);
-    }
-    assertEquals(unlink.slice(0, 2), ["PermissionDenied", "EPERM"]);
-    assertEquals(creator, ["creator", true]);
-  });
+  testWith(
+    ["another user", "namespaces"],
+    `another user's anonymous segment is PermissionDenied (${option})`,
+    async () => {
+      const { told: [load, copy, unlink, creator], pid } = await reachAcrossUsers(option);
+      for (const told of [load, copy]) {
+        assertEquals(told.slice(0, 2), ["PermissionDenied", "EACCES"]);
+        assertStringIncludes(told[2] as string, `may not look at process ${pid}`);
+      }
+      assertEquals(unlink.slice(0, 2), ["PermissionDenied", "EPERM"]);
+      assertEquals(creator, ["creator", true]);
+    },
+  );
 }
 
-otherUserTest(
+testWith(
+  ["another user", "namespaces"],
   "another user's anonymous segment is NotFound where /proc hides its creator",
   async () => {
     const { told: [load, copy, unlink, creator], pid } = await reachAcrossUsers("hidepid=2");
@@ -546,8 +551,11 @@ otherUserTest(
   },
 );
 
-otherUserTest("the mode of an anonymous segment holds for its own user, too", async () => {
-  const code = `
+testWith(
+  "another user",
+  "the mode of an anonymous segment holds for its own user, too",
+  async () => {
+    const code = `
     const sma = SharedMemoryArray.createAnonymous(3, "int8", { mode: 0o400 });
     sma.array.fill(4);
     const other = SharedMemoryArray.clone(sma);
@@ -555,15 +563,17 @@ otherUserTest("the mode of an anonymous segment holds for its own user, too", as
     try { other.load() } catch ({ constructor, code, message }) { told.push(constructor.name, code, message) }
     other.load({ access: "copy-on-write" });
     console.log(JSON.stringify([...told, other.array.toArray(), sma.unlink(), sma.unlink()]));`;
-  const told = await withOtherUser((other) =>
-    evalChild(code, { permissions: ["--allow-ffi"], as: other })
-  ) as unknown[];
-  assertEquals(told.slice(0, 2), ["PermissionDenied", "EACCES"]);
-  assertStringIncludes(told[2] as string, 'load({ access: "copy-on-write" }) needs to read only');
-  assertEquals(told.slice(3), [[4, 4, 4], true, false]);
-});
+    const told = await withOtherUser((other) =>
+      evalChild(code, { permissions: ["--allow-ffi"], as: other })
+    ) as unknown[];
+    assertEquals(told.slice(0, 2), ["PermissionDenied", "EACCES"]);
+    assertStringIncludes(told[2] as string, 'load({ access: "copy-on-write" }) needs to read only');
+    assertEquals(told.slice(3), [[4, 4, 4], true, false]);
+  },
+);
 
-namespaceTest(
+testWith(
+  "namespaces",
   "in another PID namespace an anonymous segment is NotFound, with the reason",
   async () => {
     using sma = SharedMemoryArray.createAnonymous(3, "int8");
@@ -584,10 +594,13 @@ namespaceTest(
   },
 );
 
-namespaceTest("64 MB fit into an anonymous array where /dev/shm is full at 8 MB", async () => {
-  const mount = "mount -t tmpfs -o size=8m tmpfs /dev/shm";
-  const got = await evalChild(
-    `
+testWith(
+  "namespaces",
+  "64 MB fit into an anonymous array where /dev/shm is full at 8 MB",
+  async () => {
+    const mount = "mount -t tmpfs -o size=8m tmpfs /dev/shm";
+    const got = await evalChild(
+      `
     const MB = 2 ** 20;
     const told = [];
     try {
@@ -600,10 +613,11 @@ namespaceTest("64 MB fit into an anonymous array where /dev/shm is full at 8 MB"
     using other = SharedMemoryArray.clone(large);
     told.push(other.load().get(-1), [...Deno.readDirSync("/dev/shm")].length);
     console.log(JSON.stringify(told));`,
-    { before: inNamespaces("--mount", mount) },
-  );
-  assertEquals(got, ["ENOSPC", 3, 8]);
-});
+      { before: inNamespaces("--mount", mount) },
+    );
+    assertEquals(got, ["ENOSPC", 3, 8]);
+  },
+);
 
 Deno.test("createAnonymous() without a free descriptor gives EMFILE; unlink() frees one", async () => {
   const code = `
@@ -623,7 +637,7 @@ Deno.test("createAnonymous() without a free descriptor gives EMFILE; unlink() fr
 
 // --- Other languages -------------------------------------------------------------------------
 
-pythonTest("Python attaches to an anonymous segment by the example's attach()", async () => {
+testWith("NumPy", "Python attaches to an anonymous segment by the example's attach()", async () => {
   using sma = SharedMemoryArray.createAnonymous([3, 4], "int32");
   const program = `
 import json, sys
@@ -654,23 +668,7 @@ except FileNotFoundError as error:
   assertEquals(sma.unlink(), true);
 });
 
-/** The C compiler, as everybody calls it. */
-const compiler = {
-  met: hasCompiler(),
-  lack: "no C compiler (cc) found",
-  required: "SHM_REQUIRE_CC",
-} as const;
-
-function hasCompiler(): boolean {
-  try {
-    return new Deno.Command("cc", { args: ["--version"], stdout: "null" }).outputSync().success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-testWith(compiler, "C attaches to an anonymous segment by its name", async () => {
+testWith("cc", "C attaches to an anonymous segment by its name", async () => {
   const program = await Deno.makeTempFile();
   try {
     const source = new URL("../c/attach_anonymous.c", import.meta.url).pathname;

@@ -14,8 +14,8 @@ import {
   startChild,
   withNames,
 } from "../helpers/helpers.ts";
-import { inNamespaces, namespaceTest } from "../helpers/scale.ts";
 import { until } from "../helpers/sync.ts";
+import { inNamespaces, testWith } from "../helpers/test_with.ts";
 
 const platformUrl = JSON.stringify(new URL("../../ffi/platform.ts", import.meta.url).href);
 const createSegment = JSON.stringify(
@@ -183,19 +183,23 @@ Deno.test("makeSegment() serves systems without files that have no name", () =>
     assertFalse(segmentExists(name));
   }));
 
-namespaceTest("makeSegment() serves containers without /proc", () =>
-  withNames(async (name) => {
-    const shown = await evalChild(
-      `const sma = new SharedMemoryArray(${2 * MIB}, "uint8", Deno.args[0]);
+testWith(
+  "namespaces",
+  "makeSegment() serves containers without /proc",
+  () =>
+    withNames(async (name) => {
+      const shown = await evalChild(
+        `const sma = new SharedMemoryArray(${2 * MIB}, "uint8", Deno.args[0]);
       sma.create().fill(3);
       console.log(JSON.stringify([sma.array.get(-1), sma.unlink()]));`,
-      {
-        args: [name],
-        before: inNamespaces("--mount", "mount -t tmpfs none /proc"),
-      },
-    );
-    assertEquals(shown, [3, true]);
-  }));
+        {
+          args: [name],
+          before: inNamespaces("--mount", "mount -t tmpfs none /proc"),
+        },
+      );
+      assertEquals(shown, [3, true]);
+    }),
+);
 
 // --- Taking back what was made -----------------------------------------------------------------
 
@@ -305,7 +309,7 @@ Deno.test("create() in several Workers leaves what the process's signals do as i
 
 // --- No place for segments -----------------------------------------------------------------------
 
-namespaceTest("create() and load() without /dev/shm say so", async () => {
+testWith("namespaces", "create() and load() without /dev/shm say so", async () => {
   const lines = await evalChild(
     `const told = (fn) => { try { fn(); return "none"; } catch (error) { return error.message; } };
     console.log(JSON.stringify([

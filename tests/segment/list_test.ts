@@ -11,7 +11,7 @@ import {
 import { type DTypeLike, SharedMemory, SharedMemoryArray } from "../../mod.ts";
 import { runChild, segmentExists, segmentPath, startChild, withNames } from "../helpers/helpers.ts";
 import { find, leftover, withPrefix } from "../helpers/leftovers.ts";
-import { inNamespaces, namespaceTest, otherUserTest } from "../helpers/scale.ts";
+import { inNamespaces, testWith } from "../helpers/test_with.ts";
 
 type ErrorClass = new (message: string) => Error;
 
@@ -164,7 +164,7 @@ Deno.test("list() and prune() say that macOS cannot list", async () => {
   assertEquals(stdout, expected.repeat(2));
 });
 
-otherUserTest("list() and prune() leave out segments of other users", async () => {
+testWith("another user", "list() and prune() leave out segments of other users", async () => {
   await withPrefix((prefix) => {
     const name = leftover(prefix);
     Deno.chownSync(segmentPath(name), 65534, 65534);
@@ -325,7 +325,7 @@ Deno.test("prune() with dryRun tells and removes nothing", async () => {
   });
 });
 
-namespaceTest("prune() removes nothing where it cannot see who maps what", async () => {
+testWith("namespaces", "prune() removes nothing where it cannot see who maps what", async () => {
   // Without /proc (a chroot, a bare container) every segment looks as if nobody mapped it: removing
   // them would take the arrays of running programs.
   await withPrefix(async (prefix) => {
@@ -347,7 +347,8 @@ namespaceTest("prune() removes nothing where it cannot see who maps what", async
   });
 });
 
-namespaceTest(
+testWith(
+  "namespaces",
   "prune() without options cleans a whole /dev/shm, and only of our leftovers",
   async () => {
     const { stdout, stderr } = await runChild(

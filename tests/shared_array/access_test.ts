@@ -12,7 +12,7 @@ import {
   withNames,
   withOtherUser,
 } from "../helpers/helpers.ts";
-import { inNamespaces, namespaceTest, otherUserTest } from "../helpers/scale.ts";
+import { inNamespaces, testWith } from "../helpers/test_with.ts";
 
 /** The bytes of a page on most machines; the tests leave room for larger ones. */
 const page = 65536;
@@ -149,33 +149,37 @@ interface Usage {
   page: number;
 }
 
-otherUserTest("another user's segment of mode 0o644 is loaded copy-on-write only", async () => {
-  await withNames(async (name) => {
-    using mine = new SharedMemoryArray(4, "uint8", name);
-    mine.create({ mode: 0o644 }).assign([1, 2, 3, 4]);
-    const told = await withOtherUser((other) =>
-      evalChild(
-        `const sma = new SharedMemoryArray(4, "uint8", Deno.args[0]);
+testWith(
+  "another user",
+  "another user's segment of mode 0o644 is loaded copy-on-write only",
+  async () => {
+    await withNames(async (name) => {
+      using mine = new SharedMemoryArray(4, "uint8", name);
+      mine.create({ mode: 0o644 }).assign([1, 2, 3, 4]);
+      const told = await withOtherUser((other) =>
+        evalChild(
+          `const sma = new SharedMemoryArray(4, "uint8", Deno.args[0]);
        const told = [];
        try { sma.load() } catch ({ code, message }) { told.push(code, message) }
        const array = sma.load({ access: "copy-on-write" });
        told.push(array.toArray(), array.fill(9).toArray());
        console.log(JSON.stringify(told));`,
-        {
-          args: [name],
-          permissions: ["--allow-ffi"],
-          as: other,
-        },
-      )
-    );
-    const message = `Permission denied (os error 13): shm_open '${name}'; attaching wants to ` +
-      'write, too; load({ access: "copy-on-write" }) needs to read only';
-    assertEquals(told, ["EACCES", message, [1, 2, 3, 4], [9, 9, 9, 9]]);
-    assertEquals(mine.array!.toArray(), [1, 2, 3, 4]);
-  });
-});
+          {
+            args: [name],
+            permissions: ["--allow-ffi"],
+            as: other,
+          },
+        )
+      );
+      const message = `Permission denied (os error 13): shm_open '${name}'; attaching wants to ` +
+        'write, too; load({ access: "copy-on-write" }) needs to read only';
+      assertEquals(told, ["EACCES", message, [1, 2, 3, 4], [9, 9, 9, 9]]);
+      assertEquals(mine.array!.toArray(), [1, 2, 3, 4]);
+    });
+  },
+);
 
-namespaceTest("a segment in a frozen /dev/shm is loaded copy-on-write only", async () => {
+testWith("namespaces", "a segment in a frozen /dev/shm is loaded copy-on-write only", async () => {
   const frozen = "mount -t tmpfs tmpfs /dev/shm && printf abcd > /dev/shm/model && " +
     "mount -o remount,bind,ro /dev/shm";
   const told = await evalChild(

@@ -21,7 +21,8 @@ import {
 } from "@shm/array";
 import { bytesPerElement, dtypes, numpyTypeString, typedArrayOf } from "@shm/array/dtype";
 import { errorOf, segmentExists, uniqueName, withNames } from "../helpers/helpers.ts";
-import { Peer, pythonTest } from "../helpers/python.ts";
+import { Peer } from "../helpers/python.ts";
+import { testWith } from "../helpers/test_with.ts";
 import { Random, seedOf } from "../helpers/random.ts";
 
 /** Takes anything for arguments, as JavaScript does. */
@@ -457,11 +458,14 @@ function isDistinct({ shape, layout: { stride } }: Case): boolean {
   return new Set(positions).size === positions.length;
 }
 
-pythonTest("2,000 random layouts hold the elements where NumPy has them, both ways", async () => {
-  const random = new Random(seedOf(1402));
-  const [rounds, batch] = [2000, 100];
-  await using peer = new Peer();
-  await peer.run(`
+testWith(
+  "NumPy",
+  "2,000 random layouts hold the elements where NumPy has them, both ways",
+  async () => {
+    const random = new Random(seedOf(1402));
+    const [rounds, batch] = [2000, 100];
+    await using peer = new Peer();
+    await peer.run(`
 def lay(memory, shape, dtype, layout):
     size = np.dtype(dtype).itemsize
     strides = [size * step for step in layout["stride"]]
@@ -479,53 +483,54 @@ def write(jobs, seed):
         raw = bytes((seed + i) % 120 for i in range(array.nbytes))
         array[...] = np.frombuffer(raw, array.dtype).reshape(array.shape)
 `);
-  const jobsOf = (cases: readonly Case[]): string =>
-    `json.loads('${
-      JSON.stringify(cases.map(({ shape, dtype, layout }) => [
-        shape,
-        // The bytes of a bool are compared as they are.
-        dtype === "bool" ? "|u1" : numpyTypeString(dtype),
-        layout,
-      ]))
-    }')`;
-  const typed = ({ dtype }: Case): DType => dtype === "bool" ? "uint8" : dtype;
-  const load = (name: string, each: Case): SharedMemoryArray => {
-    const sma = construct(each.shape, typed(each), name, null, each.layout);
-    sma.load();
-    return sma;
-  };
-  for (let done = 0; done < rounds; done += batch) {
-    const name = uniqueName();
-    using memory = SharedMemory.create(name, 1200);
-    const bytes = new Uint8Array(memory.buf!);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = random.integer(0, 120);
-    // What NumPy reads is what we read, to the bit.
-    const toRead = Array.from({ length: batch }, () => randomLayout(random));
-    const theirs: number[][] = await peer.ask(`read(${JSON.stringify(name)}, ${jobsOf(toRead)})`);
-    toRead.forEach((each, i) => {
-      using sma = load(name, each);
-      const copy = sma.array!.copy();
-      assertEquals([...new Uint8Array(copy.buffer, copy.byteOffset, copy.byteLength)], theirs[i]);
-    });
-    // What NumPy writes, one layout over the other, is what we write.
-    const toWrite: Case[] = [];
-    while (toWrite.length < batch) {
-      const each = randomLayout(random);
-      if (isDistinct(each)) toWrite.push(each);
+    const jobsOf = (cases: readonly Case[]): string =>
+      `json.loads('${
+        JSON.stringify(cases.map(({ shape, dtype, layout }) => [
+          shape,
+          // The bytes of a bool are compared as they are.
+          dtype === "bool" ? "|u1" : numpyTypeString(dtype),
+          layout,
+        ]))
+      }')`;
+    const typed = ({ dtype }: Case): DType => dtype === "bool" ? "uint8" : dtype;
+    const load = (name: string, each: Case): SharedMemoryArray => {
+      const sma = construct(each.shape, typed(each), name, null, each.layout);
+      sma.load();
+      return sma;
+    };
+    for (let done = 0; done < rounds; done += batch) {
+      const name = uniqueName();
+      using memory = SharedMemory.create(name, 1200);
+      const bytes = new Uint8Array(memory.buf!);
+      for (let i = 0; i < bytes.length; i++) bytes[i] = random.integer(0, 120);
+      // What NumPy reads is what we read, to the bit.
+      const toRead = Array.from({ length: batch }, () => randomLayout(random));
+      const theirs: number[][] = await peer.ask(`read(${JSON.stringify(name)}, ${jobsOf(toRead)})`);
+      toRead.forEach((each, i) => {
+        using sma = load(name, each);
+        const copy = sma.array!.copy();
+        assertEquals([...new Uint8Array(copy.buffer, copy.byteOffset, copy.byteLength)], theirs[i]);
+      });
+      // What NumPy writes, one layout over the other, is what we write.
+      const toWrite: Case[] = [];
+      while (toWrite.length < batch) {
+        const each = randomLayout(random);
+        if (isDistinct(each)) toWrite.push(each);
+      }
+      const before = bytes.slice();
+      await peer.run(`write(${jobsOf(toWrite)}, ${done % 100})`);
+      const written = bytes.slice();
+      bytes.set(before);
+      for (const each of toWrite) {
+        using sma = load(name, each);
+        const array = sma.array!;
+        const raw = new ArrayBuffer(array.size * bytesPerElement(each.dtype));
+        new Uint8Array(raw).forEach((_, i, all) => all[i] = (done % 100 + i) % 120);
+        const source = new (typedArrayOf(typed(each)))(raw);
+        array.assign(new NDArray(source, { shape: each.shape }) as never);
+      }
+      assertEquals(bytes, written);
+      memory.unlink();
     }
-    const before = bytes.slice();
-    await peer.run(`write(${jobsOf(toWrite)}, ${done % 100})`);
-    const written = bytes.slice();
-    bytes.set(before);
-    for (const each of toWrite) {
-      using sma = load(name, each);
-      const array = sma.array!;
-      const raw = new ArrayBuffer(array.size * bytesPerElement(each.dtype));
-      new Uint8Array(raw).forEach((_, i, all) => all[i] = (done % 100 + i) % 120);
-      const source = new (typedArrayOf(typed(each)))(raw);
-      array.assign(new NDArray(source, { shape: each.shape }) as never);
-    }
-    assertEquals(bytes, written);
-    memory.unlink();
-  }
-});
+  },
+);

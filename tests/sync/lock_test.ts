@@ -13,18 +13,9 @@ import {
   segmentPath,
   uniqueName,
 } from "../helpers/helpers.ts";
-import { pythonTest } from "../helpers/python.ts";
-import { inNamespaces, namespaceTest, scale, slowness } from "../helpers/scale.ts";
-import {
-  compile,
-  compilerTest,
-  progress,
-  sleep,
-  syncUrl,
-  Teller,
-  untilWaiting,
-  Words,
-} from "../helpers/sync.ts";
+import { scale, slowness } from "../helpers/scale.ts";
+import { compile, progress, sleep, syncUrl, Teller, untilWaiting, Words } from "../helpers/sync.ts";
+import { inNamespaces, testWith } from "../helpers/test_with.ts";
 
 /** A lock that is made, and goes with its name at the end of the scope. */
 class MadeLock extends SharedMemoryLock {
@@ -549,7 +540,7 @@ Deno.test("a Worker that is terminated keeps the lock until the process ends", a
   assertEquals(guard.abandoned, true);
 });
 
-namespaceTest("a holder in another PID namespace excludes, alive and killed", async () => {
+testWith("namespaces", "a holder in another PID namespace excludes, alive and killed", async () => {
   using lock = new MadeLock();
   // --kill-child: unshare takes its child along when it is killed.
   const before = inNamespaces("--pid --fork --kill-child");
@@ -730,7 +721,7 @@ Deno.test("flock(1) takes part", async () => {
   );
 });
 
-compilerTest("a C program takes part", async () => {
+testWith("cc", "a C program takes part", async () => {
   const folder = await Deno.makeTempDir();
   try {
     using lock = new MadeLock();
@@ -748,7 +739,7 @@ compilerTest("a C program takes part", async () => {
   }
 });
 
-pythonTest("Python's fcntl.flock takes part", async () => {
+testWith("NumPy", "Python's fcntl.flock takes part", async () => {
   using lock = new MadeLock();
   const open = `import fcntl; file = open("/dev/shm/" + sys.argv[1], "r+b")\n`;
   await withOther(
@@ -774,7 +765,7 @@ except BlockingIOError:
   );
 });
 
-pythonTest("Lock of shm_attach.py takes part, and both tell a killed holder", async () => {
+testWith("NumPy", "Lock of shm_attach.py takes part, and both tell a killed holder", async () => {
   using lock = new MadeLock();
   const hold = `
 with Lock(sys.argv[1]) as lock:
@@ -825,10 +816,13 @@ lock.release()
   assertEquals([await python.line(), await python.line()], ["True", "False"]);
 });
 
-pythonTest("Lock of shm_attach.py: threads, forks, and names that were made again", async () => {
-  using lock = new MadeLock();
-  await using teller = Teller.python(
-    `
+testWith(
+  "NumPy",
+  "Lock of shm_attach.py: threads, forks, and names that were made again",
+  async () => {
+    using lock = new MadeLock();
+    await using teller = Teller.python(
+      `
 import threading
 name = sys.argv[1]
 lock = Lock(name)
@@ -867,19 +861,20 @@ sys.stdin.readline()
 with lock:
     print("held")
 `,
-    [lock.name],
-  );
-  assertEquals(await teller.line(), "200 1");
-  assertEquals(await teller.line(), "0");
-  assertEquals(await teller.line(), "remove it");
-  lock.unlink();
-  using fresh = SharedMemoryLock.from(lock).create();
-  const guard = fresh.acquire();
-  await teller.closeInput();
-  await sleep(50);
-  guard.release();
-  assertEquals(await teller.line(), "held");
-});
+      [lock.name],
+    );
+    assertEquals(await teller.line(), "200 1");
+    assertEquals(await teller.line(), "0");
+    assertEquals(await teller.line(), "remove it");
+    lock.unlink();
+    using fresh = SharedMemoryLock.from(lock).create();
+    const guard = fresh.acquire();
+    await teller.closeInput();
+    await sleep(50);
+    guard.release();
+    assertEquals(await teller.line(), "held");
+  },
+);
 
 Deno.test("Workers of one process exclude each other", async () => {
   using words = new Words();

@@ -9,11 +9,9 @@ import { notify, wait, waitAsync, type WaitAsyncResult } from "@shm/array/sync";
 import { futexWake } from "../../ffi/futex.ts";
 import { useVector } from "../../src/sync/pending_waits.ts";
 import { mappingsOf, modUrl } from "../helpers/helpers.ts";
-import { pythonTest } from "../helpers/python.ts";
 import { scale, slowness } from "../helpers/scale.ts";
 import {
   compile,
-  compilerTest,
   hasVector,
   progress,
   sleep,
@@ -22,6 +20,7 @@ import {
   untilWaiting,
   Words,
 } from "../helpers/sync.ts";
+import { testWith } from "../helpers/test_with.ts";
 
 /** The promise of a wait that has begun. */
 function begun(result: WaitAsyncResult): Promise<"ok" | "timed-out"> {
@@ -467,7 +466,7 @@ Deno.test("notify() wakes no more than asked for, and counts whom it wakes, in o
   }
 });
 
-compilerTest("wait() and notify() work with C", async () => {
+testWith("cc", "wait() and notify() work with C", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const peer = compile("sync_peer.c", folder);
@@ -493,7 +492,7 @@ compilerTest("wait() and notify() work with C", async () => {
   }
 });
 
-pythonTest("wait() and notify() work with shm_attach.py", async () => {
+testWith("NumPy", "wait() and notify() work with shm_attach.py", async () => {
   using words = new Words();
   const waiting = begun(waitAsync(words.data, 0, 0));
   await using teller = Teller.python(

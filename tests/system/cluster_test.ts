@@ -8,8 +8,9 @@ import * as zarr from "zarrita";
 import { hillshade } from "../../examples/cluster/hillshade.ts";
 import { SharedFolder } from "../../examples/cluster/shared.ts";
 import { childrenOf, lives, until, withFolder } from "../helpers/helpers.ts";
-import { clusterTest, Machine, Redis } from "../helpers/redis.ts";
+import { Machine, Redis } from "../helpers/redis.ts";
 import { slowness } from "../helpers/scale.ts";
+import { testWith } from "../helpers/test_with.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -86,7 +87,8 @@ class Node {
 /** The queue of the folder `job`, as BullMQ keeps it. */
 const QUEUE = "hillshade-job";
 
-clusterTest(
+testWith(
+  ["Redis", "namespaces"],
   "cluster: nodes and a machine killed, Redis away: the bits are those of one process",
   () =>
     withFolder(async (folder) => {

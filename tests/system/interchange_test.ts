@@ -14,7 +14,8 @@ import {
 } from "@shm/array";
 import { bytesPerElement, dtypes, numpyTypeString } from "@shm/array/dtype";
 import { evalChild, segmentExists, segmentPath, withNames } from "../helpers/helpers.ts";
-import { Peer, pythonTest, runPython } from "../helpers/python.ts";
+import { Peer, runPython } from "../helpers/python.ts";
+import { testWith } from "../helpers/test_with.ts";
 
 // --- Both directions, every dtype ------------------------------------------------------------
 
@@ -164,7 +165,7 @@ function attached(sma: SharedMemoryArray): string {
 }
 
 for (const dtype of dtypes) {
-  pythonTest(`create() makes what NumPy reads: ${dtype}, 0-d to 4-d`, async () => {
+  testWith("NumPy", `create() makes what NumPy reads: ${dtype}, 0-d to 4-d`, async () => {
     await using peer = new Peer();
     await withNames(async (name) => {
       for (const { shape, samples } of fillings(dtype)) {
@@ -183,7 +184,7 @@ for (const dtype of dtypes) {
     });
   });
 
-  pythonTest(`load() reads what NumPy stored: ${dtype}, 0-d to 4-d`, async () => {
+  testWith("NumPy", `load() reads what NumPy stored: ${dtype}, 0-d to 4-d`, async () => {
     await using peer = new Peer();
     await withNames(async (name) => {
       for (const { shape, samples } of fillings(dtype)) {
@@ -207,7 +208,7 @@ for (const dtype of dtypes) {
 }
 
 for (const dtype of ["float16", "float32", "float64"] as const) {
-  pythonTest(`assign() and copy() keep a NaN's bits as NumPy does: ${dtype}`, async () => {
+  testWith("NumPy", `assign() and copy() keep a NaN's bits as NumPy does: ${dtype}`, async () => {
     await using peer = new Peer();
     await withNames(async (name, other) => {
       // In runs of any length, and element by element.
@@ -236,7 +237,7 @@ for (const dtype of ["float16", "float32", "float64"] as const) {
 
 // --- By name, and at the same time -----------------------------------------------------------
 
-pythonTest("create() adds no header: Python's SharedMemory has the very bytes", async () => {
+testWith("NumPy", "create() adds no header: Python's SharedMemory has the very bytes", async () => {
   await using peer = new Peer();
   await withNames(async (name) => {
     using sma = new SharedMemoryArray([3, 5], "int16", name);
@@ -250,7 +251,7 @@ pythonTest("create() adds no header: Python's SharedMemory has the very bytes", 
   });
 });
 
-pythonTest("create() and NumPy see each other's writes", async () => {
+testWith("NumPy", "create() and NumPy see each other's writes", async () => {
   await using peer = new Peer();
   await withNames(async (name) => {
     using sma = new SharedMemoryArray([4, 6], "float32", name);
@@ -268,7 +269,7 @@ pythonTest("create() and NumPy see each other's writes", async () => {
   });
 });
 
-pythonTest("load() and NumPy see each other's writes", async () => {
+testWith("NumPy", "load() and NumPy see each other's writes", async () => {
   await using peer = new Peer();
   await withNames(async (name) => {
     await peer.run(`a = create("${name}", (2, 3, 4), "<i8"); a.flat = range(24)`);
@@ -283,7 +284,8 @@ pythonTest("load() and NumPy see each other's writes", async () => {
   });
 });
 
-pythonTest(
+testWith(
+  "NumPy",
   "load() takes a segment that Python named, and Python takes buildSmaName()'s",
   async () => {
     await using peer = new Peer();
@@ -306,7 +308,8 @@ pythonTest(
   },
 );
 
-pythonTest(
+testWith(
+  "NumPy",
   "create() and NumPy take turns thousands of times, through the memory alone",
   async () => {
     await using peer = new Peer();
@@ -336,7 +339,7 @@ def play():
   },
 );
 
-pythonTest("unlink() on either side leaves the other side its array", async () => {
+testWith("NumPy", "unlink() on either side leaves the other side its array", async () => {
   await using peer = new Peer();
   await withNames(async (name, other) => {
     using ours = new SharedMemoryArray(4, "uint8", name);
@@ -375,7 +378,7 @@ const selections: [SliceItem[], string][] = [
 ];
 
 for (const [arraySlice, index] of selections) {
-  pythonTest(`load() takes of an array what NumPy's a[${index}] takes`, async () => {
+  testWith("NumPy", `load() takes of an array what NumPy's a[${index}] takes`, async () => {
     await using peer = new Peer();
     await withNames(async (name) => {
       await peer.run(`a = create("${name}", (5, 4, 6), "<i4"); a.flat = range(120)`);
@@ -396,7 +399,7 @@ for (const [arraySlice, index] of selections) {
 // --- GRIDR's class in a pool of Python processes ---------------------------------------------
 
 for (const method of ["fork", "spawn"]) {
-  pythonTest(`create() feeds a pool of GRIDR-like Python workers (${method})`, async () => {
+  testWith("NumPy", `create() feeds a pool of GRIDR-like Python workers (${method})`, async () => {
     await using peer = new Peer();
     await withNames(async (name, other) => {
       using source = new SharedMemoryArray([50, 40], "float32", name);
@@ -425,38 +428,42 @@ for (const method of ["fork", "spawn"]) {
   });
 }
 
-pythonTest("load() joins in on arrays of a GRIDR-like Python program and its pool", async () => {
-  await using peer = new Peer();
-  const name = `gridr-${crypto.randomUUID()}`;
-  await peer.run(`whole = gridr_like.SharedMemoryArray((60, 7), "int32", "${name}")
+testWith(
+  "NumPy",
+  "load() joins in on arrays of a GRIDR-like Python program and its pool",
+  async () => {
+    await using peer = new Peer();
+    const name = `gridr-${crypto.randomUUID()}`;
+    await peer.run(`whole = gridr_like.SharedMemoryArray((60, 7), "int32", "${name}")
 whole.create()
 whole.array[...] = np.arange(60)[:, None]`);
-  try {
-    // Two Deno processes take a part each, by description, and Python's workers add everything up.
-    const descriptor = await peer.ask("whole.descriptor()");
-    const parts = [["0:20"], [slice(20, 40), "::-1"]] satisfies SliceItem[][];
-    await Promise.all(parts.map((arraySlice) =>
-      evalChild(
-        `using sma = SharedMemoryArray.from(JSON.parse(Deno.args[0]));
+    try {
+      // Two Deno processes take a part each, by description, and Python's workers add everything up.
+      const descriptor = await peer.ask("whole.descriptor()");
+      const parts = [["0:20"], [slice(20, 40), "::-1"]] satisfies SliceItem[][];
+      await Promise.all(parts.map((arraySlice) =>
+        evalChild(
+          `using sma = SharedMemoryArray.from(JSON.parse(Deno.args[0]));
         const rows = sma.load();
         for (let row = 0; row < 20; row++) rows.slice(row).fill(rows.get(row, 0) * 10);
         console.log("null");`,
-        { args: [JSON.stringify({ ...descriptor, arraySlice })] },
-      )
-    ));
-    const sums: number[] = await peer.ask(
-      `gridr_like.in_pool("fork", gridr_like.total, gridr_like.bands(whole, 3))`,
-    );
-    const sumTo = (n: number): number => n * (n - 1) / 2;
-    assertEquals(sums, [
-      7 * 10 * sumTo(20),
-      7 * 10 * (sumTo(40) - sumTo(20)),
-      7 * (sumTo(60) - sumTo(40)),
-    ]);
-  } finally {
-    await peer.run("memory = whole.smh; whole.array = None; memory.close(); memory.unlink()");
-  }
-});
+          { args: [JSON.stringify({ ...descriptor, arraySlice })] },
+        )
+      ));
+      const sums: number[] = await peer.ask(
+        `gridr_like.in_pool("fork", gridr_like.total, gridr_like.bands(whole, 3))`,
+      );
+      const sumTo = (n: number): number => n * (n - 1) / 2;
+      assertEquals(sums, [
+        7 * 10 * sumTo(20),
+        7 * 10 * (sumTo(40) - sumTo(20)),
+        7 * (sumTo(60) - sumTo(40)),
+      ]);
+    } finally {
+      await peer.run("memory = whole.smh; whole.array = None; memory.close(); memory.unlink()");
+    }
+  },
+);
 
 // --- The trap: CPython removes what it merely attached to ------------------------------------
 
@@ -478,21 +485,28 @@ memory = SharedMemory(name)
 print(list(memory.buf[:4]))
 memory.close()`;
 
-pythonTest("CPython removes a segment when a process that merely attached exits", async () => {
-  await withNames(async (name) => {
-    const { stderr, survived } = await afterPython(name, plainly);
-    assert(!survived, "if CPython no longer does this, the README is to say so");
-    assertThrows(() => SharedMemory.open(name), Deno.errors.NotFound);
-    // The tracker's warning speaks of a leak; it is the only sign of what happened.
-    assert(stderr.includes("leaked shared_memory objects"), stderr);
-  });
-});
+testWith(
+  "NumPy",
+  "CPython removes a segment when a process that merely attached exits",
+  async () => {
+    await withNames(async (name) => {
+      const { stderr, survived } = await afterPython(name, plainly);
+      assert(!survived, "if CPython no longer does this, the README is to say so");
+      assertThrows(() => SharedMemory.open(name), Deno.errors.NotFound);
+      // The tracker's warning speaks of a leak; it is the only sign of what happened.
+      assert(stderr.includes("leaked shared_memory objects"), stderr);
+    });
+  },
+);
 
-pythonTest("CPython keeps the segment with track=False, or unregistered before 3.13", async () => {
-  await withNames(async (name) => {
-    const { stderr, survived } = await afterPython(
-      name,
-      `import sys
+testWith(
+  "NumPy",
+  "CPython keeps the segment with track=False, or unregistered before 3.13",
+  async () => {
+    await withNames(async (name) => {
+      const { stderr, survived } = await afterPython(
+        name,
+        `import sys
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 if sys.version_info >= (3, 13):
@@ -502,13 +516,14 @@ else:
     resource_tracker.unregister(memory._name, "shared_memory")
 print(list(memory.buf[:4]))
 memory.close()`,
-    );
-    assert(survived);
-    assertEquals(stderr, "");
-  });
-});
+      );
+      assert(survived);
+      assertEquals(stderr, "");
+    });
+  },
+);
 
-pythonTest("attach() of examples/python keeps the segment", async () => {
+testWith("NumPy", "attach() of examples/python keeps the segment", async () => {
   await withNames(async (name) => {
     const { stderr, survived } = await afterPython(
       name,
@@ -519,7 +534,7 @@ pythonTest("attach() of examples/python keeps the segment", async () => {
   });
 });
 
-pythonTest("attach() leaves the tracking of segments that Python created", async () => {
+testWith("NumPy", "attach() leaves the tracking of segments that Python created", async () => {
   await withNames(async (name, own) => {
     const { stderr, survived } = await afterPython(
       name,
@@ -535,7 +550,7 @@ print(list(own.buf))`,
   });
 });
 
-pythonTest("attach() works in many processes of a pool at once, in silence", async () => {
+testWith("NumPy", "attach() works in many processes of a pool at once, in silence", async () => {
   await withNames(async (name) => {
     const { stderr, survived } = await afterPython(
       name,
@@ -557,21 +572,25 @@ own.unlink()`,
   });
 });
 
-pythonTest("attach() keeps the mapping as long as there are views, and no longer", async () => {
-  await using peer = new Peer();
-  await withNames(async (name) => {
-    using sma = new SharedMemoryArray([3, 4], "float64", name);
-    const array = sma.create();
-    await peer.run(`column = ${attached(sma)}[:, 1].reshape(3, 1)`);
-    await peer.run("gc.collect(); column[...] = 4");
-    assertEquals(array.slice(":", 1).toArray(), [4, 4, 4]);
-    assertEquals(await peer.ask(`mapped("${name}")`), 1);
-    await peer.run("del column; gc.collect()");
-    assertEquals(await peer.ask(`mapped("${name}")`), 0);
-  });
-});
+testWith(
+  "NumPy",
+  "attach() keeps the mapping as long as there are views, and no longer",
+  async () => {
+    await using peer = new Peer();
+    await withNames(async (name) => {
+      using sma = new SharedMemoryArray([3, 4], "float64", name);
+      const array = sma.create();
+      await peer.run(`column = ${attached(sma)}[:, 1].reshape(3, 1)`);
+      await peer.run("gc.collect(); column[...] = 4");
+      assertEquals(array.slice(":", 1).toArray(), [4, 4, 4]);
+      assertEquals(await peer.ask(`mapped("${name}")`), 1);
+      await peer.run("del column; gc.collect()");
+      assertEquals(await peer.ask(`mapped("${name}")`), 0);
+    });
+  },
+);
 
-pythonTest("attach() raises FileNotFoundError where there is no segment", async () => {
+testWith("NumPy", "attach() raises FileNotFoundError where there is no segment", async () => {
   await using peer = new Peer();
   await peer.run(`
 try:

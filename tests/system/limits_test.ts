@@ -14,7 +14,7 @@ import {
   withNames,
   withOtherUser,
 } from "../helpers/helpers.ts";
-import { inNamespaces, namespaceTest, otherUserTest } from "../helpers/scale.ts";
+import { inNamespaces, testWith } from "../helpers/test_with.ts";
 
 /** For children: a whole array, and ways to tell what an operation gave. */
 const tools = `
@@ -55,12 +55,15 @@ function ownShm(options: string): ChildOptions {
 
 // --- No memory -------------------------------------------------------------------------------
 
-namespaceTest("limits: on a full /dev/shm create() gives ENOSPC and leaves nothing", async () => {
-  // Taken out (posix_fallocate, as with reserve: false): create() succeeds, and the first write beyond
-  // the 8 MB kills the process: the next test. Taken out (the removal of what is half made): the name
-  // is taken from then on, by a segment without a size.
-  const got = await lines(
-    `
+testWith(
+  "namespaces",
+  "limits: on a full /dev/shm create() gives ENOSPC and leaves nothing",
+  async () => {
+    // Taken out (posix_fallocate, as with reserve: false): create() succeeds, and the first write beyond
+    // the 8 MB kills the process: the next test. Taken out (the removal of what is half made): the name
+    // is taken from then on, by a segment without a size.
+    const got = await lines(
+      `
     const MB = 2 ** 20;
     const here = filled("here", 4 * MB);
     print("array", told(() => array("large", 6 * MB).create()));
@@ -76,27 +79,28 @@ namespaceTest("limits: on a full /dev/shm create() gives ENOSPC and leaves nothi
     print("again", told(() => filled("large", 3 * MB).array.size));
     print("at the end", whole(here) + " " + names());
     `,
-    ownShm("size=8m"),
-  );
-  const advice = "remove leftovers, or make it larger (a container's with --shm-size)";
-  for (
-    const [label, bytes] of [["array", 6 * 2 ** 20], ["bytes", 6 * 2 ** 20], ["huge", 2 ** 52]]
-  ) {
-    assertEquals(
-      got[label],
-      "Error | ENOSPC | No space left on device (os error 28): posix_fallocate 'large'; " +
-        `${bytes} bytes do not fit into /dev/shm: ${advice}`,
+      ownShm("size=8m"),
     );
-  }
-  assertEquals([got.names, got.whole], ["here", "true"]);
-  assertMatch(got.many, /ENOSPC/);
-  assertMatch(got["all whole"], /^true [34]$/);
-  assertEquals(Number(got["all names"]), 1 + Number(got["all whole"].split(" ")[1]));
-  assertEquals(got.again, String(3 * 2 ** 20));
-  assertEquals(got["at the end"], "true here,large");
-});
+    const advice = "remove leftovers, or make it larger (a container's with --shm-size)";
+    for (
+      const [label, bytes] of [["array", 6 * 2 ** 20], ["bytes", 6 * 2 ** 20], ["huge", 2 ** 52]]
+    ) {
+      assertEquals(
+        got[label],
+        "Error | ENOSPC | No space left on device (os error 28): posix_fallocate 'large'; " +
+          `${bytes} bytes do not fit into /dev/shm: ${advice}`,
+      );
+    }
+    assertEquals([got.names, got.whole], ["here", "true"]);
+    assertMatch(got.many, /ENOSPC/);
+    assertMatch(got["all whole"], /^true [34]$/);
+    assertEquals(Number(got["all names"]), 1 + Number(got["all whole"].split(" ")[1]));
+    assertEquals(got.again, String(3 * 2 ** 20));
+    assertEquals(got["at the end"], "true here,large");
+  },
+);
 
-namespaceTest("limits: what reservation protects from is a bus error", async () => {
+testWith("namespaces", "limits: what reservation protects from is a bus error", async () => {
   const { signal, code } = await runChild(
     `new SharedMemoryArray([2 ** 24], "uint8", "sparse").create({ reserve: false }).fill(1)`,
     ownShm("size=8m"),
@@ -104,7 +108,7 @@ namespaceTest("limits: what reservation protects from is a bus error", async () 
   assert(signal === "SIGBUS" || code === 128 + 7, `it ended with ${signal ?? code}`);
 });
 
-namespaceTest("limits: without inodes create() gives ENOSPC", async () => {
+testWith("namespaces", "limits: without inodes create() gives ENOSPC", async () => {
   const got = await lines(
     `
     const made = [];
@@ -120,7 +124,7 @@ namespaceTest("limits: without inodes create() gives ENOSPC", async () => {
   assertEquals(got.whole, "true true");
 });
 
-namespaceTest("limits: on a read-only /dev/shm create() gives EROFS", async () => {
+testWith("namespaces", "limits: on a read-only /dev/shm create() gives EROFS", async () => {
   const got = await lines(`print("create", told(() => array("a", 4).create()));`, ownShm("ro"));
   assertEquals(got.create, "Error | EROFS | Read-only file system (os error 30): shm_open 'a'");
 });
@@ -228,13 +232,16 @@ Deno.test("limits: without descriptors create() and load() give EMFILE", async (
 
 // --- No right --------------------------------------------------------------------------------
 
-otherUserTest("limits: a second user gets EACCES, and finds nothing changed", async () => {
-  await withNames(async (secret, open, theirs) => {
-    using mine = new SharedMemoryArray([4], "uint8", secret);
-    mine.create().assign([1, 2, 3, 4]);
-    using shared = new SharedMemoryArray([4], "uint8", open);
-    shared.create({ mode: 0o666 }).assign([5, 6, 7, 8]);
-    const program = (modUrl: string): string => `
+testWith(
+  "another user",
+  "limits: a second user gets EACCES, and finds nothing changed",
+  async () => {
+    await withNames(async (secret, open, theirs) => {
+      using mine = new SharedMemoryArray([4], "uint8", secret);
+      mine.create().assign([1, 2, 3, 4]);
+      using shared = new SharedMemoryArray([4], "uint8", open);
+      shared.create({ mode: 0o666 }).assign([5, 6, 7, 8]);
+      const program = (modUrl: string): string => `
       const { SharedMemoryLock } = await import("${new URL("src/sync/mod.ts", modUrl)}");
       const [secret, open, theirs] = Deno.args;
       print("load", told(() => array(secret, 4).load()));
@@ -249,41 +256,42 @@ otherUserTest("limits: a second user gets EACCES, and finds nothing changed", as
       print("clear", told(() => SharedMemoryArray.clearBuffers([secret, theirs, open])));
       print("gone", told(() => array(theirs, 4).unlink()));
       `;
-    const got = await withOtherUser((as) =>
-      lines(program(as.modUrl), {
-        args: [secret, open, theirs],
-        permissions: ["--allow-ffi"],
-        as,
-      })
-    );
-    const denied = "PermissionDenied | EACCES | Permission denied (os error 13)";
-    assertEquals(
-      got.load,
-      `${denied}: shm_open '${secret}'; attaching wants to write, too; ` +
-        'load({ access: "copy-on-write" }) needs to read only',
-    );
-    // A lock has no other access.
-    assertEquals(
-      got.lock,
-      `${denied}: shm_open '${secret}'; whoever takes part must be able to read and write; ` +
-        "create({ mode: 0o666 }) lets everybody",
-    );
-    assertMatch(got.create, /^AlreadyExists \| EEXIST/);
-    assertEquals(got.unlink, `${denied}: shm_unlink '${secret}'`);
-    assertEquals(got.allowed, "5,6,7,8");
-    assertEquals(got["unlink of 666"], `${denied}: shm_unlink '${open}'`);
-    assertEquals(got.list, theirs);
-    // All were tried: what could be removed is gone.
-    assertMatch(
-      got.clear,
-      /^AggregateError \| - \| Cannot clear 2 of 3 buffers: Permission denied/,
-    );
-    assertEquals(got.gone, "false");
-    assertEquals(mine.array!.toArray(), [1, 2, 3, 4]);
-    assertEquals(shared.array!.toArray(), [5, 6, 7, 8]);
-    assertEquals([segmentExists(secret), segmentExists(open)], [true, true]);
-  });
-});
+      const got = await withOtherUser((as) =>
+        lines(program(as.modUrl), {
+          args: [secret, open, theirs],
+          permissions: ["--allow-ffi"],
+          as,
+        })
+      );
+      const denied = "PermissionDenied | EACCES | Permission denied (os error 13)";
+      assertEquals(
+        got.load,
+        `${denied}: shm_open '${secret}'; attaching wants to write, too; ` +
+          'load({ access: "copy-on-write" }) needs to read only',
+      );
+      // A lock has no other access.
+      assertEquals(
+        got.lock,
+        `${denied}: shm_open '${secret}'; whoever takes part must be able to read and write; ` +
+          "create({ mode: 0o666 }) lets everybody",
+      );
+      assertMatch(got.create, /^AlreadyExists \| EEXIST/);
+      assertEquals(got.unlink, `${denied}: shm_unlink '${secret}'`);
+      assertEquals(got.allowed, "5,6,7,8");
+      assertEquals(got["unlink of 666"], `${denied}: shm_unlink '${open}'`);
+      assertEquals(got.list, theirs);
+      // All were tried: what could be removed is gone.
+      assertMatch(
+        got.clear,
+        /^AggregateError \| - \| Cannot clear 2 of 3 buffers: Permission denied/,
+      );
+      assertEquals(got.gone, "false");
+      assertEquals(mine.array!.toArray(), [1, 2, 3, 4]);
+      assertEquals(shared.array!.toArray(), [5, 6, 7, 8]);
+      assertEquals([segmentExists(secret), segmentExists(open)], [true, true]);
+    });
+  },
+);
 
 // --- Names -----------------------------------------------------------------------------------
 

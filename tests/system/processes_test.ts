@@ -10,7 +10,7 @@ import {
   withNames,
   withOtherUser,
 } from "../helpers/helpers.ts";
-import { otherUserTest } from "../helpers/scale.ts";
+import { testWith } from "../helpers/test_with.ts";
 
 // --- A descriptor on its way -----------------------------------------------------------------
 
@@ -279,7 +279,8 @@ Deno.test("create() leaves the umask of the process as it is", () =>
 
 // --- Another user ----------------------------------------------------------------------------
 
-otherUserTest(
+testWith(
+  "another user",
   "a segment of another user is PermissionDenied, and list() does not show it",
   () =>
     withNames(async (name, readable) => {

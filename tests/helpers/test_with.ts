@@ -1,0 +1,191 @@
+/**
+ * What tests need that not every system has. A test says it itself, by {@linkcode testWith}; no list
+ * elsewhere does. Where something is missing, the test says so in a line that begins with SKIPPED, and is
+ * ignored; it fails instead where an environment variable requires what is missing.
+ *
+ * @module
+ */
+
+import { python, pythonPath } from "./find_python.ts";
+
+/** How one thing is found, what is said where it is missing, and which variable requires it. */
+interface Supply {
+  readonly isThere: () => boolean;
+  readonly lack: string;
+  readonly required: `SHM_REQUIRE_${string}`;
+}
+
+/** What tests may need. `.ci/run` sets every variable for which it has the thing. */
+const supplies = {
+  /** `/dev/shm`, `/proc`, locks, anonymous segments. */
+  "Linux": {
+    isThere: () => Deno.build.os === "linux",
+    lack: "this is not Linux",
+    required: "SHM_REQUIRE_LINUX",
+  },
+  /** Python with NumPy: `python` of `find_python.ts` is not `null`. */
+  "NumPy": {
+    isThere: () => python() !== null,
+    lack: `NumPy not found (${pythonPath})`,
+    required: "SHM_REQUIRE_PYTHON",
+  },
+  /** Namespaces of its own for a process: {@linkcode inNamespaces}. */
+  "namespaces": {
+    isThere: () => unshare() !== undefined,
+    lack: "namespaces are not permitted here",
+    required: "SHM_REQUIRE_NAMESPACES",
+  },
+  /** A process of a second user: `withOtherUser()` of `helpers.ts`. */
+  "another user": {
+    isThere: () => works("setpriv --reuid=65534 --regid=65534 --clear-groups true"),
+    lack: "only root can start a process of another user",
+    required: "SHM_REQUIRE_ROOT",
+  },
+  /** A Redis server: `Redis` of `redis.ts`. */
+  "Redis": {
+    isThere: () => works("redis-server --version && command -v redis-cli"),
+    lack: "redis-server is not installed",
+    required: "SHM_REQUIRE_REDIS",
+  },
+  /** A C compiler: `compile()` of `sync.ts`. */
+  "cc": {
+    isThere: () => works("cc --version"),
+    lack: "no C compiler (cc) found",
+    required: "SHM_REQUIRE_CC",
+  },
+  /** The model checker of `tests/model/`, and the compiler of what it writes. */
+  "spin": {
+    isThere: () => works("spin -V && cc --version"),
+    lack: "spin is not installed, or has no C compiler",
+    required: "SHM_REQUIRE_SPIN",
+  },
+  /** `deno bundle`, whose bundler is downloaded at the first use. */
+  "deno bundle": {
+    isThere: bundles,
+    lack: "deno bundle has no bundler",
+    required: "SHM_REQUIRE_BUNDLE",
+  },
+  /**
+   * A Deno whose check for leaks leaves libraries alone. For older ones `.ci/run` opens the library before
+   * the first test, so that a test cannot see whether a call would open it.
+   */
+  "Deno 2.8": {
+    isThere: () => {
+      const [major, minor] = Deno.version.deno.split(".").map(Number);
+      return major > 2 || major === 2 && minor >= 8;
+    },
+    lack: `Deno ${Deno.version.deno} is older than 2.8`,
+    required: "SHM_REQUIRE_DENO_2_8",
+  },
+} satisfies { [need: string]: Supply };
+
+/** What a test may need. */
+export type Need = keyof typeof supplies;
+
+const known = new Map<Need, boolean>();
+
+/** Whether this system has something. It is looked for once. */
+export function has(need: Need): boolean {
+  let found = known.get(need);
+  if (found === undefined) known.set(need, found = supplies[need].isThere());
+  return found;
+}
+
+/** Registers a test, as `Deno.test` did before {@linkcode everyTestWith} replaced it. */
+const register: typeof Deno.test = Deno.test;
+
+/**
+ * Registers a test that needs something of the system.
+ *
+ * @param needs what the test needs
+ * @param name the name of the test
+ * @param fn the test
+ */
+export function testWith(
+  needs: Need | readonly Need[],
+  name: string,
+  fn: () => void | Promise<void>,
+): void {
+  const missing = [needs].flat().find((need) => !has(need));
+  if (missing === undefined) Deno.test(name, fn);
+  else registerWithout(missing, name, fn);
+}
+
+function registerWithout(missing: Need, name: string, fn: () => void | Promise<void>): void {
+  const { lack, required } = supplies[missing];
+  if (Deno.env.get(required)) {
+    register(name, () => {
+      throw new Error(`Cannot run this test: ${lack}, and ${required} is set`);
+    });
+  } else {
+    console.warn(`SKIPPED: ${lack}: ${name}`);
+    register({ name, fn, ignore: true });
+  }
+}
+
+/**
+ * Says that every test of a file needs something. The file calls it before its first test.
+ *
+ * @param need what they need
+ * @param _why what for, for the reader
+ */
+export function everyTestWith(need: Need, _why: string): void {
+  if (has(need)) return;
+  const test = (...args: unknown[]): void => {
+    const parts = args.map((arg) =>
+      typeof arg === "string" ? { name: arg } : typeof arg === "function" ? { fn: arg } : arg
+    );
+    const { name, fn } = Object.assign({}, ...parts);
+    registerWithout(need, name ?? fn.name, fn);
+  };
+  // Each test file has a world of its own, so this holds for the file that calls it.
+  Object.defineProperty(Deno, "test", { value: test, configurable: true, writable: true });
+}
+
+/** Whether a shell command succeeds; a shell is not there on every system. */
+function works(command: string): boolean {
+  const args = ["-c", command];
+  try {
+    return new Deno.Command("sh", { args, stdin: "null", stdout: "null", stderr: "null" })
+      .outputSync().success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function bundles(): boolean {
+  const folder = Deno.makeTempDirSync();
+  try {
+    Deno.writeTextFileSync(`${folder}/in.js`, "console.log(1);\n");
+    const args = ["bundle", "--no-config", "-o", `${folder}/out.js`, `${folder}/in.js`];
+    return new Deno.Command(Deno.execPath(), { args, stdout: "null", stderr: "null" })
+      .outputSync().success;
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+let command: string | undefined | null = null;
+
+/** How a process gets namespaces of its own: root may do it, others may as root of a user namespace. */
+function unshare(): string | undefined {
+  if (command === null) {
+    command = Deno.build.os !== "linux"
+      ? undefined
+      : ["unshare", "unshare --user --map-root-user"].find((command) =>
+        works(`${command} --mount --pid --fork mount -t tmpfs tmpfs /dev/shm`)
+      );
+  }
+  return command;
+}
+
+/**
+ * What a child process is to do first to have namespaces of its own: `ChildOptions.before`.
+ *
+ * @param kinds options of unshare(1), such as `"--mount"`
+ * @param setup shell commands that run inside, such as `"mount -t tmpfs tmpfs /dev/shm"`
+ */
+export function inNamespaces(kinds: string, setup = "true"): string {
+  return `exec ${unshare()} ${kinds} sh -c '${setup} && exec "$@"' sh "$@"`;
+}
