@@ -323,3 +323,19 @@ export function declareFlock() {
     },
   } as const;
 }
+
+/** Declares `fcntl` as locks on parts of a file call it: Linux takes the third argument as any function does. */
+// deno-lint-ignore explicit-module-boundary-types -- dlopen takes its types from this literal
+export function declareRecordLocks() {
+  return {
+    // int fcntl(int fd, int cmd, struct flock *lock)
+    fcntl: {
+      parameters: [
+        "i32", // int fd
+        "i32", // int cmd
+        "buffer", // struct flock *lock
+      ],
+      result: "i32", // int
+    },
+  } as const;
+}

@@ -1,18 +1,17 @@
 /**
- * Which segment a buffer maps: by it views, which know nothing of mappings, see that two buffers may be
- * the same memory, and say by which name others reach it.
+ * What is known of a buffer over a segment. Views, which know nothing of mappings, see by it that two buffers may
+ * be the same memory, and say by which name others reach it; waits learn by it that a mapping is about to be
+ * closed.
  *
  * @module
  */
 
+import type { FileIdentity } from "./file.ts";
+
 /** What tells a segment from every other one, whatever names lead to it. */
-export interface SegmentIdentity {
+export interface SegmentIdentity extends FileIdentity {
   /** The name by which it was made or opened. */
   readonly name: string;
-  /** The device that it is on. */
-  readonly device: number;
-  /** Its number on the device; 0 where the system gives segments none. */
-  readonly inode: number;
   /** Whether what is written goes to private copies of its pages; by default not. */
   readonly isPrivate?: boolean;
 }
@@ -88,4 +87,35 @@ export function isPrivateCopy(buffer: ArrayBufferLike): boolean {
  */
 export function segmentOf(buffer: ArrayBufferLike): string | undefined {
   return sharedBytesOf(buffer)?.identity;
+}
+
+// --- Before a mapping is closed ----------------------------------------------------------------
+
+/** What is called before a buffer is detached; a buffer for which nobody asked is not in it. */
+const listenersOf = new WeakMap<ArrayBufferLike, Set<() => void>>();
+
+/**
+ * Has a function called before a mapping is closed by hand. It is not called for a mapping whose buffer is
+ * garbage.
+ *
+ * @param buffer the buffer over the mapping
+ * @param listener called when the buffer is about to be detached, synchronously; must not throw
+ * @returns takes the request back
+ */
+export function onClose(buffer: ArrayBufferLike, listener: () => void): () => void {
+  let listeners = listenersOf.get(buffer);
+  if (listeners === undefined) listenersOf.set(buffer, listeners = new Set());
+  listeners.add(listener);
+  return () => {
+    listeners.delete(listener);
+    if (listeners.size === 0) listenersOf.delete(buffer);
+  };
+}
+
+/** Calls the functions that wait for a mapping to be closed: it is about to be. */
+export function tellClosing(buffer: ArrayBufferLike): void {
+  const listeners = listenersOf.get(buffer);
+  if (listeners === undefined) return;
+  listenersOf.delete(buffer);
+  for (const listener of listeners) listener();
 }

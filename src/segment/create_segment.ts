@@ -17,8 +17,9 @@ import {
 } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { getrlimit, RLIMIT_FSIZE } from "../../ffi/resource.ts";
-import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
+import { shmOpen } from "../../ffi/shm.ts";
 import { isProcThere } from "../process/proc.ts";
+import { directoryAdvice, type FileIdentity, pathOf, unlinkOwn } from "./file.ts";
 
 /**
  * The size from which on a segment gets its name last. That takes some 30 to 50 µs more: at 1 MiB 1.10 times of
@@ -27,13 +28,9 @@ import { isProcThere } from "../process/proc.ts";
 const NAMED_LAST = 2 ** 20;
 
 /** A segment that was made. */
-export interface MadeSegment {
+export interface MadeSegment extends FileIdentity {
   /** A file descriptor, which the caller closes. */
   readonly fd: number;
-  /** The device that it is on. */
-  readonly device: number;
-  /** Its number on the device; 0 where the system gives segments none. */
-  readonly inode: number;
 }
 
 /**
@@ -45,7 +42,7 @@ export interface MadeSegment {
  * @param byteLength its size in bytes, at least 1
  * @param mode its permission bits, set exactly
  * @param reserve whether to reserve memory for all of it
- * @returns the open segment; `unmake()` takes the name back
+ * @returns the open segment; `unlinkOwn()` takes the name back
  */
 export function makeSegment(
   name: string,
@@ -66,41 +63,12 @@ export function makeSegment(
     return { fd: openByName(fd, name, inode), device, inode };
   } catch (error) {
     try {
-      if (nameless === null) unmake(fd, name);
+      if (nameless === null) unlinkOwn(name, fstat(fd, name));
     } finally {
       close(fd);
     }
     throw error;
   }
-}
-
-/**
- * Takes back the name of a segment that was made, and leaves a name that meanwhile is somebody else's.
- *
- * @param fd the segment
- * @param name the name by which it was made
- */
-export function unmake(fd: number, name: string): void {
-  const { named, inode } = fstat(fd, name);
-  if (named !== false) unlinkOwn(name, inode);
-}
-
-/**
- * Removes a name that leads to a certain segment, and leaves one that meanwhile is somebody else's.
- *
- * @param name a checked name
- * @param inode the segment's number; 0 where the system gives none
- */
-export function unlinkOwn(name: string, inode: number): void {
-  if (platform().directory !== null) {
-    const status = statx(pathOf(name));
-    if (status === null || !status.identity.endsWith(`:${inode}`)) return;
-  }
-  shmUnlink(name);
-}
-
-function pathOf(name: string): string {
-  return `${platform().directory}/${name}`;
 }
 
 function makeNamed(name: string, mode: number): number {
@@ -177,14 +145,3 @@ const creationAdvice: Advice = (code) => {
   if (code === "EACCES") return `this user may not make files in ${platform().directory}`;
   return directoryAdvice(code);
 };
-
-/**
- * Tells that segments have no place at all, if that is so.
- *
- * @param code of the error of a call on a name
- */
-export function directoryAdvice(code: string): string | undefined {
-  const { directory } = platform();
-  if (code !== "ENOENT" || directory === null || statx(directory) !== null) return undefined;
-  return `there is no ${directory}: mount a tmpfs there (a container's with --tmpfs ${directory})`;
-}

@@ -1,16 +1,17 @@
 /**
- * What segments exist, and which of them are leftovers.
+ * What segments exist, which of them are leftovers, and how many are removed at once.
  *
  * @module
  */
 
 import { type FileStatus, geteuid, readdir, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
-import { readOptions } from "../check.ts";
+import { failuresText, readOptions } from "../check.ts";
 import { notSupported } from "../errors.ts";
 import { processesThatMap } from "../process/proc.ts";
-import { directoryAdvice } from "./create_segment.ts";
-import { madeNameMax, nameMax, prefixOf, wholeOf } from "./name.ts";
+import { directoryAdvice } from "./file.ts";
+import { checkUsableName, madeNameMax, nameMax, prefixOf, wholeOf } from "./name.ts";
+import { unlinkWithParts } from "./parts.ts";
 
 /** What is known of a segment. */
 export interface SegmentInfo {
@@ -64,8 +65,56 @@ export function listSegments(): SegmentInfo[] {
   })).sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
+/**
+ * Removes the names of segments, and those of their parts. Every one is tried, even if another fails.
+ *
+ * @param names the names; names that are gone already are no error
+ * @returns those that were removed
+ * @throws {TypeError} if `names` is no list of strings
+ * @throws {RangeError} if a name is not legal; then none is removed
+ * @throws {AggregateError} if the system refused some, after all were tried
+ */
+export function clearSegments(names: Iterable<string>): string[] {
+  if (
+    typeof names === "string" || names === null || names === undefined ||
+    typeof names[Symbol.iterator] !== "function"
+  ) {
+    throw new TypeError("Cannot clear buffers: the names must be a list of strings");
+  }
+  const wanted = new Set(names);
+  for (const name of wanted) checkUsableName(name);
+  const gone = new Set<string>();
+  const failures: unknown[] = [];
+  for (const name of wanted) {
+    try {
+      for (const removed of unlinkWithParts(name)) gone.add(removed);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) {
+    throw new AggregateError(
+      failures,
+      `Cannot clear ${failures.length} of ${wanted.size} buffers: ${failuresText(failures)}`,
+    );
+  }
+  return [...wanted].filter((name) => gone.has(name));
+}
+
+/**
+ * Removes leftovers: segments that `buildSmaName` named, that no process maps, and that are old enough.
+ *
+ * @param options which ones, and whether only to tell
+ * @returns the names that were removed (with `dryRun`: would be), sorted
+ */
+export function pruneSegments(options: PruneOptions | undefined): string[] {
+  const checked = checkPruneOptions(options);
+  const names = findLeftovers(checked);
+  return checked.dryRun ? names : clearSegments(names);
+}
+
 /** Finds the names of leftovers: named by `buildSmaName`, mapped by nobody, and old enough. */
-export function findLeftovers({ olderThan = HOUR, prefix }: PruneOptions): string[] {
+function findLeftovers({ olderThan = HOUR, prefix }: PruneOptions): string[] {
   const now = Date.now();
   const segments = listSegments();
   // A segment and its parts are leftovers together, or not at all.
@@ -82,7 +131,7 @@ export function findLeftovers({ olderThan = HOUR, prefix }: PruneOptions): strin
 }
 
 /** Checks the options of `prune` and copies them. */
-export function checkPruneOptions(options: PruneOptions | undefined): PruneOptions {
+function checkPruneOptions(options: PruneOptions | undefined): PruneOptions {
   const kinds = { olderThan: "number", prefix: "string", dryRun: "boolean" } as const;
   const checked = readOptions(options, kinds, "prune");
   const { olderThan } = checked;

@@ -8,8 +8,8 @@ import { type Advice, hasCode } from "../../ffi/errors.ts";
 import { close, fstat, type OpenFileStatus } from "../../ffi/files.ts";
 import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
+import { shmOpen } from "../../ffi/shm.ts";
 import { sleep } from "../../ffi/time.ts";
-import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 import { isDetached } from "../check.ts";
 import { invalidData } from "../errors.ts";
 import { countMappings, mostMappings } from "../process/proc.ts";
@@ -19,19 +19,10 @@ import {
   makeAnonymous,
   openAnonymous,
   sealSize,
-  unlinkAnonymous,
 } from "./anonymous.ts";
-import { markSegment, type SegmentIdentity, unmarkSegment } from "./buffer_segment.ts";
-import { tellClosing } from "./close_notice.ts";
-import { checkUsableName } from "./name.ts";
-import {
-  checkFileSizeLimit,
-  directoryAdvice,
-  makeSegment,
-  setSize,
-  unlinkOwn,
-  unmake,
-} from "./create_segment.ts";
+import { markSegment, type SegmentIdentity, tellClosing, unmarkSegment } from "./buffer_segment.ts";
+import { checkFileSizeLimit, makeSegment, setSize } from "./create_segment.ts";
+import { directoryAdvice, unlink, unlinkOwn } from "./file.ts";
 
 /** How a segment is made. */
 export interface CreateOptions {
@@ -86,14 +77,14 @@ export class Mapping {
   readonly name: string;
   /** The size of the segment, in bytes. */
   readonly byteLength: number;
-  readonly #inode: number;
+  readonly #segment: SegmentIdentity;
   readonly #region: Region;
   #buffer: ArrayBuffer | null;
 
   private constructor(segment: SegmentIdentity, byteLength: number, region: Region) {
     this.name = segment.name;
     this.byteLength = byteLength;
-    this.#inode = segment.inode;
+    this.#segment = segment;
     this.#region = region;
     // From here on the buffer is the owner: who holds a view of it keeps the mapping.
     this.#buffer = bufferOver(region, byteLength);
@@ -112,33 +103,17 @@ export class Mapping {
    * @param name a checked name that no segment has
    * @param byteLength the size in bytes, at least 1
    * @param options mode and reservation, checked
-   * @param isFamiliar whether all that the caller does until it is done has been done before
    */
-  static create(
-    name: string,
-    byteLength: number,
-    options: CreateOptions,
-    isFamiliar: boolean,
-  ): Mapping {
-    needStack(isFamiliar ? FAMILIAR : UNFAMILIAR);
+  static create(name: string, byteLength: number, options: CreateOptions): Mapping {
     const { mode = 0o600, reserve = true } = options;
     const { fd, device, inode } = makeSegment(name, byteLength, mode, reserve);
     try {
       return Mapping.#map(fd, { name, device, inode }, byteLength);
     } catch (error) {
-      unmake(fd, name);
+      unlinkOwn(name, { device, inode });
       throw error;
     } finally {
       close(fd);
-    }
-  }
-
-  /** Undoes `create()`: gives up the mapping, and removes the name if it still leads to this segment. */
-  undoCreate(): void {
-    try {
-      unlinkOwn(this.name, this.#inode);
-    } finally {
-      this.close();
     }
   }
 
@@ -151,7 +126,6 @@ export class Mapping {
    * @param options mode and reservation, checked
    */
   static createAnonymous(label: string, byteLength: number, options: CreateOptions): Mapping {
-    needStack(UNFAMILIAR);
     const { mode = 0o600, reserve = true } = options;
     const { fd, name } = makeAnonymous(label, mode);
     try {
@@ -185,6 +159,15 @@ export class Mapping {
     } finally {
       close(fd);
     }
+  }
+
+  /**
+   * Removes the segment's name. As long as this is not closed, a name that leads to another segment by now stays.
+   *
+   * @returns `false` if the name is gone, or another segment's
+   */
+  unlink(): boolean {
+    return this.#buffer === null ? unlink(this.name) : unlinkOwn(this.name, this.#segment);
   }
 
   static #map(fd: number, segment: SegmentIdentity, byteLength: number): Mapping {
@@ -234,37 +217,6 @@ function detach(buffer: ArrayBuffer): boolean {
   }
   return isDetached(buffer);
 }
-
-/**
- * Removes a segment's name; of an anonymous segment, the descriptor by which others reach it.
- *
- * @param name the name
- * @returns `false` if it was gone already
- */
-export function unlink(name: string): boolean {
-  checkUsableName(name);
-  return isAnonymousName(name) ? unlinkAnonymous(name) : shmUnlink(name);
-}
-
-/**
- * Takes some room of the stack, and gives it back. Near the end of the stack it throws, before anything is made:
- * later an error could come between any two steps, and the steps that undo them would fail, too. Attaching makes
- * nothing that has a name, and does without.
- *
- * @param depth how many frames, of some 60 bytes each
- */
-function needStack(depth: number): number {
-  return depth === 0 ? 0 : needStack(depth - 1) + 1;
-}
-
-/**
- * What the first calls need: V8 compiles each function when it is called first. It takes 5 µs. With 700 frames
- * `tests/system/giving_up_test.ts` found names left in 2 of 8 runs, with 500 in most.
- */
-const UNFAMILIAR = 1000;
-
-/** What they need later, which takes half a microsecond: with 30 frames nothing was left in 18 runs. */
-const FAMILIAR = 100;
 
 // --- Attaching -------------------------------------------------------------------------------
 

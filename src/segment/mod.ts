@@ -6,25 +6,31 @@
  * @module
  */
 
-export { isPrivateCopy, isUnmarked, segmentOf, sharedBytesOf } from "./buffer_segment.ts";
-export { onClose } from "./close_notice.ts";
+export { isPrivateCopy, isUnmarked, onClose, segmentOf, sharedBytesOf } from "./buffer_segment.ts";
+export { unlink } from "./file.ts";
 export {
-  checkPruneOptions,
-  findLeftovers,
+  clearSegments,
   listSegments,
   type PruneOptions,
+  pruneSegments,
   type SegmentInfo,
 } from "./list.ts";
-export { type CreateOptions, type OpenOptions, unlink } from "./mapping.ts";
+export type { CreateOptions, OpenOptions } from "./mapping.ts";
 export {
-  buildName,
   checkName,
   checkUsableName,
-  madeNameMax,
+  makeName,
   nameMax,
   PART_NAME_BYTES,
   partName,
 } from "./name.ts";
 export { checkLocksSegments, OpenSegment, type SegmentCheck } from "./open_segment.ts";
 export { PARTS_AT, PARTS_BYTES, PARTS_MAGIC, unlinkWithParts } from "./parts.ts";
-export { createAnonymousMemory, createMemory, SharedMemory, undoCreate } from "./shared_memory.ts";
+export {
+  createAnonymousMemory,
+  createMemory,
+  LABEL,
+  type LabelledOptions,
+  SharedMemory,
+  undoCreate,
+} from "./shared_memory.ts";

@@ -121,6 +121,20 @@ export function buildName(parts: NameParts, maxBytes: number): string {
   return short;
 }
 
+/**
+ * Makes a name that no other segment has, of now and a random UUID.
+ *
+ * @param prefix the caller's part of it; by default empty
+ * @param counter how many names this process has made, this one included
+ * @returns the name, which fits with every C library
+ * @throws {TypeError} if the prefix is no string
+ * @throws {RangeError} if the prefix holds what no name may hold, or leaves too few bytes for the rest
+ */
+export function makeName(prefix: string | null | undefined, counter: number): string {
+  const parts = { counter, prefix: prefix ?? "", date: new Date(), uuid: crypto.randomUUID() };
+  return buildName(parts, madeNameMax());
+}
+
 /** The fewest hexadecimal digits by which a short name is told from every other: 64 bits. */
 const LEAST_DIGITS = 16;
 

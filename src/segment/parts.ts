@@ -14,7 +14,7 @@ import { hasCode } from "../../ffi/errors.ts";
 import { close, read, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
-import { unlink } from "./mapping.ts";
+import { unlink } from "./file.ts";
 import { partName } from "./name.ts";
 
 /** The first eight bytes of a segment that has parts. */

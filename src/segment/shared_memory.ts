@@ -4,14 +4,11 @@
  * @module
  */
 
-import { kindOf, quote, readOptions, shorten } from "../check.ts";
+import { kindOf, needStack, quote, readOptions, shorten, UNFAMILIAR_FRAMES } from "../check.ts";
 import { showAs } from "../inspect.ts";
 import { isAnonymousName } from "./anonymous.ts";
-import { type CreateOptions, Mapping, type OpenOptions, unlink } from "./mapping.ts";
+import { type CreateOptions, Mapping, type OpenOptions } from "./mapping.ts";
 import { checkUsableName } from "./name.ts";
-
-/** Gives up what `create()` made, the name included, unless it leads to another segment by now. */
-export let undoCreate: (memory: SharedMemory) => void;
 
 /** Proves that the constructor is called by this file. */
 const KEY = Symbol();
@@ -85,7 +82,8 @@ export class SharedMemory {
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
   static create(name: string, byteLength: number, options?: CreateOptions): SharedMemory {
-    return createMemory(name, byteLength, options, false);
+    needStack(UNFAMILIAR_FRAMES);
+    return createMemory(name, byteLength, options);
   }
 
   /**
@@ -154,9 +152,10 @@ export class SharedMemory {
   }
 
   /**
-   * Removes the segment's name. Who has it mapped keeps it; nobody else can attach any more.
+   * Removes the segment's name. Whoever has it mapped keeps it; nobody else can attach any more. Until it is
+   * closed, this removes the name of its own segment only; after that, the name of whatever segment has it.
    *
-   * @returns `false` if the name was gone already
+   * @returns `false` if the name was gone already, or leads to another segment by now
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
    *
    * @example Remove it once
@@ -172,7 +171,7 @@ export class SharedMemory {
    * @see {@link https://man7.org/linux/man-pages/man3/shm_unlink.3.html | shm_unlink(3)}
    */
   unlink(): boolean {
-    return unlink(this.#mapping.name);
+    return this.#mapping.unlink();
   }
 
   /** The same as `close()`, for `using`. */
@@ -206,7 +205,6 @@ export class SharedMemory {
   }
 
   static {
-    undoCreate = (memory) => memory.#mapping.undoCreate();
     showAs(this.prototype, (memory) => {
       if (!(#mapping in memory)) return {}; // the prototype itself can be looked at, too
       const { name, size, buf } = memory;
@@ -216,16 +214,15 @@ export class SharedMemory {
 }
 
 /**
- * Makes a segment as {@linkcode SharedMemory.create} does.
+ * Makes a segment as {@linkcode SharedMemory.create} does, but for a look at the stack: the caller has taken that,
+ * for all that it does itself until it is done.
  *
- * @param isFamiliar whether all that the caller does until it is done has been done before: less of the stack
- * is then asked for
+ * @returns the mapping; {@linkcode undoCreate} takes all back
  */
 export function createMemory(
   name: string,
   byteLength: number,
   options: CreateOptions | undefined,
-  isFamiliar: boolean,
 ): SharedMemory {
   checkUsableName(name);
   if (isAnonymousName(name)) {
@@ -236,7 +233,29 @@ export function createMemory(
   }
   checkByteLength(byteLength);
   const checked = checkCreateOptions(options);
-  return new SharedMemory(KEY, Mapping.create(name, byteLength, checked, isFamiliar));
+  return new SharedMemory(KEY, Mapping.create(name, byteLength, checked));
+}
+
+/**
+ * Gives up what was just made, the name included.
+ *
+ * @param memory the mapping, which is not closed
+ */
+export function undoCreate(memory: SharedMemory): void {
+  try {
+    memory.unlink();
+  } finally {
+    memory.close();
+  }
+}
+
+/** The option that {@linkcode LabelledOptions} adds. */
+export const LABEL: unique symbol = Symbol("label");
+
+/** How an anonymous segment is made. Callers of this package give no label. */
+export interface LabelledOptions extends CreateOptions {
+  /** What `/proc` and `lsof` show in the place of a name; at most 249 bytes. */
+  readonly [LABEL]?: string;
 }
 
 /**
@@ -244,15 +263,15 @@ export function createMemory(
  *
  * @param byteLength the size in bytes, at least 1
  * @param options permission bits, and whether to reserve the memory
- * @param label what `/proc` shows in the place of a name
  * @returns the mapping, which its caller closes; `unlink()` in this process ends what others can reach
  */
 export function createAnonymousMemory(
   byteLength: number,
-  options: CreateOptions | undefined,
-  label: string,
+  options: LabelledOptions | undefined,
 ): SharedMemory {
   const checked = checkCreateOptions(options);
+  const label = options?.[LABEL] ?? "shm-array";
+  needStack(UNFAMILIAR_FRAMES);
   return new SharedMemory(KEY, Mapping.createAnonymous(label, byteLength, checked));
 }
 

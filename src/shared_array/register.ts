@@ -8,9 +8,9 @@ import type { SignalName } from "../../ffi/runtime/mod.ts";
 import type { DTypeLike, DTypeOf } from "../dtype.ts";
 import { descriptorOf, failuresText, readOptions, shorten } from "../check.ts";
 import type { Shape } from "../ndarray/mod.ts";
-import type { CreateOptions } from "../segment/mod.ts";
+import { clearSegments, type CreateOptions, LABEL, type LabelledOptions } from "../segment/mod.ts";
 import { cleanAtExit, endingSignals } from "../process/exit_cleanup.ts";
-import { createAnonymousArray, SharedMemoryArray } from "./shared_memory_array.ts";
+import { SharedMemoryArray } from "./shared_memory_array.ts";
 
 /** When a register cleans up, besides the end of its scope and of the process. */
 export interface RegisterOptions {
@@ -138,7 +138,7 @@ export class SharedMemoryRegister extends Array<string> {
     // One by one: what somebody pushed that is no name must not keep the others.
     for (const name of new Set(this)) {
       try {
-        SharedMemoryArray.clearBuffers([name]);
+        clearSegments([name]);
       } catch (error) {
         failures.push(...(error instanceof AggregateError ? error.errors : [error]));
       }
@@ -206,7 +206,8 @@ export function createAndRegisterSma<const T extends DTypeLike, const S extends 
   const name = SharedMemoryArray.buildSmaName(prefix);
   let sma: SharedMemoryArray<DTypeOf<T>, S>;
   if (anonymous) {
-    sma = createAnonymousArray(shape, dtype, create, name.slice(0, LONGEST_LABEL));
+    const labelled: LabelledOptions = { ...create, [LABEL]: name.slice(0, LONGEST_LABEL) };
+    sma = SharedMemoryArray.createAnonymous(shape, dtype, labelled);
   } else {
     const named = new SharedMemoryArray(shape, dtype, name);
     named.create(create);

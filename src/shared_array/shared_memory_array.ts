@@ -12,7 +12,15 @@ import {
   parseDType,
   typedArrayOf,
 } from "../dtype.ts";
-import { defineConstant, failuresText, kindOf, listText, readOptions } from "../check.ts";
+import {
+  defineConstant,
+  FAMILIAR_FRAMES,
+  kindOf,
+  listText,
+  needStack,
+  readOptions,
+  UNFAMILIAR_FRAMES,
+} from "../check.ts";
 import { busy } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import {
@@ -27,25 +35,22 @@ import {
   sliceLayout,
 } from "../ndarray/mod.ts";
 import {
-  buildName,
   checkName,
-  checkPruneOptions,
-  checkUsableName,
+  clearSegments,
   createAnonymousMemory,
   createMemory,
   type CreateOptions,
-  findLeftovers,
   listSegments,
-  madeNameMax,
+  makeName,
   nameMax,
   type OpenOptions,
   type PruneOptions,
+  pruneSegments,
   type SegmentInfo,
   sharedBytesOf,
   SharedMemory,
   undoCreate,
   unlink,
-  unlinkWithParts,
 } from "../segment/mod.ts";
 import { freezeLayout, type MemoryLayout, placeElements, type Placement } from "./memory_layout.ts";
 
@@ -81,17 +86,6 @@ export type LoadedRank<S extends Shape, P extends Selection> = P extends null | 
 export type DescriptorOverride<T extends DTypeLike = DTypeLike> = Partial<
   SharedMemoryDescriptor<T>
 >;
-
-/**
- * Makes an array in an anonymous segment: `createAnonymous()` with a label, which `/proc` and `lsof` show
- * in the place of a name.
- */
-export let createAnonymousArray: <T extends DTypeLike, const S extends Shape>(
-  shape: S,
-  dtype: T,
-  options: CreateOptions | undefined,
-  label: string,
-) => SharedMemoryArray<DTypeOf<T>, S>;
 
 /**
  * An n-d array in a named shared-memory segment: one process creates it, any other on the machine
@@ -283,7 +277,8 @@ export class SharedMemoryArray<
     this.#checkDetached("create");
     const { byteLength, layout } = this.#placement;
     const made = madeDTypes[layout.shape.length] ??= new Set();
-    const smh = createMemory(this.name, byteLength, options, made.has(this.dtype));
+    needStack(made.has(this.dtype) ? FAMILIAR_FRAMES : UNFAMILIAR_FRAMES);
+    const smh = createMemory(this.name, byteLength, options);
     try {
       const array = this.#attach(smh, null);
       made.add(this.dtype);
@@ -336,7 +331,17 @@ export class SharedMemoryArray<
     dtype: T,
     options?: CreateOptions,
   ): SharedMemoryArray<DTypeOf<T>, S> {
-    return createAnonymousArray(shape, dtype, options, "shm-array");
+    // Everything is checked before the segment is made, of which the name is known then only.
+    const { byteLength } = new SharedMemoryArray(shape, dtype, "unnamed").#placement;
+    const smh = createAnonymousMemory(byteLength, options);
+    try {
+      const sma = new SharedMemoryArray(shape, dtype, smh.name);
+      sma.#attach(smh, null);
+      return sma as never;
+    } catch (error) {
+      undoCreate(smh);
+      throw error;
+    }
   }
 
   /**
@@ -426,11 +431,13 @@ export class SharedMemoryArray<
   }
 
   /**
-   * Removes the segment's name. Who is attached keeps the array; nobody else can attach any more, and
-   * the memory is free when the last one has closed. The instance need not be attached. What an anonymous
-   * segment has for a name can be removed in the process that made it only, in any of its threads.
+   * Removes the segment's name. Whoever is attached keeps the array; nobody else can attach any more, and
+   * the memory is free when the last one has closed. An attached instance removes the name of its own segment
+   * only, and leaves one that leads to another segment by now; an instance that is not attached removes the name
+   * of whatever segment has it. What an anonymous segment has for a name can be removed in the process that made
+   * it only, in any of its threads.
    *
-   * @returns `false` if the name was gone already
+   * @returns `false` if the name was gone already, or leads to another segment than the attached one
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`; `EPERM` for an
    * anonymous segment)
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
@@ -451,7 +458,8 @@ export class SharedMemoryArray<
    * @see {@link https://man7.org/linux/man-pages/man3/shm_unlink.3.html | shm_unlink(3)}
    */
   unlink(): boolean {
-    return unlink(this.#name);
+    const name = this.#name; // what is no instance has none, and is refused here
+    return this.smh?.unlink() ?? unlink(name);
   }
 
   /**
@@ -621,14 +629,8 @@ export class SharedMemoryArray<
    * ```
    */
   static buildSmaName(prefix?: string | null): string {
-    const parts = {
-      counter: SharedMemoryArray.COUNTER + 1,
-      prefix: prefix ?? "",
-      date: new Date(),
-      uuid: crypto.randomUUID(),
-    };
-    const name = buildName(parts, madeNameMax());
-    SharedMemoryArray.COUNTER = parts.counter;
+    const name = makeName(prefix, SharedMemoryArray.COUNTER + 1);
+    SharedMemoryArray.COUNTER++; // Names that could not be made do not count.
     return name;
   }
 
@@ -655,30 +657,7 @@ export class SharedMemoryArray<
    * ```
    */
   static clearBuffers(names: Iterable<string>): string[] {
-    if (
-      typeof names === "string" || names === null || names === undefined ||
-      typeof names[Symbol.iterator] !== "function"
-    ) {
-      throw new TypeError("Cannot clear buffers: the names must be a list of strings");
-    }
-    const wanted = new Set(names);
-    for (const name of wanted) checkUsableName(name);
-    const gone = new Set<string>();
-    const failures: unknown[] = [];
-    for (const name of wanted) {
-      try {
-        for (const removed of unlinkWithParts(name)) gone.add(removed);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    if (failures.length > 0) {
-      throw new AggregateError(
-        failures,
-        `Cannot clear ${failures.length} of ${wanted.size} buffers: ${failuresText(failures)}`,
-      );
-    }
-    return [...wanted].filter((name) => gone.has(name));
+    return clearSegments(names);
   }
 
   /**
@@ -739,9 +718,7 @@ export class SharedMemoryArray<
    * ```
    */
   static prune(options?: PruneOptions): string[] {
-    const checked = checkPruneOptions(options);
-    const names = findLeftovers(checked);
-    return checked.dryRun ? names : SharedMemoryArray.clearBuffers(names);
+    return pruneSegments(options);
   }
 
   /** One line that says what this array is. */
@@ -750,21 +727,6 @@ export class SharedMemoryArray<
   }
 
   static {
-    createAnonymousArray = (shape, dtype, options, label) => {
-      // Everything is checked before the segment is made, of which the name is known then only.
-      const { byteLength } = new SharedMemoryArray(shape, dtype, "unnamed").#placement;
-      const smh = createAnonymousMemory(byteLength, options, label);
-      try {
-        const sma = new SharedMemoryArray(shape, dtype, smh.name);
-        sma.#attach(smh, null);
-        return sma as never;
-      } catch (error) {
-        smh.unlink();
-        smh.close();
-        throw error;
-      }
-    };
-
     // The prototype itself can be looked at, too.
     showAs(this.prototype, (sma) => #smh in sma ? { ...sma, attached: sma.smh !== null } : {});
   }

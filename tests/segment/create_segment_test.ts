@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertFalse, assertLess, assertStringIncludes } from "@std/assert";
 import { close, fstat } from "../../ffi/files.ts";
 import { SharedMemory, SharedMemoryArray } from "../../mod.ts";
-import { makeSegment, unlinkOwn, unmake } from "../../src/segment/create_segment.ts";
+import { makeSegment } from "../../src/segment/create_segment.ts";
+import { unlinkOwn } from "../../src/segment/file.ts";
 import {
   descriptorsOf,
   errorOf,
@@ -203,18 +204,18 @@ testWith(
 
 // --- Taking back what was made -----------------------------------------------------------------
 
-Deno.test("unmake() leaves a name that is somebody else's by now", () => {
+Deno.test("unlinkOwn() leaves a name that is somebody else's by now", () => {
   withNames((name, renamed) => {
-    const { fd } = makeSegment(name, 8, 0o600, true);
+    const { fd, device, inode } = makeSegment(name, 8, 0o600, true);
     // It still has a name, so that its count of names says nothing.
     Deno.renameSync(segmentPath(name), segmentPath(renamed));
     using other = SharedMemory.create(name, 16);
-    unmake(fd, name);
+    assertFalse(unlinkOwn(name, { device, inode }));
     assertEquals([sizeOf(name), sizeOf(renamed)], [16, 8]);
-    unmake(fd, renamed);
+    assert(unlinkOwn(renamed, { device, inode }));
     assertEquals([sizeOf(name), sizeOf(renamed), other.size], [16, null, 16]);
-    unmake(fd, renamed); // Nothing is left to be done.
-    unlinkOwn(name, fstat(fd, name).inode);
+    assertFalse(unlinkOwn(renamed, { device, inode })); // Nothing is left to be done.
+    assertFalse(unlinkOwn(name, fstat(fd, name)));
     assertEquals(sizeOf(name), 16);
     close(fd);
   });

@@ -1,0 +1,121 @@
+/**
+ * The file by which Linux shows a segment: where it is, whether it is a certain one, and how its name is taken
+ * away without taking another one's.
+ *
+ * @module
+ */
+
+import { hasCode } from "../../ffi/errors.ts";
+import { tryLockByte } from "../../ffi/fcntl.ts";
+import { close, statx } from "../../ffi/files.ts";
+import { platform } from "../../ffi/platform.ts";
+import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
+import { sleep } from "../../ffi/time.ts";
+import { isAnonymousName, unlinkAnonymous } from "./anonymous.ts";
+import { checkUsableName } from "./name.ts";
+
+/** What tells a segment from every other one of this machine. */
+export interface FileIdentity {
+  /** The device that it is on, as `fstat` gives it. */
+  readonly device: number;
+  /** Its number on the device; 0 where the system gives segments none. */
+  readonly inode: number;
+}
+
+/**
+ * Tells the path of a segment's file.
+ *
+ * @param name a checked name
+ * @returns its path; only where the system has a folder of segments
+ */
+export function pathOf(name: string): string {
+  return `${platform().directory}/${name}`;
+}
+
+/**
+ * Removes the name of whatever segment it leads to; of an anonymous segment, the descriptor by which others reach
+ * it.
+ *
+ * @param name the name
+ * @returns `false` if it was gone already
+ */
+export function unlink(name: string): boolean {
+  checkUsableName(name);
+  return isAnonymousName(name) ? unlinkAnonymous(name) : shmUnlink(name);
+}
+
+/**
+ * Removes a name that leads to a certain segment, and leaves one that leads to another segment by now.
+ *
+ * The kernel has no call that looks and removes at once, and between the two another process may remove the name
+ * and make a new segment of it. So whoever removes a segment in this way holds a lock on one byte of the file that
+ * it removes: as long as it does, nobody else takes the name from that file, and so the name cannot become another
+ * one's. (To move the file aside first would exclude `rm` and other languages, too, but whoever maps it would be
+ * shown by `/proc` with the wrong name.) On a system that does not number segments, the name is removed whatever it
+ * leads to.
+ *
+ * @param name a checked name
+ * @param segment the segment
+ * @returns whether it was removed; `false` if the name is gone, or another segment's
+ */
+export function unlinkOwn(name: string, segment: FileIdentity): boolean {
+  if (isAnonymousName(name)) return unlinkAnonymous(name); // its name has the inode in it
+  if (platform().directory === null || segment.inode === 0) return shmUnlink(name);
+  const path = pathOf(name);
+  // What is no segment of ours is not opened: that may have effects (a device).
+  if (!leadsTo(path, segment)) return false;
+  const fd = openForRemoval(name);
+  try {
+    if (fd !== null) awaitTurn(fd, name);
+    return leadsTo(path, segment) && shmUnlink(name);
+  } finally {
+    if (fd !== null) close(fd);
+  }
+}
+
+/**
+ * Opens a segment that is about to be removed; `null` where that is not possible: its mode may not let its owner
+ * write, and there may be no descriptor left. Then it is removed without a lock.
+ */
+function openForRemoval(name: string): number | null {
+  const { O_RDWR, O_NONBLOCK } = platform().flags;
+  try {
+    return shmOpen(name, O_RDWR | O_NONBLOCK, 0);
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "EACCES", "EPERM", "EMFILE", "ENFILE", "ELOOP")) return null;
+    throw error;
+  }
+}
+
+/** Waits until no other process is about to remove the same segment; one that was stopped is not waited for. */
+function awaitTurn(fd: number, name: string): void {
+  const deadline = performance.now() + LONGEST_REMOVAL;
+  while (!tryLockByte(fd, REMOVAL_BYTE, name) && performance.now() < deadline) {
+    sleep(0.1);
+  }
+}
+
+/** The byte that is locked by whoever removes a segment: far beyond the end of any. */
+const REMOVAL_BYTE = 2 ** 62;
+
+/** A removal takes some 10 µs; in milliseconds. */
+const LONGEST_REMOVAL = 200;
+
+/** Whether a path leads to a certain segment. */
+function leadsTo(path: string, { device, inode }: FileIdentity): boolean {
+  // Linux packs the two numbers of a device so that old programs, which know 16 bits, see theirs.
+  const major = device >>> 8 & 0xfff;
+  const minor = device & 0xff | device >>> 12 & 0xfff00;
+  return statx(path)?.identity === `${major}:${minor}:${inode}`;
+}
+
+/**
+ * Tells that segments have no place at all, if that is so.
+ *
+ * @param code of the error of a call on a name
+ */
+export function directoryAdvice(code: string): string | undefined {
+  const { directory } = platform();
+  if (code !== "ENOENT" || directory === null || statx(directory) !== null) return undefined;
+  return `there is no ${directory}: mount a tmpfs there (a container's with --tmpfs ${directory})`;
+}
