@@ -225,16 +225,6 @@ export function platformOf(os: string, arch: string): Platform {
 let current: Platform | undefined;
 
 /**
- * Has this program take itself for running on another system: by this the tests prove on one system what the
- * facts of another one lead to.
- *
- * @param other the description; the C library that is opened must serve it
- */
-export function pretend(other: Platform): void {
-  current = other;
-}
-
-/**
  * Describes the system that this program runs on. Nothing is opened, and no permission is needed.
  *
  * @returns its description

@@ -163,11 +163,11 @@ Deno.test("create() of a large segment leaves the name to who takes it in the me
 Deno.test("makeSegment() serves systems without files that have no name", () =>
   withNames(async (name) => {
     const shown = await evalChild(
-      `const { platform, pretend } = await import(${platformUrl});
-      const ours = platform();
+      `const { platform } = await import(${platformUrl});
+      const { flags } = platform();
       const results = [];
-      for (const O_TMPFILE of [0, ours.flags.O_TMPFILE]) {
-        pretend({ ...ours, flags: { ...ours.flags, O_TMPFILE } });
+      for (const O_TMPFILE of [0, flags.O_TMPFILE]) {
+        platform().flags = { ...flags, O_TMPFILE };
         const sma = new SharedMemoryArray(${2 * MIB}, "uint8", Deno.args[0]);
         sma.create({ mode: 0o640 }).fill(3);
         const { mode, blocks } = Deno.statSync("/dev/shm/" + Deno.args[0]);
@@ -227,8 +227,8 @@ Deno.test("makeSegment() that fails takes back its own name only, under stress",
     // half, and longer where that is too short for a hundred times.
     const losing = `
       const { makeSegment } = await import(${createSegment});
-      const { platform, pretend } = await import(${platformUrl});
-      pretend({ ...platform(), flags: { ...platform().flags, O_TMPFILE: 0 } });
+      const { platform } = await import(${platformUrl});
+      platform().flags = { ...platform().flags, O_TMPFILE: 0 };
       let failed = 0;
       while (performance.now() < 1500 || (failed <= 100 && performance.now() < 60_000)) {
         try { SharedMemory.create(Deno.args[0], 2 ** 50); } catch (error) {
