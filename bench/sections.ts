@@ -10,6 +10,7 @@ import {
   compareGroup,
   type Contestant,
   type Group,
+  interleave,
   makeRow,
   type Row,
   timed,
@@ -86,15 +87,15 @@ function startNumPy(): Promise<Peer> {
 }
 
 /** Compiles a C program, starts it, and removes what was compiled. */
-async function startBareC(source = "bare.c"): Promise<Peer> {
+async function startBareC(source = "bare.c", ...options: string[]): Promise<Peer> {
   const directory = await Deno.makeTempDir({ prefix: "shm-bench-" });
   try {
     const program = `${directory}/bare`;
     const { success } = await new Deno.Command("gcc", {
-      args: ["-O2", "-o", program, here(`./peers/${source}`), "-lrt"],
+      args: ["-O2", "-o", program, here(`./peers/${source}`), "-lrt", "-pthread"],
     }).output();
     if (!success) throw new Error(`Cannot compile ${source}`);
-    return await Peer.start(program);
+    return await Peer.start(program, options);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -105,6 +106,7 @@ async function startBareC(source = "bare.c"): Promise<Peer> {
 async function attach(): Promise<SectionResult> {
   const { createCycles, large, small, groups } = await import("./attach_bench.ts");
   await using bareC = await startBareC();
+  await using threads = await startBareC("bare.c", "threads");
   await using numpy = await startNumPy();
   const [gcc] = new TextDecoder().decode(
     (await new Deno.Command("gcc", { args: ["-dumpfullversion"] }).output()).stdout,
@@ -116,6 +118,11 @@ async function attach(): Promise<SectionResult> {
       timed(() => createCycles(count), count),
       [
         { name: "bare C", goal: { most: 1.3 }, contestant: asked(bareC, "create", count) },
+        {
+          name: "bare C with eight idle threads",
+          goal: { most: 1.3 },
+          contestant: asked(threads, "create", count),
+        },
         {
           name: "CPython + NumPy",
           goal: { most: 0.65 },
@@ -129,6 +136,11 @@ async function attach(): Promise<SectionResult> {
       timed(() => small.load(count), count),
       [
         { name: "bare C", goal: { most: 1.4 }, contestant: asked(bareC, "load", count) },
+        {
+          name: "bare C with eight idle threads",
+          goal: { most: 1.35 },
+          contestant: asked(threads, "load", count),
+        },
         {
           name: "CPython + NumPy",
           goal: { most: 0.65 },
@@ -247,7 +259,7 @@ async function strided(): Promise<SectionResult> {
   await using numpy = await startNumPy();
   const rows: Row[] = [];
   for (const group of partGroups()) {
-    if (group.what === "sum by iteration") {
+    if (!["fill", "assign", "copy"].includes(group.what)) {
       rows.push(...await compareGroup(group));
       continue;
     }
@@ -259,7 +271,7 @@ async function strided(): Promise<SectionResult> {
     rows.push(
       ...await compare(group, timed(ours, times * group.count), [{
         name: "NumPy",
-        goal: { most: 1.5 },
+        goal: { most: group.what === "assign" ? 1.2 : 1.5 },
         contestant: asked(numpy, `part ${group.what}`, times),
       }], { rounds: 31 }),
     );
@@ -279,7 +291,7 @@ async function slices(): Promise<SectionResult> {
         { ...npm, contestant: timed(npm.run, group.count) },
         {
           name: "NumPy",
-          goal: { most: kind === "row" ? 0.5 : 1 },
+          goal: kind === "sizes" ? undefined : { most: 0.5 },
           contestant: asked(numpy, `slice ${kind === "text" ? "reversed" : kind}`, group.count),
         },
       ], { rounds: 61, warmup: 10 }),
@@ -392,33 +404,45 @@ function handoverRows(points: readonly Handover[]): Row[] {
   });
 }
 
-/** Whole processes: an empty module, one that imports the library, one that uses it once. */
+/** Whole processes: an empty module, one that imports the library, one that uses it once; and Python's. */
 async function start(): Promise<SectionResult> {
-  const process = (mode: string): Contestant => async () => {
+  const run = (command: string, args: string[]): Contestant => async () => {
     const begin = performance.now();
-    const { success } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", here(`./peers/start_${mode}.ts`)],
-    }).output();
-    if (!success) throw new Error(`Cannot measure: start_${mode}.ts failed`);
+    const { success } = await new Deno.Command(command, { args }).output();
+    if (!success) throw new Error(`Cannot measure: ${command} ${args.join(" ")} failed`);
     return performance.now() - begin;
   };
-  const rows: Row[] = [];
-  for (const [mode, what] of [["import", "import"], ["first", "import and first call"]]) {
-    rows.push(
-      ...await compare(
-        { item: "import of the module; first call", what, unit: "ms" },
-        process(mode),
-        [{
-          name: "an empty module",
-          goal: { most: 10 },
-          figure: "difference",
-          contestant: process("empty"),
-        }],
-        { rounds: 21, warmup: 2 },
+  const deno = (mode: string): Contestant =>
+    run(Deno.execPath(), ["run", "-A", here(`./peers/start_${mode}.ts`)]);
+  const python = (mode: string): Contestant =>
+    run("/usr/bin/python3", [here("./peers/start_numpy.py"), mode]);
+  const [empty, imported, first, bare, numpy] = await interleave(
+    [deno("empty"), deno("import"), deno("first"), python("empty"), python("first")],
+    { rounds: 21, warmup: 2 },
+  );
+  const labels = { item: "import of the module; first call", unit: "ms" };
+  const beside = { name: "an empty module", figure: "difference" } as const;
+  const more = (times: number[], base: number[]): number[] => times.map((t, i) => t - base[i]);
+  return {
+    rows: [
+      makeRow({ ...labels, what: "import" }, { ...beside, goal: { most: 9 } }, imported, empty),
+      makeRow(
+        { ...labels, what: "import and first call" },
+        { ...beside, goal: { most: 9 } },
+        first,
+        empty,
       ),
-    );
-  }
-  return { rows };
+      makeRow(
+        { ...labels, what: "import and first call, beside an empty program" },
+        {
+          name: "Python's, with NumPy and shared_memory, beside an empty program",
+          goal: { most: 0.15 },
+        },
+        more(first, empty),
+        more(numpy, bare),
+      ),
+    ],
+  };
 }
 
 async function memory(): Promise<SectionResult> {

@@ -5,10 +5,14 @@
  *   create N   N times: create, map, write, unmap, unlink 4 KiB
  *   load N     N times: open, map, read, unmap 4 KiB
  *   sparse N   the same with 8 GiB, of which one page is there
+ *
+ * With the argument "threads" it has eight threads that sleep, as Deno has: the kernel takes longer to unmap
+ * memory of a process whose threads may run on other cores.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <gnu/libc-version.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +81,17 @@ static double now(void) {
   return t.tv_sec * 1e9 + t.tv_nsec;
 }
 
-int main(void) {
+static void *sleep_forever(void *unused) {
+  for (;;) pause();
+  return unused;
+}
+
+int main(int argc, char **argv) {
+  pthread_t thread;
+  int threads = argc > 1 && strcmp(argv[1], "threads") == 0 ? 8 : 0;
+  for (int i = 0; i < threads; i++) {
+    check(pthread_create(&thread, NULL, sleep_forever, NULL) == 0, "pthread_create");
+  }
   snprintf(temporary, sizeof temporary, "/bench-bare-%d", getpid());
   snprintf(target, sizeof target, "/bench-bare-%d-target", getpid());
   snprintf(sparse, sizeof sparse, "/bench-bare-%d-sparse", getpid());

@@ -3,7 +3,7 @@
 Reads commands from standard input, answers each with nanoseconds per unit of work:
     create N, load N                  N cycles on 4 KiB (SharedMemory + ndarray)
     part fill|assign|copy N           N times, on every second row and column of 1024 x 1024 float64
-    slice row|window|reversed N       N views
+    slice row|window|sizes|reversed N       N views
     large BYTES                       create and fill once; closing it is not counted
     npyload PATH, npymap PATH         a .npy file into new shared memory, closing not counted
     npysave PATH, npyreversed PATH    what was loaded last, and the same with the last axis reversed
@@ -146,6 +146,7 @@ class Parts:
 SLICES = {
     "row": timeit.Timer("a[7]", globals={"a": np.zeros((256, 256))}),
     "window": timeit.Timer("a[i:i+10, j:j+20]", globals={"a": np.zeros((256, 256)), "i": 7, "j": 8}),
+    "sizes": timeit.Timer("a[0:i, 0:255-i]", globals={"a": np.zeros((256, 256)), "i": 100}),
     "reversed": timeit.Timer("a[::2, ::-1]", globals={"a": np.zeros((256, 256))}),
 }
 
