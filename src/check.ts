@@ -205,6 +205,30 @@ function checkKind(value: unknown, wanted: OptionKind, subject: string): void {
   }
 }
 
+/** What is longer is no time limit, as in `Atomics.wait`: milliseconds. */
+const LONGEST_TIME = 2 ** 53;
+
+/**
+ * Checks a time limit.
+ *
+ * @param timeout the caller's number of milliseconds; `undefined` if there is none
+ * @param action what is being done, for the message: "load"
+ * @param otherwise the limit where the caller gave none
+ * @returns the limit; `Infinity` is none
+ * @throws {RangeError} if it is negative or NaN
+ */
+export function checkTimeout(
+  timeout: number | undefined,
+  action: string,
+  otherwise: number,
+): number {
+  if (timeout === undefined) return otherwise;
+  if (timeout >= 0) return timeout > LONGEST_TIME ? Infinity : timeout;
+  throw new RangeError(
+    `Cannot ${action}: timeout must be 0 or more milliseconds, not ${timeout}`,
+  );
+}
+
 /**
  * Makes a property descriptor for `Object.defineProperty` that inherits nothing: what another module hung on
  * `Object.prototype` as `get` or `set` is no part of it.

@@ -39,6 +39,7 @@ const table: readonly Row[] = [
   // twice: in check.ts and in dtype.ts, whose messages need it.
   { layer: "1", where: "src/dtype.ts", mayImport: ["src/check.ts"] },
   { layer: "1", where: "src/inspect.ts", mayImport: ["src/check.ts", "ffi/runtime/errors.ts"] },
+  { layer: "1", where: "src/words.ts", mayImport: ["src/check.ts", "src/errors.ts"] },
   { layer: "1", where: "src/errors.ts", mayImport: ["ffi/runtime/errors.ts"] },
   { layer: "1", where: "src/check.ts", mayImport: [] },
   { layer: "0", where: "ffi/", mayImport: ["−1"] },

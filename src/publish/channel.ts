@@ -17,7 +17,7 @@ import {
   PARTS_BYTES,
   type SharedMemory,
 } from "../segment/mod.ts";
-import { notify, wait, waitAsync } from "../sync/mod.ts";
+import { deadlineOf, EventCount, letEventLoopRun } from "../sync/event_count.ts";
 
 /** The bytes of the header; what is published in the same segment comes after it. */
 export const HEADER_BYTES = PARTS_BYTES;
@@ -39,14 +39,7 @@ const NOT_RESERVED = 2 ** 31;
  * The longest sleep in milliseconds before a reader looks again: a writer that is killed between the number
  * and the waking wakes nobody.
  */
-const SLICE = 250;
-
-/**
- * After how many milliseconds a reader for whom there is always something new lets the event loop have a
- * turn: otherwise no timer would run, and no signal abort it.
- */
-const LONGEST_RUN = 50;
-let lastTurn = 0;
+const READER_SLICE = 250;
 
 /** What the header says. */
 export interface Header {
@@ -98,6 +91,7 @@ export class Channel {
   readonly #numbers: BigInt64Array;
   /** The same memory: the futex takes 32 bits. */
   readonly #words: Int32Array;
+  readonly #changes: EventCount;
   #isWriter = false;
 
   private constructor(segment: OpenSegment) {
@@ -105,6 +99,7 @@ export class Channel {
     this.#segment = segment;
     this.#numbers = new BigInt64Array(segment.buffer!, 0, HEADER_BYTES / 8);
     this.#words = new Int32Array(segment.buffer!, 0, HEADER_BYTES / 4);
+    this.#changes = new EventCount(this.#words, TURN / 4, null);
   }
 
   /**
@@ -216,32 +211,15 @@ export class Channel {
   publish(number: number): void {
     fence();
     Atomics.store(this.#numbers, NEWEST / 8, BigInt(number));
-    if ((Atomics.load(this.#words, TURN / 4) & 1) === 0) return;
-    Atomics.add(this.#words, TURN / 4, 1); // only the writer clears the bit: here, by the carry
-    notify(this.#words, TURN / 4);
-  }
-
-  /**
-   * Says that somebody is about to sleep. The number must be looked at once more after that: the writer has
-   * changed it, or sees this.
-   *
-   * @returns the turn in which to sleep
-   */
-  #announce(): number {
-    return Atomics.or(this.#words, TURN / 4, 1) | 1;
+    this.#changes.advance();
   }
 
   /** Blocks until there is an array after a number. */
   awaitNewer(after: number, timeout: number): void {
-    if (this.newest > after) return;
-    const deadline = performance.now() + timeout;
-    while (true) {
-      const turn = this.#announce();
-      if (this.newest > after) return;
-      const rest = deadline - performance.now();
-      if (rest <= 0) throw timeoutError(this.name);
-      wait(this.#words, TURN / 4, turn, Math.min(rest, SLICE));
-    }
+    const look = (): true | null => this.newest > after || null;
+    if (look() !== null) return;
+    if (this.#changes.until(look, deadlineOf(timeout), READER_SLICE) !== null) return;
+    throw timeoutError(this.name);
   }
 
   /** Waits until there is an array after a number, without blocking. */
@@ -250,23 +228,18 @@ export class Channel {
     timeout: number,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const deadline = performance.now() + timeout;
-    while (true) {
+    const deadline = deadlineOf(timeout);
+    const look = (): true | null => {
       signal?.throwIfAborted();
       if (!this.isOpen) throw closedError(this.name, "wait for");
-      if (this.newest > after) {
-        if (performance.now() - lastTurn < LONGEST_RUN) return;
-        await new Promise((resume) => setTimeout(resume, 0));
-        lastTurn = performance.now();
-        continue;
-      }
-      const turn = this.#announce();
-      if (this.newest > after) continue;
-      const rest = deadline - performance.now();
-      if (rest <= 0) throw timeoutError(this.name);
-      await waitAsync(this.#words, TURN / 4, turn, Math.min(rest, SLICE), { signal }).value;
-      lastTurn = performance.now();
+      return this.newest > after || null;
+    };
+    if (look() !== null) {
+      await letEventLoopRun();
+      if (look() !== null) return;
     }
+    const found = await this.#changes.untilAsync(look, deadline, READER_SLICE, signal);
+    if (found === null) throw timeoutError(this.name);
   }
 
   /** Gives all up, the writer's claim included; the second time does nothing. */

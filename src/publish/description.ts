@@ -4,7 +4,7 @@
  * @module
  */
 
-import { defineConstant, kindOf, type OptionKind, readOptions } from "../check.ts";
+import { checkTimeout, defineConstant, kindOf, type OptionKind, readOptions } from "../check.ts";
 import { bytesPerElement, type DTypeLike, type DTypeOf, numpyTypeString } from "../dtype.ts";
 import { contiguousLayout, type Shape } from "../ndarray/mod.ts";
 import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
@@ -137,12 +137,12 @@ export function checkWaitOptions(
 ): WaitAsyncOptions & { timeout: number } {
   const kinds: { [key: string]: OptionKind } = { timeout: "number of milliseconds" };
   if (takesSignal) kinds.signal = "AbortSignal";
-  const { timeout = Infinity, signal } = readOptions(
+  const { timeout, signal } = readOptions(
     options,
     kinds as { timeout: OptionKind; signal: OptionKind },
     "wait",
   );
-  return { timeout: checkTimeout(timeout, "wait"), signal };
+  return { timeout: checkTimeout(timeout, "wait", Infinity), signal };
 }
 
 /**
@@ -152,15 +152,6 @@ export function checkWaitOptions(
  * @returns the time limit in milliseconds
  */
 export function checkLoadOptions(options: WaitOptions | undefined): number {
-  const { timeout = 0 } = readOptions(options, { timeout: "number of milliseconds" }, "load");
-  return checkTimeout(timeout, "load");
-}
-
-function checkTimeout(timeout: number, action: string): number {
-  if (!(timeout >= 0)) {
-    throw new RangeError(
-      `Cannot ${action}: timeout must be 0 or more milliseconds, not ${timeout}`,
-    );
-  }
-  return timeout;
+  const { timeout } = readOptions(options, { timeout: "number of milliseconds" }, "load");
+  return checkTimeout(timeout, "load", 0);
 }

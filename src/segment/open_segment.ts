@@ -6,6 +6,7 @@
  */
 
 import { type Advice, hasCode } from "../../ffi/errors.ts";
+import { tryLockByte, unlockByte } from "../../ffi/fcntl.ts";
 import { close, fstat } from "../../ffi/files.ts";
 import { tryFlock, unflock } from "../../ffi/flock.ts";
 import { platform } from "../../ffi/platform.ts";
@@ -164,6 +165,23 @@ export class OpenSegment {
   /** Gives the lock of the segment back. */
   unlock(): void {
     unflock(this.#fd, this.name);
+  }
+
+  /**
+   * Takes the lock of one byte of the segment's file, if nobody has it. The byte need not be there: such locks lie
+   * beyond the data.
+   *
+   * @param at the position of the byte
+   * @returns whether it was taken
+   * @see {@link https://man7.org/linux/man-pages/man2/F_OFD_SETLK.2const.html | F_OFD_SETLK(2const)}
+   */
+  tryLockByte(at: number): boolean {
+    return tryLockByte(this.#fd, at, this.name);
+  }
+
+  /** Gives the lock of one byte back. */
+  unlockByte(at: number): void {
+    unlockByte(this.#fd, at, this.name);
   }
 
   /**

@@ -4,7 +4,15 @@
  * @module
  */
 
-import { kindOf, needStack, quote, readOptions, shorten, UNFAMILIAR_FRAMES } from "../check.ts";
+import {
+  checkTimeout,
+  kindOf,
+  needStack,
+  quote,
+  readOptions,
+  shorten,
+  UNFAMILIAR_FRAMES,
+} from "../check.ts";
 import { showAs } from "../inspect.ts";
 import { isAnonymousName } from "./anonymous.ts";
 import { type CreateOptions, Mapping, type OpenOptions } from "./mapping.ts";
@@ -315,8 +323,5 @@ function checkOpenOptions(options: OpenOptions | undefined): OpenOptions {
       `Cannot load: access must be "read-write" or "copy-on-write", not ${quote(access)}`,
     );
   }
-  if (timeout !== undefined && !(timeout >= 0)) {
-    throw new RangeError(`Cannot load: timeout must be 0 or more milliseconds, not ${timeout}`);
-  }
-  return { access, timeout };
+  return { access, timeout: checkTimeout(timeout, "load", 0) };
 }

@@ -1,43 +1,32 @@
 /**
- * Mutual exclusion between processes, and between the tasks of one.
- *
- * A lock's segment holds three 32-bit words. None of them excludes anybody: that is the `flock` of the
- * segment, which the kernel gives back when its holder ends.
- *
- * - word 0, `TURN`: one more after each release that somebody waited for; who waits sleeps on it.
- * - word 1, `WAITING`: not 0 if somebody may be asleep.
- * - word 2, `HELD`: not 0 while somebody is in the section. Who finds it so was left an open section.
+ * Mutual exclusion between processes, and between the tasks of one. The words of a lock's segment and the order of
+ * the steps stand in `lock_words.ts` and `docs/sync.md`.
  *
  * @module
  */
 
-import { monotonicNow } from "../../ffi/futex.ts";
-import { defineConstant, kindOf, readOptions } from "../check.ts";
+import { hasFutexWaitMany, monotonicNow } from "../../ffi/futex.ts";
+import { checkTimeout, defineConstant, isGiven, kindOf, quote, readOptions } from "../check.ts";
 import { badResource, busy, errors, notFound } from "../errors.ts";
 import { showAs } from "../inspect.ts";
+import { checkLocksSegments, checkName, nameMax, OpenSegment, unlink } from "../segment/mod.ts";
+import { deadlineOf, EventCount, turnOfEventLoop } from "./event_count.ts";
 import {
-  checkLocksSegments,
-  checkName,
-  nameMax,
-  OpenSegment,
-  type SharedMemory,
-  unlink,
-} from "../segment/mod.ts";
-import { notify, wait, waitAsync } from "./wait.ts";
-
-const TURN = 0;
-const WAITING = 1;
-const HELD = 2;
-const BYTES = 16;
-
-/**
- * The longest sleep in milliseconds before who waits for a lock tries again: a killed holder wakes nobody,
- * and what stands in the segment cannot be trusted.
- */
-const SLICE = 20;
+  checkLock,
+  HELD,
+  indexOf,
+  LOCK_BYTES,
+  LOCK_SLICE,
+  TURN,
+  WAITING,
+  wordsOf,
+  writeLock,
+} from "./lock_words.ts";
 
 /** What a lock is, as plain data: what `structuredClone`, `postMessage` and JSON make of one. */
 export interface LockDescriptor {
+  /** Tells a lock from what else has a name. */
+  readonly kind: "lock";
   /** The segment's name, without a slash. */
   readonly name: string;
 }
@@ -144,38 +133,48 @@ export class LockGuard {
 /** A lock's segment: the file that is locked, and the words. */
 class Attachment {
   readonly segment: OpenSegment;
-  readonly words: Int32Array;
+  readonly event: EventCount;
+  readonly #words: Int32Array;
 
   private constructor(segment: OpenSegment) {
     this.segment = segment;
-    this.words = new Int32Array(segment.buffer!, 0, BYTES / 4);
+    this.#words = wordsOf(segment.buffer!);
+    this.event = new EventCount(this.#words, indexOf(TURN), indexOf(WAITING));
   }
 
   static create(name: string, options: LockCreateOptions): Attachment {
-    return new Attachment(OpenSegment.create(name, BYTES, options, () => {}));
+    return new Attachment(OpenSegment.create(name, LOCK_BYTES, options, writeLock));
   }
 
   static open(name: string, timeout = 0): Attachment {
-    return new Attachment(OpenSegment.open(name, timeout, checkSize));
+    return new Attachment(OpenSegment.open(
+      name,
+      timeout,
+      ({ buf }, isTimeUp) => checkLock(buf!, name, isTimeUp),
+    ));
+  }
+
+  /** Notes that somebody is in the section; returns whether the one before never left it. */
+  enter(): boolean {
+    return Atomics.exchange(this.#words, indexOf(HELD), 1) !== 0;
+  }
+
+  /** Notes that nobody is in the section. */
+  leave(): void {
+    Atomics.store(this.#words, indexOf(HELD), 0);
   }
 
   /** Lets another one have the lock, unless all was given up already. */
   unlock(): void {
-    const { words, segment } = this;
+    const { segment, event } = this;
     if (!segment.isOpen) return;
     segment.unlock();
-    if (Atomics.exchange(words, WAITING, 0) === 0) return;
-    Atomics.add(words, TURN, 1);
-    notify(words, TURN, 1);
+    const advance = event.advance(1);
+    if (advance === null) return;
+    const patience = advance.woken > 0 ? LOCK_SLICE : hasFutexWaitMany() ? 0 : LOOKERS_TIME;
+    if (patience === 0) return;
+    debts.set(segment.identity, { turn: advance.turn, until: monotonicNow() + patience });
   }
-}
-
-function checkSize({ name, size }: SharedMemory): true {
-  if (size === BYTES) return true;
-  throw new RangeError(
-    `Cannot load '${name}': the segment has ${size} bytes, and a lock needs ${BYTES}` +
-      (size > BYTES ? "; it is something else, which a lock would write to" : ""),
-  );
 }
 
 /** Opens the lock that was made anew under a name that was removed. */
@@ -193,30 +192,53 @@ function openNext(name: string): Attachment {
 
 /** The lock that a guard stands for. */
 interface Holding {
+  readonly name: string;
   readonly attachment: Attachment;
-  /** Tells the lock that it is held no more. */
+  /** Notes that the lock is held no more. */
   readonly ended: () => void;
 }
 
 /** Runs after a guard was garbage-collected that had not been released. */
-const droppedGuards = new FinalizationRegistry<Holding>(({ attachment, ended }) => {
+const droppedGuards = new FinalizationRegistry<Holding>(({ name, attachment, ended }) => {
   attachment.unlock();
   ended();
+  if (warnedOf.has(name)) return;
+  warnedOf.add(name);
+  console.warn(
+    `A guard of the SharedMemoryLock '${name}' was dropped without release(), and the lock given back when the ` +
+      "guard was garbage-collected: what it protects was open to others. Keep the guard: " +
+      "using guard = await lock.acquireAsync();",
+  );
 });
 
-/** Somebody who waits without blocking. */
+/** The names of the locks of which a guard was dropped: each is told of once. */
+const warnedOf = new Set<string>();
+
+/** A call of `acquireAsync()` that has not ended. */
 interface Task {
   readonly resolve: (guard: LockGuard) => void;
   readonly reject: (reason: unknown) => void;
-  /** What it is to be rejected with; `null` as long as it waits. */
-  failure: { readonly reason: unknown } | null;
+  /** Is aborted with what the task is to be rejected with. */
+  readonly failure: AbortController;
 }
+
+/** What a try to take the lock gives where the name led to another segment by now: it is to be tried there. */
+const MOVED = Symbol("moved");
+
+/**
+ * How long a waiter may take that looks every millisecond, where the kernel cannot wait for it and so cannot say that
+ * it was woken.
+ */
+const LOOKERS_TIME = 2;
+
+/** How often one try follows a name that leads to one segment after another. */
+const MOST_MOVES = 100;
 
 /**
  * A lock that at most one holder has: of all processes on the machine that use its name, and of the tasks
  * in each. A holder that is killed gives it up, and the next one is told so.
  *
- * An instance is a description that can be sent to other processes as plain data, `{ name }`, and, between
+ * An instance is a description that can be sent to other processes as plain data, `{ kind, name }`, and, between
  * `create()` or `load()` and `close()`, an attachment to the lock's own segment. The tasks of a program
  * share one instance. The kernel excludes, by `flock` on the segment, so the shell's `flock` and Python's
  * `fcntl.flock` take part.
@@ -254,6 +276,8 @@ interface Task {
  * @see {@link https://man7.org/linux/man-pages/man2/flock.2.html | flock(2)}
  */
 export class SharedMemoryLock {
+  /** Tells a lock from what else has a name. */
+  declare readonly kind: "lock";
   /** The segment's name, without a slash. */
   declare readonly name: string;
 
@@ -261,8 +285,8 @@ export class SharedMemoryLock {
   #isHeld = false;
   readonly #tasks: Task[] = [];
   #isServing = false;
-  /** Wakes who serves the tasks; `null` while nobody sleeps there. */
-  #interrupt: (() => void) | null = null;
+  /** Has the first task go on that waits until this instance gives the lock back; `null` if there is none. */
+  #resume: (() => void) | null = null;
 
   /**
    * Describes a lock. Nothing is created or attached.
@@ -276,11 +300,12 @@ export class SharedMemoryLock {
    * import { SharedMemoryLock } from "@shm/array/sync";
    * import { assertEquals } from "@std/assert";
    *
-   * assertEquals(JSON.stringify(new SharedMemoryLock("tiles")), '{"name":"tiles"}');
+   * assertEquals(JSON.stringify(new SharedMemoryLock("tiles")), '{"kind":"lock","name":"tiles"}');
    * ```
    */
   constructor(name: string) {
     checkName(name, nameMax());
+    defineConstant(this, "kind", "lock");
     defineConstant(this, "name", name);
   }
 
@@ -320,7 +345,8 @@ export class SharedMemoryLock {
    *
    * @param options how long to wait, blocking, for a lock that is not there yet
    * @returns this instance
-   * @throws {TypeError} if an option is of the wrong kind
+   * @throws {TypeError} if an option is of the wrong kind, or the segment is not that of a lock: an array of 16
+   * bytes, a ring. Nothing is written to it.
    * @throws {Deno.errors.Busy} if this instance is attached already
    * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
@@ -341,12 +367,10 @@ export class SharedMemoryLock {
    * ```
    */
   load(options?: LockLoadOptions): this {
-    const { timeout } = checkTimeout(
-      readOptions(options, { timeout: "number of milliseconds" }, "load"),
-      "load",
-    );
+    const { timeout } = readOptions(options, { timeout: "number of milliseconds" }, "load");
+    const limit = checkTimeout(timeout, "load", 0);
     this.#checkDetached("load");
-    this.#attachment = Attachment.open(this.name, timeout);
+    this.#attachment = Attachment.open(this.name, limit);
     return this;
   }
 
@@ -395,10 +419,13 @@ export class SharedMemoryLock {
   }
 
   /**
-   * Removes the lock's name. From then on nobody can acquire it: who is attached is told `NotFound`, or
-   * goes over to a lock that was made anew under the name. Remove it when nobody needs it any more.
+   * Removes the lock's name. From then on nobody can acquire it: instances that are attached say `NotFound`, or
+   * go over to a lock that was made anew under the name. Remove it when nobody needs it any more.
    *
-   * @returns `false` if the name was gone already
+   * An instance that is attached removes the name of its own segment only; one that is not removes it whatever
+   * segment it leads to.
+   *
+   * @returns `false` if the name was gone already, or leads to another segment by now, which stays
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    *
@@ -413,17 +440,19 @@ export class SharedMemoryLock {
    * ```
    */
   unlink(): boolean {
-    this.#checkBrand();
-    return unlink(this.name);
+    const attachment = this.#attachment;
+    return attachment === null ? unlink(this.name) : attachment.segment.unlink();
   }
 
   /**
    * Makes an instance from a description that came from elsewhere: from `postMessage`, `structuredClone`,
    * JSON or another instance. The result is not attached.
    *
-   * @param descriptor plain data with `name`; what else it holds is not looked at
+   * @param descriptor plain data with `kind` and `name`; other keys, as of a message that holds a description, are
+   * not looked at. Without `kind` it must have none of the parts of an array.
    * @returns a new instance
-   * @throws {TypeError} if it is no object, or its name is missing or no string
+   * @throws {TypeError} if it is no object, describes something else than a lock, or its name is missing or no
+   * string
    * @throws {RangeError} if the name is not legal
    *
    * @example Through JSON
@@ -431,21 +460,14 @@ export class SharedMemoryLock {
    * import { SharedMemoryLock } from "@shm/array/sync";
    * import { assertEquals } from "@std/assert";
    *
-   * const lock = SharedMemoryLock.from(JSON.parse('{"name":"tiles"}'));
+   * const lock = SharedMemoryLock.from(JSON.parse('{"kind":"lock","name":"tiles"}'));
    * assertEquals(lock.name, "tiles");
    * ```
    */
-  static from(descriptor: LockDescriptor): SharedMemoryLock {
-    if (kindOf(descriptor) !== "an object") {
-      throw new TypeError(
-        `Cannot make a SharedMemoryLock from ${
-          kindOf(descriptor)
-        }: a descriptor is an object with name`,
-      );
-    }
-    if (!Object.hasOwn(descriptor, "name")) {
-      throw new TypeError("Cannot make a SharedMemoryLock: the descriptor has no name");
-    }
+  static from(
+    descriptor: LockDescriptor | { readonly kind?: undefined; readonly name: string },
+  ): SharedMemoryLock {
+    checkDescriptor(descriptor);
     return new SharedMemoryLock(descriptor.name);
   }
 
@@ -479,25 +501,36 @@ export class SharedMemoryLock {
    */
   acquire(options?: AcquireOptions): LockGuard {
     const timeout = options === undefined ? Infinity : checkTimeout(
-      readOptions(options, { timeout: "number of milliseconds" }, "acquire"),
+      readOptions(options, { timeout: "number of milliseconds" }, "acquire").timeout,
       "acquire",
-    ).timeout ?? Infinity;
+      Infinity,
+    );
     this.#attached();
     if (this.#isHeld) {
       throw busy(
         `Cannot acquire '${this.name}': this instance holds the lock already`,
       );
     }
+    const deadline = deadlineOf(timeout);
+    this.#letIn(deadline);
     const guard = this.#take();
     if (guard !== null) return guard;
-    const deadline = monotonicNow() + timeout;
+    const check = (): void => {
+      if (timeout === Infinity) this.#checkNotHeldHere();
+    };
+    check();
+    if (timeout === 0) throw timeoutError(this.name);
     while (true) {
-      const turn = this.#announce();
-      const guard = this.#take();
-      if (guard !== null) return guard;
-      const rest = deadline - monotonicNow();
-      if (rest <= 0) throw timeoutError(this.name);
-      wait(this.#attached().words, TURN, turn, Math.min(rest, SLICE));
+      const attachment = this.#attached();
+      const look = (): LockGuard | typeof MOVED | null => {
+        const found = this.#tryTake(attachment, true);
+        if (found === null) check();
+        return found;
+      };
+      const found = attachment.event.until(look, deadline, LOCK_SLICE);
+      if (found === null) throw timeoutError(this.name);
+      if (found !== MOVED) return found;
+      if (monotonicNow() > deadline) throw timeoutError(this.name);
     }
   }
 
@@ -521,8 +554,8 @@ export class SharedMemoryLock {
    * ```
    */
   tryAcquire(): LockGuard | null {
-    this.#attached();
-    return this.#isHeld ? null : this.#take();
+    const attachment = this.#attached();
+    return this.#isHeld || debtOf(attachment) !== null ? null : this.#take();
   }
 
   /**
@@ -556,32 +589,28 @@ export class SharedMemoryLock {
    * ```
    */
   async acquireAsync(options?: AcquireAsyncOptions): Promise<LockGuard> {
-    const { timeout = Infinity, signal } = checkTimeout(
-      readOptions(
-        options,
-        { timeout: "number of milliseconds", signal: "AbortSignal" },
-        "acquire",
-      ),
+    const { timeout, signal } = readOptions(
+      options,
+      { timeout: "number of milliseconds", signal: "AbortSignal" },
       "acquire",
     );
+    const limit = checkTimeout(timeout, "acquire", Infinity);
     this.#attached();
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<LockGuard>();
-    const task: Task = { resolve, reject, failure: null };
+    const task: Task = { resolve, reject, failure: new AbortController() };
     this.#tasks.push(task);
     if (!this.#isServing) this.#serve();
-    if (this.#tasks.includes(task)) {
-      const abort = (): void => this.#fail(task, signal!.reason);
-      signal?.addEventListener("abort", abort, { once: true });
-      const cancel = atTime(timeout, () => this.#fail(task, timeoutError(this.name)));
-      try {
-        return await promise;
-      } finally {
-        cancel();
-        signal?.removeEventListener("abort", abort);
-      }
+    if (!this.#tasks.includes(task)) return await promise;
+    const abort = (): void => this.#fail(task, signal!.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    const cancel = atTime(limit, () => this.#fail(task, timeoutError(this.name)));
+    try {
+      return await promise;
+    } finally {
+      cancel();
+      signal?.removeEventListener("abort", abort);
     }
-    return await promise;
   }
 
   /** One line that says which lock this is. */
@@ -595,9 +624,6 @@ export class SharedMemoryLock {
       return { name: lock.name, attached: lock.#attachment !== null, held: lock.#isHeld };
     });
   }
-
-  /** That it can be called at all proves `this` to be an instance, whose name has been checked. */
-  #checkBrand(): void {}
 
   #checkDetached(action: string): void {
     if (this.#attachment !== null) {
@@ -618,48 +644,79 @@ export class SharedMemoryLock {
     return attachment;
   }
 
-  /** Says that somebody is about to sleep; returns the turn in which to. */
-  #announce(): number {
-    const { words } = this.#attached();
-    Atomics.store(words, WAITING, 1);
-    return Atomics.load(words, TURN);
+  /** Refuses to block this thread for a lock that only this thread can give back. */
+  #checkNotHeldHere(): void {
+    if (!heldHere.has(this.#attached().segment.identity)) return;
+    throw busy(
+      `Cannot acquire '${this.name}': another instance of this thread holds the lock, and could not give it ` +
+        "back while this call blocks; acquireAsync() does not block, and { timeout } ends the waiting",
+    );
+  }
+
+  /** Blocks until the waiter that this thread has woken at its last release has had its turn. */
+  #letIn(deadline: number): void {
+    const attachment = this.#attached();
+    const debt = debtOf(attachment);
+    if (debt === null) return;
+    debts.delete(attachment.segment.identity);
+    const { event } = attachment;
+    event.announce();
+    event.sleep(debt.turn, Math.max(0, Math.min(debt.until, deadline) - monotonicNow()));
   }
 
   /** Takes the lock if nobody has it. This instance must not hold it. */
   #take(): LockGuard | null {
-    while (true) {
-      const attachment = this.#attached();
-      const { segment } = attachment;
-      const isTaken = segment.tryLock();
-      let isNamed = false;
-      try {
-        isNamed = segment.isNamed;
-        if (isNamed) return isTaken ? this.#hold(attachment) : null;
-        // The name was removed. Nobody else comes to this segment any more: go where they go.
-        this.#attachment = openNext(this.name);
-      } finally {
-        if (isTaken && !isNamed) attachment.unlock();
-      }
-      segment.close();
+    for (let moves = 0; moves < MOST_MOVES; moves++) {
+      const found = this.#tryTake(this.#attached(), false);
+      if (found !== MOVED) return found;
     }
+    return null;
+  }
+
+  /**
+   * Takes the lock if nobody has it.
+   *
+   * @param attachment what this instance is attached to
+   * @param hasWaited whether the caller has announced itself before
+   * @returns the guard; `null` if somebody has the lock; {@linkcode MOVED} if the name was removed and leads to
+   * another segment, to which this instance is attached now
+   */
+  #tryTake(attachment: Attachment, hasWaited: boolean): LockGuard | typeof MOVED | null {
+    const { segment } = attachment;
+    const isTaken = segment.tryLock();
+    let isNamed = false;
+    try {
+      isNamed = segment.isNamed;
+      if (isNamed) return isTaken ? this.#hold(attachment, hasWaited) : null;
+      // The name was removed. Nobody else comes to this segment any more: go where they go.
+      this.#attachment = openNext(this.name);
+    } finally {
+      if (isTaken && !isNamed) attachment.unlock();
+    }
+    segment.close();
+    return MOVED;
   }
 
   /** Makes the guard for the lock that was just taken. */
-  #hold(attachment: Attachment): LockGuard {
-    const { words } = attachment;
-    const isAbandoned = Atomics.exchange(words, HELD, 1) !== 0;
+  #hold(attachment: Attachment, hasWaited: boolean): LockGuard {
+    const { identity } = attachment.segment;
+    const isAbandoned = attachment.enter();
+    // Whoever let a waiter in learns by it that one has had its turn.
+    if (hasWaited) attachment.event.count();
     this.#isHeld = true;
+    heldHere.add(identity);
     let isReleased = false;
     const ended = (): void => {
+      heldHere.delete(identity);
       this.#isHeld = false;
-      this.#interrupt?.();
+      this.#resume?.();
     };
-    const holding: Holding = { attachment, ended };
+    const holding: Holding = { name: this.name, attachment, ended };
     const guard = new LockGuard(KEY, isAbandoned, () => {
       if (isReleased) return;
       isReleased = true;
       droppedGuards.unregister(holding);
-      Atomics.store(words, HELD, 0);
+      attachment.leave();
       attachment.unlock();
       ended();
     });
@@ -673,8 +730,7 @@ export class SharedMemoryLock {
     while (this.#tasks.length > 0) {
       const [task] = this.#tasks;
       try {
-        if (task.failure !== null) throw task.failure.reason;
-        const guard = await this.#takeOrSleep();
+        const guard = await this.#takeAsync(task.failure.signal);
         if (guard === null) continue;
         task.resolve(guard);
       } catch (error) {
@@ -685,56 +741,119 @@ export class SharedMemoryLock {
     this.#isServing = false;
   }
 
-  /** Takes the lock, or sleeps until it may be worth another try, and returns `null`. */
-  async #takeOrSleep(): Promise<LockGuard | null> {
-    this.#attached();
+  /**
+   * Takes the lock for a task, or waits until something has changed, and returns `null`.
+   *
+   * @param signal is aborted when the task is to end
+   */
+  async #takeAsync(signal: AbortSignal): Promise<LockGuard | null> {
+    signal.throwIfAborted();
+    const attachment = this.#attached();
     if (this.#isHeld) {
-      await new Promise<void>((resume) => this.#interrupt = resume);
-      this.#interrupt = null;
+      await new Promise<void>((resume) => {
+        this.#resume = resume;
+        signal.addEventListener("abort", () => resume(), { once: true });
+      });
+      this.#resume = null;
       return null;
     }
-    const guard = this.#take();
-    if (guard !== null) return guard;
-    const turn = this.#announce();
-    const late = this.#take();
-    if (late !== null) return late;
-    const { words } = this.#attached();
-    const stop = new AbortController();
-    this.#interrupt = () => stop.abort();
     try {
-      await waitAsync(words, TURN, turn, SLICE, { signal: stop.signal }).value;
+      const debt = debtOf(attachment);
+      if (debt !== null) {
+        debts.delete(attachment.segment.identity);
+        attachment.event.announce();
+        await attachment.event.sleepAsync(debt.turn, debt.until - monotonicNow(), signal);
+      } else {
+        const guard = this.#take();
+        if (guard !== null) return guard;
+        if (this.#attachment !== attachment) return null;
+      }
+      // Another call may have taken the lock, or left the segment, while this one slept.
+      const look = (): LockGuard | typeof MOVED | null =>
+        this.#isHeld || this.#attachment !== attachment ? MOVED : this.#tryTake(attachment, true);
+      const found = await attachment.event.untilAsync(look, Infinity, LOCK_SLICE, signal);
+      if (found !== MOVED) return found;
+      await turnOfEventLoop(); // Whoever gives the name to one segment after another stops no timer.
+      return null;
     } catch (error) {
-      // It was interrupted, or the segment was left for another one: what is the case, is seen next.
-      if (!stop.signal.aborted && this.#attachment?.words === words) throw error;
-    } finally {
-      this.#interrupt = null;
+      // The segment was left for the next one of its name, and closed, while this call slept there.
+      if (!signal.aborted && this.#attachment !== null && this.#attachment !== attachment) {
+        return null;
+      }
+      throw error;
     }
-    return null;
   }
 
   /** Has a task end without the lock. */
   #fail(task: Task, reason: unknown): void {
     const at = this.#tasks.indexOf(task);
-    if (at < 0 || task.failure !== null) return;
-    if (at === 0) {
-      // It is being served: it ends when that is over, so that nothing is left running.
-      task.failure = { reason };
-      this.#interrupt?.();
-    } else {
-      this.#tasks.splice(at, 1);
-      task.reject(reason);
-    }
+    if (at < 0) return;
+    // The first one is being served: it ends when that is over, so that nothing is left running.
+    if (at === 0) return task.failure.abort(reason);
+    this.#tasks.splice(at, 1);
+    task.reject(reason);
   }
 }
 
-function checkTimeout<T extends { timeout?: number }>(options: T, action: string): T {
-  const { timeout } = options;
-  if (timeout !== undefined && !(timeout >= 0)) {
-    throw new RangeError(
-      `Cannot ${action}: timeout must be 0 or more milliseconds, not ${timeout}`,
+// --- What this thread has done with locks ------------------------------------------------------
+
+/** The locks that instances of this thread hold, by the identity of their segments. */
+const heldHere = new Set<string>();
+
+/**
+ * What this thread owes to a waiter of another thread or process that it has woken: it does not take the lock again
+ * before that one had its turn, or did not come.
+ */
+interface Debt {
+  /** The turn that the release began. It is over when a waiter has taken the lock. */
+  readonly turn: number;
+  /** When the waiter was not there in time: it may have been stopped or killed. */
+  readonly until: number;
+}
+
+/** What this thread owes, by the identity of the segments. */
+const debts = new Map<string, Debt>();
+
+/** Tells whether this thread has to let a waiter in. */
+function debtOf({ segment, event }: Attachment): Debt | null {
+  const debt = debts.get(segment.identity);
+  if (debt === undefined) return null;
+  if (event.turn === debt.turn && monotonicNow() < debt.until) return debt;
+  debts.delete(segment.identity);
+  return null;
+}
+
+// --- Arguments ---------------------------------------------------------------------------------
+
+/** The parts of descriptions of other kinds, which say no kind if they are those of arrays. */
+const FOREIGN_PARTS = ["shape", "dtype", "arraySlice", "layout"];
+
+/** Checks that plain data describes a lock. */
+function checkDescriptor(descriptor: unknown): void {
+  if (kindOf(descriptor) !== "an object") {
+    throw new TypeError(
+      `Cannot make a SharedMemoryLock from ${
+        kindOf(descriptor)
+      }: a descriptor is an object with kind and name`,
     );
   }
-  return options;
+  const given = descriptor as { readonly [key: string]: unknown };
+  const foreign = isGiven(given, "kind")
+    ? (given.kind === "lock" ? undefined : `its kind is ${describe(given.kind)}`)
+    : FOREIGN_PARTS.filter((part) => isGiven(given, part)).map((part) => `it has a ${part}`)[0];
+  if (foreign !== undefined) {
+    throw new TypeError(
+      `Cannot make a SharedMemoryLock: the descriptor is not that of a lock, as ${foreign}`,
+    );
+  }
+  if (!isGiven(given, "name")) {
+    throw new TypeError("Cannot make a SharedMemoryLock: the descriptor has no name");
+  }
+}
+
+/** Shows a value in a message. */
+function describe(value: unknown): string {
+  return typeof value === "string" ? quote(value) : kindOf(value);
 }
 
 function timeoutError(name: string): DOMException {
@@ -747,7 +866,7 @@ function timeoutError(name: string): DOMException {
 /** Does something when time is up; returns what cancels it. */
 function atTime(timeout: number, action: () => void): () => void {
   if (timeout === Infinity) return () => {};
-  const deadline = monotonicNow() + timeout;
+  const deadline = deadlineOf(timeout);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const look = (): void => {
     const rest = deadline - monotonicNow();

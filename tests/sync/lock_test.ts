@@ -43,14 +43,14 @@ function assertTimeout(call: () => unknown): void {
 
 Deno.test("SharedMemoryLock is plain data, read-only", () => {
   using lock = new MadeLock();
-  const data = { name: lock.name };
+  const data = { kind: "lock", name: lock.name } as const;
   assertEquals(Object.entries(lock), Object.entries(data));
   assertEquals(structuredClone(lock) as unknown, data);
   assertEquals(JSON.parse(JSON.stringify(lock)), data);
   assertThrows(() => {
     (lock as { name: string }).name = "other";
   }, TypeError);
-  assertEquals(SharedMemoryLock.from({ ...data, job: 7 } as { name: string }).name, lock.name);
+  assertEquals(SharedMemoryLock.from({ ...data, job: 7 } as typeof data).name, lock.name);
   assertEquals(
     Deno.inspect(SharedMemoryLock.from({ name: "x" })),
     'SharedMemoryLock { name: "x", attached: false, held: false }',
@@ -614,9 +614,10 @@ Deno.test("garbage in the segment admits nobody and delays nobody for long", asy
     }
   };
   const timer = setInterval(fill, 1);
+  // Attached before: a lock without its magic is not loaded.
+  using other = another(lock);
   try {
     fill();
-    using other = another(lock);
     for (let i = 0; i < 20; i++) {
       const guard = await lock.acquireAsync();
       fill();

@@ -1,0 +1,191 @@
+/**
+ * Sleeping until something in shared memory has changed: one way for locks, publications, and what comes.
+ *
+ * A word `TURN` counts the changes that somebody waited for. Somebody who waits announces that, looks again, and
+ * sleeps on `TURN` as long as it has the value of the announcement. Somebody who changes something looks after that
+ * whether anybody is announced; then it advances `TURN` and wakes. So either the waiter's look sees the change, or
+ * the changer sees the announcement, and the turn in which the waiter goes to sleep is over.
+ *
+ * There are two ways to announce oneself, which both stand in segments for good:
+ *
+ * - in a word of its own, `WAITING` (locks): the waiter loads `TURN`, then stores 1 in `WAITING`. In the other order
+ *   it could load the turn that its own announcement began, and sleep through it unannounced. The changer takes
+ *   `WAITING` back to 0 by an exchange, and adds 1 to `TURN`.
+ * - in bit 0 of `TURN` (publications): the waiter sets the bit by an atomic "or", which gives it the turn, too. The
+ *   changer adds 1 to `TURN`, by which the bit is cleared and the bits above it count.
+ *
+ * No sleep is longer than a slice that its caller gives: a process that is killed between its change and the waking
+ * wakes nobody. `tests/model/` has models of all of this, with the same names and the same order.
+ *
+ * @module
+ */
+
+import { monotonicNow } from "../../ffi/futex.ts";
+import { notify, wait, waitAsync } from "./wait.ts";
+
+/** The latest moment, by the kernel's monotonic clock, of something that has a time limit of so many milliseconds. */
+export function deadlineOf(timeout: number): number {
+  return timeout === Infinity ? Infinity : monotonicNow() + timeout;
+}
+
+/** What came of an advance of which somebody was waiting. */
+export interface Advance {
+  /** The turn that it began. */
+  readonly turn: number;
+  /** How many sleepers it woke. */
+  readonly woken: number;
+}
+
+/** A word that counts changes, and those who sleep until there is one. */
+export class EventCount {
+  readonly #words: Int32Array;
+  readonly #turn: number;
+  readonly #waiting: number | null;
+
+  /**
+   * @param words words of a mapped segment
+   * @param turn the position of `TURN` in them
+   * @param waiting the position of `WAITING`; `null` if bit 0 of `TURN` serves for it
+   */
+  constructor(words: Int32Array, turn: number, waiting: number | null) {
+    this.#words = words;
+    this.#turn = turn;
+    this.#waiting = waiting;
+  }
+
+  /** The turn that it is. */
+  get turn(): number {
+    return Atomics.load(this.#words, this.#turn);
+  }
+
+  /** Begins a new turn without waking anybody: those who are about to sleep look again. */
+  count(): void {
+    Atomics.add(this.#words, this.#turn, 1);
+  }
+
+  /**
+   * Begins a new turn, if anybody is announced, and wakes sleepers. What they wait for must have been changed.
+   *
+   * @param count how many to wake at the most; by default all
+   * @returns what came of it; `null` if nobody was announced
+   */
+  advance(count?: number): Advance | null {
+    const words = this.#words;
+    if (this.#waiting === null) {
+      if ((Atomics.load(words, this.#turn) & 1) === 0) return null;
+    } else if (Atomics.exchange(words, this.#waiting, 0) === 0) return null;
+    const turn = Atomics.add(words, this.#turn, 1) + 1 | 0;
+    return { turn, woken: notify(words, this.#turn, count) };
+  }
+
+  /** Wakes one sleeper in the place of one that was woken and does not make use of it. */
+  handOn(): void {
+    notify(this.#words, this.#turn, 1);
+  }
+
+  /**
+   * Says that somebody is about to sleep. What is waited for must be looked at once more after that.
+   *
+   * @returns the turn in which to sleep
+   */
+  announce(): number {
+    const words = this.#words;
+    if (this.#waiting === null) return Atomics.or(words, this.#turn, 1) | 1;
+    const turn = Atomics.load(words, this.#turn);
+    Atomics.store(words, this.#waiting, 1);
+    return turn;
+  }
+
+  /**
+   * Blocks this thread until it is woken, the turn is over, or time is up.
+   *
+   * @param turn the turn, as `announce()` gave it
+   * @param longest the time limit in milliseconds
+   */
+  sleep(turn: number, longest: number): void {
+    wait(this.#words, this.#turn, turn, longest);
+  }
+
+  /**
+   * The same without blocking.
+   *
+   * @param turn the turn
+   * @param longest the time limit in milliseconds
+   * @param signal gives the sleep up: the promise is rejected with its reason, and a wake-up that came is handed on
+   */
+  async sleepAsync(turn: number, longest: number, signal: AbortSignal | undefined): Promise<void> {
+    const { async, value } = waitAsync(this.#words, this.#turn, turn, longest, { signal });
+    if (!async) return;
+    const ending = await value;
+    lastTurnOfEventLoop = monotonicNow();
+    if (!signal?.aborted) return;
+    if (ending === "ok") this.handOn();
+    throw signal.reason;
+  }
+
+  /**
+   * Blocks this thread until a look finds something.
+   *
+   * @param look looks; gives `null` as long as there is nothing. What it throws ends the waiting.
+   * @param deadline when to give up, by {@linkcode deadlineOf}; there is one look at least
+   * @param slice the longest sleep between two looks, in milliseconds
+   * @returns what was found; `null` if time was up
+   */
+  until<T>(look: () => T | null, deadline: number, slice: number): T | null {
+    while (true) {
+      const turn = this.announce();
+      const found = look();
+      if (found !== null) return found;
+      const rest = deadline - monotonicNow();
+      if (rest <= 0) return null;
+      this.sleep(turn, Math.min(rest, slice));
+    }
+  }
+
+  /**
+   * The same without blocking.
+   *
+   * @param look looks; gives `null` as long as there is nothing. What it throws ends the waiting.
+   * @param deadline when to give up, by {@linkcode deadlineOf}; there is one look at least
+   * @param slice the longest sleep between two looks, in milliseconds
+   * @param signal gives the waiting up: the promise is rejected with its reason
+   * @returns what was found; `null` if time was up
+   */
+  async untilAsync<T>(
+    look: () => T | null,
+    deadline: number,
+    slice: number,
+    signal: AbortSignal | undefined,
+  ): Promise<T | null> {
+    while (true) {
+      signal?.throwIfAborted();
+      const turn = this.announce();
+      const found = look();
+      if (found !== null) return found;
+      const rest = deadline - monotonicNow();
+      if (rest <= 0) return null;
+      await this.sleepAsync(turn, Math.min(rest, slice), signal);
+    }
+  }
+}
+
+/**
+ * How long tasks may go on without a turn of the event loop, in milliseconds: no timer would run, and no signal
+ * abort them.
+ */
+const LONGEST_RUN = 50;
+let lastTurnOfEventLoop = -Infinity;
+
+/**
+ * Lets the event loop have a turn, if it had none for long. Whoever waits for something that is there always calls
+ * this before each look.
+ */
+export async function letEventLoopRun(): Promise<void> {
+  if (monotonicNow() - lastTurnOfEventLoop >= LONGEST_RUN) await turnOfEventLoop();
+}
+
+/** Lets the event loop have a turn. */
+export async function turnOfEventLoop(): Promise<void> {
+  await new Promise((resume) => setTimeout(resume, 0));
+  lastTurnOfEventLoop = monotonicNow();
+}

@@ -1,0 +1,71 @@
+/**
+ * The words of a lock's segment. `docs/sync.md` has the same table and the order of the steps, for programs in
+ * other languages; `tests/model/lock.pml` proves them, under the same names.
+ *
+ * None of the words excludes anybody: that does the `flock` of the segment, which the kernel gives back when its
+ * holder ends. So whatever stands in them admits nobody, and delays nobody for longer than {@linkcode LOCK_SLICE}.
+ *
+ * @module
+ */
+
+import { checkMagic, magics, refuseOtherKinds, type Word, writeMagic } from "../words.ts";
+
+/** The size of a lock's segment in bytes. */
+export const LOCK_BYTES: number = magics.lock.size;
+
+/** One more after each release that somebody waited for, and whenever somebody who waited takes the lock. */
+export const TURN: Word = { name: "TURN", at: 0, type: "i32" };
+
+/** Not 0 if somebody may be asleep in `TURN`. */
+export const WAITING: Word = { name: "WAITING", at: 4, type: "i32" };
+
+/** Not 0 while somebody is in the section. Whoever takes the lock and finds it so was left an open section. */
+export const HELD: Word = { name: "HELD", at: 8, type: "i32" };
+
+/** What tells a lock from 16 bytes of anything else: the letters `LCK1`. */
+export const MAGIC: Word = { name: "MAGIC", at: magics.lock.at, type: "char[4]" };
+
+/** All of them, in their order. */
+export const lockWords: readonly Word[] = [TURN, WAITING, HELD, MAGIC];
+
+/**
+ * The longest sleep in milliseconds before a waiter tries to take the lock again: a holder that is killed wakes
+ * nobody, and what stands in the segment cannot be trusted. For as long, whoever releases a lock lets the waiter
+ * in that it has woken.
+ */
+export const LOCK_SLICE = 20;
+
+/** Gives the words of a lock's segment. */
+export function wordsOf(buffer: ArrayBuffer): Int32Array {
+  return new Int32Array(buffer, 0, LOCK_BYTES / Int32Array.BYTES_PER_ELEMENT);
+}
+
+/** The position of a word in {@linkcode wordsOf}. */
+export function indexOf(word: Word): number {
+  return word.at / Int32Array.BYTES_PER_ELEMENT;
+}
+
+/** Makes a segment of zeros that of a lock. */
+export function writeLock(buffer: ArrayBuffer): void {
+  writeMagic(buffer, "lock");
+}
+
+/**
+ * Looks whether a segment is that of a lock, before a byte of it is written.
+ *
+ * @param buffer the segment
+ * @param name its name, for the message
+ * @param isTimeUp whether its creator had the time to write the magic
+ * @returns `false` if its creator may be about to do so
+ * @throws {TypeError} if it is something else
+ * @throws {RangeError} if it has not the size of a lock's
+ */
+export function checkLock(buffer: ArrayBuffer, name: string, isTimeUp: boolean): boolean {
+  const { byteLength } = buffer;
+  if (byteLength === LOCK_BYTES) return checkMagic(buffer, "lock", name, isTimeUp);
+  refuseOtherKinds(buffer, "lock", name);
+  throw new RangeError(
+    `Cannot load '${name}': the segment has ${byteLength} bytes, and a lock needs ${LOCK_BYTES}` +
+      (byteLength > LOCK_BYTES ? "; it is something else, which a lock would write to" : ""),
+  );
+}
