@@ -5,7 +5,9 @@ import { type SegmentInfo, SharedMemory, SharedMemoryArray } from "@shm/array";
 import { run } from "../src/cli.ts";
 import { runChild, segmentExists, withNames } from "./helpers/helpers.ts";
 import { find, leftover, withPrefix } from "./helpers/leftovers.ts";
-import { inNamespaces, testWith } from "./helpers/test_with.ts";
+import { everyTestWith, inNamespaces, testWith } from "./helpers/test_with.ts";
+
+everyTestWith("Linux", "the commands list segments");
 
 /** Runs a command in this process. */
 function shell(...args: string[]): { code: number; out: string[]; err: string[] } {

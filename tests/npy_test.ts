@@ -24,6 +24,9 @@ import { errorOf, evalChild, modUrl, runChild, segmentExists } from "./helpers/h
 import type { Python } from "./helpers/find_python.ts";
 import { eachNumPyTest, runPython } from "./helpers/python.ts";
 import { Random, seedOf } from "./helpers/random.ts";
+import { everyTestWith } from "./helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 const npyUrl = new URL("../src/npy.ts", import.meta.url).href;
 

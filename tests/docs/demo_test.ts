@@ -2,7 +2,9 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { SharedMemoryArray } from "@shm/array";
 import { decodeBrightness, encodeRgb } from "../../examples/png.ts";
 import { childrenOf, thoseThatStay } from "../helpers/helpers.ts";
-import { testWith } from "../helpers/test_with.ts";
+import { everyTestWith, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it lists what the demo leaves");
 
 const ROOT = new URL("../../", import.meta.url);
 

@@ -2,7 +2,9 @@ import { assert, assertEquals, assertLess } from "@std/assert";
 import { SharedMemoryArray } from "@shm/array";
 import { decode } from "fast-png";
 import { thoseThatStay } from "../helpers/helpers.ts";
-import { testWith } from "../helpers/test_with.ts";
+import { everyTestWith, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it lists what the example leaves");
 
 const program = new URL("../../examples/numpy/main.ts", import.meta.url).pathname;
 

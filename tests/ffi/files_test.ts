@@ -16,6 +16,9 @@ import {
 import { memfdCreate } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
 import { errorOf, evalChild, segmentExists, uniqueName, withNames } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it calls what only Linux has");
 
 const libraryUrl = JSON.stringify(new URL("../../ffi/library.ts", import.meta.url).href);
 

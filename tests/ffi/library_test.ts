@@ -9,6 +9,9 @@ import {
 } from "../../ffi/library.ts";
 import { hasCode } from "../../ffi/errors.ts";
 import { runChild, uniqueName } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it lists segments");
 
 /** A call that fails with errno set to one number after the other, and succeeds at the end. */
 function failing(...numbers: number[]): { call: () => number; calls: () => number } {

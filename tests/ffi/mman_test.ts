@@ -3,6 +3,9 @@ import { addressOf, bufferOver, mmap, munmap } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
 import { runtime } from "../../ffi/runtime/mod.ts";
 import { errorOf } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /proc");
 
 const { PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_FIXED } = platform().flags;
 const PROTECTION = PROT_READ | PROT_WRITE;

@@ -1,6 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { getrlimit, RLIMIT_FSIZE } from "../../ffi/resource.ts";
 import { errorOf, evalChild } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it has Linux's numbers of limits");
 
 Deno.test("getrlimit() gives the limit that holds now", async () => {
   const resource = JSON.stringify(new URL("../../ffi/resource.ts", import.meta.url).href);

@@ -3,6 +3,9 @@ import { close, fstat } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 import { errorOf, segmentExists, segmentPath, withNames } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 const { O_RDWR, O_CREAT, O_EXCL } = platform().flags;
 

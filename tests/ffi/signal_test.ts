@@ -1,6 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { kill } from "../../ffi/signal.ts";
 import { errorOf, runChild } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it has Linux's numbers of signals");
 
 const url = JSON.stringify(new URL("../../ffi/signal.ts", import.meta.url).href);
 

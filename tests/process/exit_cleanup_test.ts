@@ -8,6 +8,9 @@ import {
   startChild,
   withNames,
 } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 // --- cleanAtExit() ----------------------------------------------------------------------------
 

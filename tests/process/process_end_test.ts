@@ -4,7 +4,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { SharedMemoryArray } from "../../mod.ts";
 import { type ChildOptions, modUrl, runChild, uniqueName } from "../helpers/helpers.ts";
-import { inNamespaces, testWith } from "../helpers/test_with.ts";
+import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 /** What a program begins with: segments under names that its parent knows, and Workers. */
 const prelude = `

@@ -21,7 +21,9 @@ import {
 } from "../helpers/publish_helpers.ts";
 import { Peer } from "../helpers/python.ts";
 import { scale } from "../helpers/scale.ts";
-import { testWith } from "../helpers/test_with.ts";
+import { everyTestWith, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm; one writer is told by flock");
 
 type Table = SharedMemoryVersions<"uint32", readonly [number]>;
 

@@ -12,7 +12,9 @@ import {
 } from "@shm/array";
 import { errorOf, evalChild, modUrl, startChild, withOtherUser } from "../helpers/helpers.ts";
 import { runPython } from "../helpers/python.ts";
-import { inNamespaces, testWith } from "../helpers/test_with.ts";
+import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "only Linux has memfd_create");
 
 /** What stands at a descriptor of this process; `null` if nothing does. */
 function fileAt(fd: number | string): string | null {

@@ -7,6 +7,9 @@ import {
 import { NDArray, SharedMemory, SharedMemoryArray } from "../../mod.ts";
 import { markSegment, segmentOf } from "../../src/segment/buffer_segment.ts";
 import { segmentPath, withNames } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 Deno.test("segmentOf() is the same for every attachment of one segment, created or opened", () => {
   withNames((name, other) => {

@@ -16,7 +16,9 @@ import {
   withNames,
 } from "../helpers/helpers.ts";
 import { until } from "../helpers/sync.ts";
-import { inNamespaces, testWith } from "../helpers/test_with.ts";
+import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 const platformUrl = JSON.stringify(new URL("../../ffi/platform.ts", import.meta.url).href);
 const createSegment = JSON.stringify(

@@ -11,7 +11,9 @@ import {
 import { type DTypeLike, SharedMemory, SharedMemoryArray } from "../../mod.ts";
 import { runChild, segmentExists, segmentPath, startChild, withNames } from "../helpers/helpers.ts";
 import { find, leftover, withPrefix } from "../helpers/leftovers.ts";
-import { inNamespaces, testWith } from "../helpers/test_with.ts";
+import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it lists and prunes segments");
 
 type ErrorClass = new (message: string) => Error;
 

@@ -20,6 +20,9 @@ import {
   uniqueName,
   withNames,
 } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 // --- Buffers that were moved away ------------------------------------------------------------
 //

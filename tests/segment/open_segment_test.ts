@@ -4,6 +4,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { OpenSegment, segmentOf, SharedMemory } from "../../src/segment/mod.ts";
 import { descriptorsOf, mappingsOf, segmentExists, withNames } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /proc");
 
 const anything = (): boolean => true;
 

@@ -17,6 +17,9 @@ import {
   uniqueName,
   withNames,
 } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 Deno.test("SharedMemory.create() makes zero-filled bytes under a name", () => {
   withNames((name) => {

@@ -6,6 +6,9 @@ import { close, open } from "../../ffi/files.ts";
 import { SharedMemory, SharedMemoryArray } from "../../mod.ts";
 import { createMemory, undoCreate } from "../../src/segment/mod.ts";
 import { segmentExists, segmentPath, startChild, withNames } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 /** The ways in which something is attached to a segment of 16 bytes, and can remove its name. */
 const attached: { [how: string]: (name: string) => SharedMemory | SharedMemoryArray } = {

@@ -12,7 +12,9 @@ import {
   withNames,
   withOtherUser,
 } from "../helpers/helpers.ts";
-import { inNamespaces, testWith } from "../helpers/test_with.ts";
+import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 /** The bytes of a page on most machines; the tests leave room for larger ones. */
 const page = 65536;

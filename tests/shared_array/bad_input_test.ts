@@ -1,6 +1,10 @@
 // Wrong calls of SharedMemoryArray's members, of registers, and of the functions beside the class: `tests/helpers/bad_input.ts` says what holds for each.
 
 import { api, FOREIGN, hostile, refuses, sma, view, withoutKeys } from "../helpers/bad_input.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Deno 2.8", "the library must not be open yet");
+everyTestWith("Linux", "it calls list()");
 
 const {
   SharedMemoryArray,

@@ -22,8 +22,10 @@ import {
 import { bytesPerElement, dtypes, numpyTypeString, typedArrayOf } from "@shm/array/dtype";
 import { errorOf, segmentExists, uniqueName, withNames } from "../helpers/helpers.ts";
 import { Peer } from "../helpers/python.ts";
-import { testWith } from "../helpers/test_with.ts";
+import { everyTestWith, testWith } from "../helpers/test_with.ts";
 import { Random, seedOf } from "../helpers/random.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 /** Takes anything for arguments, as JavaScript does. */
 const construct = (...args: unknown[]): SharedMemoryArray =>

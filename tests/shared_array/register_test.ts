@@ -15,6 +15,9 @@ import {
   SharedMemoryRegister,
 } from "../../mod.ts";
 import { errorOf, segmentExists, segmentPath, uniqueName, withNames } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 /** The segments whose names `buildSmaName` made with a prefix, as the file system shows them. */
 function segmentsWith(prefix: string): string[] {

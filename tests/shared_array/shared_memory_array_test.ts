@@ -22,6 +22,9 @@ import {
   uniqueName,
   withNames,
 } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 /** The constructor without its types: what JavaScript can pass to it. */
 const Untyped = SharedMemoryArray as unknown as new (...args: unknown[]) => SharedMemoryArray;

@@ -8,6 +8,9 @@ import {
 } from "@std/assert";
 import { NDArray, SharedMemoryArray, shmarrayWrap } from "../../mod.ts";
 import { mappingsOf, segmentExists, withNames } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /proc");
 
 type Int32 = NDArray<"int32">;
 type SharedInt32 = SharedMemoryArray<"int32">;

@@ -15,7 +15,9 @@ import {
 } from "../helpers/helpers.ts";
 import { scale, slowness } from "../helpers/scale.ts";
 import { compile, progress, sleep, syncUrl, Teller, untilWaiting, Words } from "../helpers/sync.ts";
-import { inNamespaces, testWith } from "../helpers/test_with.ts";
+import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "locks are for Linux");
 
 /** A lock that is made, and goes with its name at the end of the scope. */
 class MadeLock extends SharedMemoryLock {

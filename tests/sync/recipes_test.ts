@@ -5,6 +5,9 @@ import { assert, assertEquals } from "@std/assert";
 import { notify } from "@shm/array/sync";
 import { scale } from "../helpers/scale.ts";
 import { sleep, Teller, untilWaiting, Words } from "../helpers/sync.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 /** The functions in the example of the module's documentation whose title begins so. */
 function recipe(title: string): string {

@@ -20,7 +20,9 @@ import {
   untilWaiting,
   Words,
 } from "../helpers/sync.ts";
-import { testWith } from "../helpers/test_with.ts";
+import { everyTestWith, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 /** The promise of a wait that has begun. */
 function begun(result: WaitAsyncResult): Promise<"ok" | "timed-out"> {

@@ -10,7 +10,9 @@ import { SharedFolder } from "../../examples/cluster/shared.ts";
 import { childrenOf, lives, until, withFolder } from "../helpers/helpers.ts";
 import { Machine, Redis } from "../helpers/redis.ts";
 import { slowness } from "../helpers/scale.ts";
-import { testWith } from "../helpers/test_with.ts";
+import { everyTestWith, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "each node has a /dev/shm of its own");
 
 const root = new URL("../../", import.meta.url);
 

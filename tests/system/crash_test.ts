@@ -11,6 +11,9 @@ import {
 import { segmentExists, startChild } from "../helpers/helpers.ts";
 import { Random, seedOf } from "../helpers/random.ts";
 import { scale } from "../helpers/scale.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it lists and prunes leftovers");
 
 /** How often each kind of process is killed: three kinds, more than 100 kills in all. */
 const kills = 36 * scale;

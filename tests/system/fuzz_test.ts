@@ -24,6 +24,9 @@ import { assert, assertEquals } from "@std/assert";
 import type { Summary } from "./fuzz/child.ts";
 import { seedOf } from "../helpers/random.ts";
 import { scale } from "../helpers/scale.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 /** Runs the fuzzer in a process of its own, and removes what it leaves if it dies. */
 async function fuzz(seed: number, unit: "steps" | "seconds", amount: number): Promise<Summary> {

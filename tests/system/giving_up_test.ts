@@ -6,6 +6,9 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { evalChild, modUrl, runChild, segmentExists, withNames } from "../helpers/helpers.ts";
 import { publishUrl } from "../helpers/publish_helpers.ts";
 import { syncUrl } from "../helpers/sync.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 const tools = `
   const [name] = Deno.args;

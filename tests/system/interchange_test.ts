@@ -15,7 +15,9 @@ import {
 import { bytesPerElement, dtypes, numpyTypeString } from "@shm/array/dtype";
 import { evalChild, segmentExists, segmentPath, withNames } from "../helpers/helpers.ts";
 import { Peer, runPython } from "../helpers/python.ts";
-import { testWith } from "../helpers/test_with.ts";
+import { everyTestWith, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 // --- Both directions, every dtype ------------------------------------------------------------
 

@@ -2,6 +2,9 @@ import { assert, assertEquals, assertGreater, assertLess, assertThrows } from "@
 import { NDArray, SharedMemoryArray } from "../../mod.ts";
 import { type DType, dtypes, type StorableOf, typedArrayOf } from "../../src/dtype.ts";
 import { mappingsOf, withNames } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 // --- close() detaches, then unmaps -----------------------------------------------------------
 

@@ -14,7 +14,9 @@ import {
   withNames,
   withOtherUser,
 } from "../helpers/helpers.ts";
-import { inNamespaces, testWith } from "../helpers/test_with.ts";
+import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 /** For children: a whole array, and ways to tell what an operation gave. */
 const tools = `

@@ -10,7 +10,9 @@ import {
   withNames,
   withOtherUser,
 } from "../helpers/helpers.ts";
-import { testWith } from "../helpers/test_with.ts";
+import { everyTestWith, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it lists and prunes segments");
 
 // --- A descriptor on its way -----------------------------------------------------------------
 

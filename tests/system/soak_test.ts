@@ -4,6 +4,9 @@ import { assert, assertEquals } from "@std/assert";
 import { SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
 import { evalChild, segmentExists, uniqueName } from "../helpers/helpers.ts";
 import { isEmulated, scale } from "../helpers/scale.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 /** What a process holds. */
 interface Holdings {
