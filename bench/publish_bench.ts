@@ -4,22 +4,24 @@
  * @module
  */
 
-import { SharedMemoryArray } from "@shm/array";
+import { SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
 import { benchGroup, expectSame, type Group, isBenched } from "./measure.ts";
 
 const ITEM = "rings and versions, nobody waits";
 const COUNT = 10_000;
 
-/** The groups; all segments have lost their names already. */
+/** Removes the names at the end of the program: nobody can write to a ring that has none. */
+const register = new SharedMemoryRegister();
+
+/** The groups. */
 export async function groups(): Promise<Group[]> {
   const name = (): string => SharedMemoryArray.buildSmaName("bench");
   const table = new SharedMemoryVersions([1000], "float64", name()).create();
   await table.publish((next) => next.fill(1));
   const { array } = table.current()!;
-  table.unlink();
   const ring = new SharedMemoryRing([4], "uint8", name(), 4).create();
-  ring.unlink();
+  register.push(table.name, ring.name);
   const word = new Int32Array(16);
   return [
     {

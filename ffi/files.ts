@@ -330,6 +330,54 @@ const AT_FDCWD = -100;
 const AT_SYMLINK_FOLLOW = 0x400;
 
 /**
+ * Gives a file another path, as one step. A file that has the other path already is replaced.
+ *
+ * @param from its path
+ * @param to the other path, on the same file system
+ * @param subject what the file is, for the error
+ * @returns `false` if there is no such file
+ * @see {@link https://man7.org/linux/man-pages/man2/rename.2.html | rename(2)}
+ */
+export function rename(from: string, to: string, subject: string): boolean {
+  const symbols = seldomUsed();
+  const oldPath = cString(from).slice();
+  const newPath = cString(to);
+  if (attempt(() => symbols.rename(oldPath, newPath), isMinusOne) !== null) return true;
+  if (failedWithENOENT()) return false;
+  throw lastError("rename", subject);
+}
+
+/** What `statfs` tells of a file system. */
+export interface FileSystemStatus {
+  /** How many bytes it can hold; 0 where it has no limit of its own. */
+  readonly byteLength: number;
+  /** How many bytes an ordinary user can still store. */
+  readonly available: number;
+}
+
+/**
+ * Looks at the file system that a path is on.
+ *
+ * @param path the path
+ * @returns what is known of it; `null` if there is no such path
+ * @see {@link https://man7.org/linux/man-pages/man2/statfs.2.html | statfs(2)}
+ */
+export function statfs(path: string): FileSystemStatus | null {
+  const symbols = seldomUsed();
+  // struct statfs of 64-bit Linux has 120 bytes: long f_type, f_bsize; u64 f_blocks, f_bfree, f_bavail ...
+  const status = new BigInt64Array(15);
+  if (attempt(() => symbols.statfs(cString(path), status), isMinusOne) === null) {
+    if (failedWithENOENT()) return null;
+    throw lastError("statfs", path);
+  }
+  const [, blockSize, blocks, , available] = status;
+  return {
+    byteLength: Number(blockSize * blocks),
+    available: Number(blockSize * available),
+  };
+}
+
+/**
  * Reads where a symbolic link leads to.
  *
  * @param path the link's path

@@ -184,6 +184,22 @@ export function declareSeldomUsed() {
       ],
       result: "i32", // int
     },
+    // int rename(const char *oldpath, const char *newpath)
+    rename: {
+      parameters: [
+        "buffer", // const char *oldpath
+        "buffer", // const char *newpath
+      ],
+      result: "i32", // int
+    },
+    // int statfs(const char *path, struct statfs *buf)
+    statfs: {
+      parameters: [
+        "buffer", // const char *path
+        "buffer", // struct statfs *buf
+      ],
+      result: "i32", // int
+    },
     // ssize_t readlink(const char *pathname, char *buf, size_t bufsiz)
     readlink: {
       parameters: [

@@ -36,7 +36,12 @@ Deno.test("@shm/array/npy exports exactly these values", () => {
 });
 
 Deno.test("@shm/array/publish exports exactly these values", () => {
-  assertEquals(Object.keys(publish).sort(), ["Frame", "SharedMemoryRing", "SharedMemoryVersions"]);
+  assertEquals(Object.keys(publish).sort(), [
+    "EndedError",
+    "Frame",
+    "SharedMemoryRing",
+    "SharedMemoryVersions",
+  ]);
 });
 
 Deno.test("@shm/array/sync exports exactly these values", () => {
@@ -179,6 +184,8 @@ Deno.test("SharedMemoryRing, Frame and SharedMemoryVersions have exactly these m
     "Symbol(Symbol.dispose)",
     "close",
     "create",
+    "end",
+    "isEnded",
     "load",
     "toString",
     "unlink",
@@ -188,7 +195,7 @@ Deno.test("SharedMemoryRing, Frame and SharedMemoryVersions have exactly these m
     statics: ["clone", "from"],
   });
   assertEquals(membersOf(publish.Frame), {
-    instance: ["Symbol(Deno.customInspect)", "copy", "isWhole"],
+    instance: ["Symbol(Deno.customInspect)", "byteOffset", "copy", "isWhole"],
     statics: [],
   });
   assertEquals(membersOf(publish.SharedMemoryVersions), {

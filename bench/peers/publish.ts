@@ -4,7 +4,7 @@
  * @module
  */
 
-import { SharedMemory, SharedMemoryArray } from "@shm/array";
+import { SharedMemory, SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
 import { notify, wait, waitAsync } from "@shm/array/sync";
 import {
@@ -18,6 +18,9 @@ import {
 } from "../measure.ts";
 import { groups } from "../publish_bench.ts";
 import { slotsOf, type Task, type Way } from "./publish_echo.ts";
+
+/** Removes the names at the end of the program: nobody can write to a ring that has none. */
+const register = new SharedMemoryRegister();
 
 const FRAME = 2_700_000;
 const ITEM = "a frame of 2.7 MB to another process, and an answer";
@@ -79,7 +82,7 @@ async function measureFrames(): Promise<Row[]> {
   const tasks = child.stdin.getWriter();
   try {
     await lines.read();
-    for (const each of [frames, small, answers, memory]) each.unlink();
+    for (const each of [frames, small, answers, memory]) register.push(each.name);
     const output = Deno.openSync(pipe, { write: true });
     const connection = await listener.accept();
     const order = async (task: Task): Promise<string> => {
@@ -142,7 +145,7 @@ async function measureFrames(): Promise<Row[]> {
     const slots = slotsOf(frames as SharedMemoryRing<"uint8">);
     // Another ring for memcpy in one process: its slots lie as those of the first, and no other core touches them.
     using own = new SharedMemoryRing([FRAME] as const, "uint8", name(), 4).create();
-    own.unlink();
+    register.push(own.name);
     for (let slot = 0; slot < 4; slot++) own.write(source);
     const ownSlots = slotsOf(own as SharedMemoryRing<"uint8">);
     const mine = new Uint8Array(FRAME);

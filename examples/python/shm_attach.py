@@ -290,6 +290,7 @@ class _Channel:
             raise
         self.mode, self.reserve = mode % 2**31, mode < 2**31
         self.step = int(header[32:40].view("<u8")[0])
+        self.id = int(header[40:48].view("<u8")[0])
         self._numbers = header[64:80].view("<u8")  # the newest whole array, the one that was begun last
         self._turn = header[80:84].view("<i4")
         self._fd = fd
@@ -513,7 +514,7 @@ class Versions:
         return self._current
 
     def _path(self, number):
-        return f"/dev/shm/{self.name}.v{number}"
+        return f"/dev/shm/{self.name}.{self._channel.id:016x}.v{number}"
 
     def _unlink(self, number):
         try:

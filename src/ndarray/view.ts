@@ -27,6 +27,7 @@ import {
 import { badResource } from "../errors.ts";
 import { showText } from "../inspect.ts";
 import { fillElements } from "./fill.ts";
+import { goneMessage } from "./gone.ts";
 import { describeArray, formatArray } from "./format.ts";
 import { iterateElements } from "./iterate.ts";
 import {
@@ -207,7 +208,7 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
     checkAlive(this);
     return iterateElements(cellsOf(this), () => {
       checkAlive(this);
-      throw badResource(GONE);
+      throw badResource(goneMessage(this.data.buffer));
     });
   }
 
@@ -296,7 +297,7 @@ function checkDType(data: TypedArrayOf, like: DTypeLike | undefined): DType {
   if (dtype !== own && !(dtype === "bool" && own === "uint8")) {
     throw new TypeError(`Cannot make a view: data holds ${own}, not ${dtype}`);
   }
-  if (isGone(data)) throw badResource(GONE);
+  if (isGone(data)) throw badResource(goneMessage(data.buffer));
   return dtype;
 }
 
@@ -398,8 +399,6 @@ function* rowsOf<B extends ArrayBufferLike>(view: View<B>): Generator<View<B>, u
 
 // --- Elements --------------------------------------------------------------------------------
 
-const GONE = "Cannot use this array: its memory is gone; it was closed, or its buffer transferred";
-
 /** The length is asked first: where it is not 0, it has the answer, and at a tenth of the price. */
 function isGone(data: TypedArrayOf): boolean {
   return data.length === 0 && isDetached(data.buffer);
@@ -410,7 +409,7 @@ type Elements = Layout & Pick<Cells, "dtype" | "data">;
 
 /** Throws if the memory is gone. An empty view of live memory is a valid one. */
 function checkAttached(view: Elements): void {
-  if (isGone(view.data)) throw badResource(GONE);
+  if (isGone(view.data)) throw badResource(goneMessage(view.data.buffer));
 }
 
 /** Throws if elements cannot be reached. */
@@ -516,7 +515,7 @@ function toCells(source: unknown): Cells | null {
   const dtype = dtypeOf(source);
   if (dtype !== null) {
     const data = source as TypedArrayOf;
-    if (isGone(data)) throw badResource(GONE);
+    if (isGone(data)) throw badResource(goneMessage(data.buffer));
     return { dtype, data, layout: contiguousLayout([data.length]) };
   }
   return isForeignView(source) ? fromForeignView(source) : null;
@@ -544,7 +543,7 @@ function fromForeignView({ data, shape, stride, offset, dtype }: ForeignView): C
     );
   }
   const elements = data as TypedArrayOf;
-  if (isGone(elements)) throw badResource(GONE);
+  if (isGone(elements)) throw badResource(goneMessage(elements.buffer));
   const layout = checkLayout(elements.length, { shape, stride, offset });
   // A view that another copy of this module made may be of bool.
   return {

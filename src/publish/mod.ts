@@ -36,7 +36,7 @@
  *     for (const pixel of frame.array) sum += pixel;
  *     if (frame.isWhole()) return sum;
  *   }
- *   throw new Error("never reached: frames() has no end");
+ *   throw new Error("the camera ended before its first whole frame");
  * }
  *
  * const sum = view(JSON.parse(JSON.stringify(camera)));
@@ -48,7 +48,19 @@
  * @module
  */
 
-export type { LoadOptions, WaitAsyncOptions, WaitOptions } from "./channel.ts";
-export type { PublicationDescriptor } from "./description.ts";
+export type { PublicationDescriptor } from "./descriptor.ts";
+export {
+  EndedError,
+  type LoadOptions,
+  type WaitAsyncOptions,
+  type WaitOptions,
+} from "./publication.ts";
 export { Frame, type FramesOptions, type RingDescriptor, SharedMemoryRing } from "./ring.ts";
-export { SharedMemoryVersions, type Version, type VersionsDescriptor } from "./versions.ts";
+export {
+  type KeepOptions,
+  SharedMemoryVersions,
+  type Version,
+  type VersionsCreateOptions,
+  type VersionsDescriptor,
+  type VersionsLoadOptions,
+} from "./versions.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, isThenable, kindOf, readOptions } from "../check.ts";
+import { checkInteger, isThenable, kindOf, quote, readOptions } from "../check.ts";
 import {
   type DType,
   type DTypeLike,
@@ -27,18 +27,6 @@ import {
 } from "../ndarray/mod.ts";
 import { type CreateOptions, unlink } from "../segment/mod.ts";
 import {
-  Channel,
-  checkAttached,
-  checkDetached,
-  closedError,
-  fence,
-  type Header,
-  HEADER_BYTES,
-  type LoadOptions,
-  type WaitAsyncOptions,
-  type WaitOptions,
-} from "./channel.ts";
-import {
   checkArrays,
   checkDescriptor,
   checkLoadOptions,
@@ -46,10 +34,24 @@ import {
   cloneDescriptor,
   describe,
   type PublicationDescriptor,
-} from "./description.ts";
+} from "./descriptor.ts";
+import type { Header } from "./header_words.ts";
+import {
+  checkAttached,
+  checkDetached,
+  closedError,
+  EndedError,
+  type LoadOptions,
+  Publication,
+  type WaitAsyncOptions,
+  type WaitOptions,
+} from "./publication.ts";
+import { ringBytes, ringHeader, RingWords, slotOf, slotStart } from "./ring_words.ts";
 
 /** What a ring is, as plain data: what `structuredClone`, `postMessage` and JSON make of one. */
 export interface RingDescriptor<T extends DTypeLike = DTypeLike> extends PublicationDescriptor<T> {
+  /** What tells a ring from all else; may be left out where one is made by hand. */
+  readonly kind?: "ring";
   /** How many frames the ring holds. */
   readonly slots: number;
 }
@@ -61,10 +63,11 @@ export interface FramesOptions {
 }
 
 /** What descriptions of rings have. */
-const KIND = { what: "SharedMemoryRing", parts: ["shape", "dtype", "name", "slots"] };
-
-/** Slots begin at multiples of so many bytes, a line of the cache. */
-const ALIGNMENT = 64;
+const KIND = {
+  kind: "ring",
+  what: "SharedMemoryRing",
+  parts: ["shape", "dtype", "name", "slots"],
+} as const;
 
 /** Proves that a frame is made by this file. */
 const KEY = Symbol();
@@ -94,9 +97,13 @@ export class Frame<T extends DType = DType, R extends number = number> {
   readonly sequence: number;
   /** How many frames the reader missed: those between the one that it was given before and this one. */
   readonly skipped: number;
-  /** The elements, in the ring itself: not copied. Readers must not write to them. */
+  /**
+   * The elements, in the ring itself: not copied. Readers must not write to them. Its `data` begins where the
+   * frame does, so its `offset` is 0, and counts from there and not from the beginning of the segment:
+   * {@linkcode Frame.byteOffset} does that.
+   */
   readonly array: NDArray<T, R>;
-  readonly #channel: Channel;
+  readonly #publication: Publication<RingWords>;
   readonly #slots: number;
 
   /**
@@ -108,18 +115,27 @@ export class Frame<T extends DType = DType, R extends number = number> {
     if (key !== KEY) {
       throw new TypeError("Cannot construct Frame: use latest() or next() of a SharedMemoryRing");
     }
-    const [sequence, skipped, array, channel, slots] = parts as [
+    const [sequence, skipped, array, publication, slots] = parts as [
       number,
       number,
       NDArray<T, R>,
-      Channel,
+      Publication<RingWords>,
       number,
     ];
     this.sequence = sequence;
     this.skipped = skipped;
     this.array = array;
-    this.#channel = channel;
+    this.#publication = publication;
     this.#slots = slots;
+  }
+
+  /**
+   * Where the frame begins in the segment, in bytes: what another process needs that is told by this one which
+   * frame to use, and maps the segment as it is.
+   */
+  get byteOffset(): number {
+    if (!this.#publication.isOpen) throw closedError(this.#publication, "look at a frame of");
+    return this.array.data.byteOffset;
   }
 
   /**
@@ -128,6 +144,7 @@ export class Frame<T extends DType = DType, R extends number = number> {
    *
    * @returns `false` once the writer has begun to overwrite the frame
    * @throws {Deno.errors.BadResource} if the ring was closed
+   * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
    *
    * @example A reader that was too slow
    * ```ts
@@ -147,9 +164,8 @@ export class Frame<T extends DType = DType, R extends number = number> {
    * ```
    */
   isWhole(): boolean {
-    if (!this.#channel.isOpen) throw closedError(this.#channel.name, "look at a frame of");
-    fence(); // what was read before was read before the number is
-    return this.#channel.begun < this.sequence + this.#slots;
+    if (!this.#publication.isOpen) throw closedError(this.#publication, "look at a frame of");
+    return this.#publication.words.isWhole(this.sequence, this.#slots);
   }
 
   /**
@@ -186,9 +202,12 @@ export class Frame<T extends DType = DType, R extends number = number> {
   }
 }
 
+/** Fills the slot of a frame, which has a number. */
+type Filler<T extends DType, R extends number> = (slot: NDArray<T, R>, sequence: number) => void;
+
 /** What an instance has while it is attached. */
 interface Attachment<D extends DType, R extends number> {
-  readonly channel: Channel;
+  readonly publication: Publication<RingWords>;
   /** The slots, as far as they were used. */
   readonly views: NDArray<D, R>[];
   /** The number of the newest frame when the instance attached. */
@@ -236,6 +255,8 @@ interface Attachment<D extends DType, R extends number> {
  * ```
  */
 export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape = Shape> {
+  /** What tells a ring from all else. */
+  declare readonly kind: "ring";
   /** The length of each axis of a frame in elements; frozen. */
   declare readonly shape: readonly number[];
   /** The canonical name of the element type. */
@@ -268,7 +289,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * const ring = new SharedMemoryRing([270, 480], "uint8", "camera", 4);
    * assertEquals(
    *   JSON.stringify(ring),
-   *   '{"shape":[270,480],"dtype":"uint8","name":"camera","slots":4}',
+   *   '{"kind":"ring","shape":[270,480],"dtype":"uint8","name":"camera","slots":4}',
    * );
    * ```
    */
@@ -281,12 +302,12 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
           "being overwritten",
       );
     }
-    const slotStep = Math.ceil(arrays.arrayBytes / ALIGNMENT) * ALIGNMENT;
-    if (!Number.isSafeInteger(slotStep * slots + HEADER_BYTES)) {
+    const header = ringHeader(arrays, slots);
+    if (!Number.isSafeInteger(ringBytes(header))) {
       throw new RangeError(`Cannot make a ring: ${slots} slots have more than 2^53 - 1 bytes`);
     }
-    describe(this, { ...description, slots });
-    this.#header = { magic: "SHMRING1", ...arrays, slots, slotStep };
+    describe(this, { kind: KIND.kind, ...description, slots });
+    this.#header = header;
   }
 
   /**
@@ -319,9 +340,9 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * ```
    */
   create(options?: CreateOptions): this {
-    checkDetached(this.#attachment?.channel, "create", this.name);
+    checkDetached(this.#attachment?.publication, "create", this.name);
     const header = this.#header;
-    this.#attach(Channel.create(this.name, header.slotStep * header.slots, header, options));
+    this.#attach(Publication.create(this.name, ringBytes(header), header, RingWords, options));
     return this;
   }
 
@@ -350,10 +371,9 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    */
   load(options?: LoadOptions): this {
     const timeout = checkLoadOptions(options);
-    checkDetached(this.#attachment?.channel, "load", this.name);
+    checkDetached(this.#attachment?.publication, "load", this.name);
     const header = this.#header;
-    const bytes = header.slotStep * header.slots;
-    this.#attach(Channel.load(this.name, bytes, header, "a ring", timeout));
+    this.#attach(Publication.load(this.name, ringBytes(header), header, RingWords, timeout));
     return this;
   }
 
@@ -378,7 +398,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * ```
    */
   close(): void {
-    this.#attachment?.channel.close();
+    this.#attachment?.publication.close();
     this.#attachment = null;
   }
 
@@ -388,10 +408,12 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   }
 
   /**
-   * Removes the ring's name. Who is attached keeps the ring, and can go on writing and reading; nobody
-   * else can attach any more.
+   * Removes the ring's name. Nobody can attach any more, and nobody can write: readers that are attached read
+   * what is there, and are told then, with `Deno.errors.NotFound`, that it was removed. An instance that is not
+   * attached removes whatever ring has the name.
    *
-   * @returns `false` if the name was gone already
+   * @returns `false` if the name was gone already, or leads to another segment than the one that this instance
+   * is attached to; that one stays
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    *
@@ -409,7 +431,8 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    */
   unlink(): boolean {
     this.#checkBrand();
-    return unlink(this.name);
+    const publication = this.#attachment?.publication;
+    return publication?.isOpen ? publication.unlink() : unlink(this.name);
   }
 
   /**
@@ -494,28 +517,69 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * ```
    */
   write(
-    source: AssignSource<DTypeOf<T>> | ((slot: NDArray<DTypeOf<T>, RankOf<S>>) => void),
+    source: AssignSource<DTypeOf<T>> | Filler<DTypeOf<T>, RankOf<S>>,
   ): number {
     const attachment = this.#attached("write to");
-    const { channel } = attachment;
-    if (attachment.isWriting) {
-      throw busy(
-        `Cannot write to '${this.name}': this instance is in the middle of a frame`,
-      );
-    }
+    const { publication } = attachment;
+    const { words } = publication;
+    this.#checkIdle(attachment, "write to");
     // All slots are alike, and what is refused takes neither a frame away nor the right to write.
     const taken = typeof source === "function"
       ? null
-      : readSource(this.#slot(attachment, channel.newest + 1), source);
+      : readSource(this.#slot(attachment, 1), source);
     this.#checkStill(attachment, "write to");
-    channel.claim();
-    const sequence = channel.newest + 1;
+    publication.claim("write to");
+    const sequence = words.next;
+    words.begunAfter(sequence - 1);
     const slot = this.#slot(attachment, sequence);
-    channel.begin(sequence);
+    words.storeBegun(sequence);
     if (taken !== null) storeSource(slot, taken);
-    else this.#fill(attachment, slot, source as (slot: NDArray<DTypeOf<T>, RankOf<S>>) => unknown);
-    channel.publish(sequence);
+    else this.#fill(attachment, slot, sequence, source as Filler<DTypeOf<T>, RankOf<S>>);
+    publication.publish(sequence);
     return sequence;
+  }
+
+  /**
+   * Says that no more frames come: loops over `frames()` finish, and readers that wait get an
+   * {@linkcode EndedError}, when they have read what is there. Only the writer can say so, and this makes the
+   * instance the writer, as {@linkcode SharedMemoryRing.write} does. Nobody can write to the ring after it;
+   * the second time does nothing.
+   *
+   * @throws {Deno.errors.Busy} if another instance is the writer, or if it is called by the function that
+   * fills a frame
+   * @throws {Deno.errors.NotFound} if the ring's name was removed
+   * @throws {Deno.errors.BadResource} if this instance is not attached
+   *
+   * @example A film, and its end
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * using ring = new SharedMemoryRing(1, "uint8", SharedMemoryArray.buildSmaName("ring"), 4);
+   * ring.create();
+   * for (const pixel of [5, 6, 7]) ring.write(pixel);
+   * ring.end();
+   * const seen: number[] = [];
+   * for await (const frame of ring.frames()) seen.push(frame.array.get(0));
+   * assertEquals(seen, [5, 6, 7]);
+   * assertThrows(() => ring.write(8), Deno.errors.BrokenPipe);
+   * ring.unlink();
+   * ```
+   */
+  end(): void {
+    const attachment = this.#attached("end");
+    this.#checkIdle(attachment, "end");
+    attachment.publication.end();
+  }
+
+  /**
+   * Whether the writer has said that no more frames come. Those that are there can still be read.
+   *
+   * @throws {Deno.errors.BadResource} if this instance is not attached
+   */
+  get isEnded(): boolean {
+    return this.#attached("look at").publication.words.isEnded;
   }
 
   /**
@@ -541,7 +605,9 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    */
   latest(): Frame<DTypeOf<T>, RankOf<S>> | null {
     const attachment = this.#attached("read from");
-    const { newest } = attachment.channel;
+    const { publication } = attachment;
+    const { newest } = publication.words;
+    if (newest === (attachment.last ?? 0)) publication.checkNamedLately("read from");
     return newest === 0 ? null : this.#give(attachment, newest, startOf(attachment).base);
   }
 
@@ -585,7 +651,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const { timeout } = checkWaitOptions(options, false);
     const attachment = this.#attached("wait for");
     const start = startOf(attachment, after);
-    attachment.channel.awaitNewer(start.after, timeout);
+    attachment.publication.awaitNewer(start.after, timeout);
     return this.#giveNext(attachment, start);
   }
 
@@ -622,19 +688,19 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const { timeout, signal } = checkWaitOptions(options, true);
     const attachment = this.#attached("wait for");
     const start = startOf(attachment, after);
-    await attachment.channel.awaitNewerAsync(start.after, timeout, signal);
+    await attachment.publication.awaitNewerAsync(start.after, timeout, signal);
     this.#checkStill(attachment, "wait for");
     return this.#giveNext(attachment, start);
   }
 
   /**
-   * Goes through the frames as they come, for `for await`, without end. It begins as
+   * Goes through the frames as they come, for `for await`, until the writer ends the ring. It begins as
    * {@linkcode SharedMemoryRing.nextAsync} does, and goes its own way from then on: several loops over one
    * instance each have all frames.
    *
    * @param options a signal that ends the loop
-   * @returns the frames; the loop throws the signal's reason, or `Deno.errors.BadResource` if this instance
-   * is closed
+   * @returns the frames; the loop throws the signal's reason, `Deno.errors.BadResource` if this instance is
+   * closed, or `Deno.errors.NotFound` if the ring's name was removed and what was there has been read
    * @throws {TypeError} if an option is of the wrong kind
    * @throws {Deno.errors.BadResource} if this instance is not attached
    *
@@ -656,7 +722,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * ring.unlink();
    * ```
    */
-  frames(options?: FramesOptions): AsyncGenerator<Frame<DTypeOf<T>, RankOf<S>>, never, void> {
+  frames(options?: FramesOptions): AsyncGenerator<Frame<DTypeOf<T>, RankOf<S>>, void, void> {
     const { signal } = readOptions(options, { signal: "AbortSignal" }, "wait");
     this.#attached("wait for");
     return this.#frames(signal);
@@ -664,10 +730,16 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
 
   async *#frames(
     signal: AbortSignal | undefined,
-  ): AsyncGenerator<Frame<DTypeOf<T>, RankOf<S>>, never, void> {
+  ): AsyncGenerator<Frame<DTypeOf<T>, RankOf<S>>, void, void> {
     let after: number | undefined;
     while (true) {
-      const frame = await this.nextAsync(after, { signal });
+      let frame: Frame<DTypeOf<T>, RankOf<S>>;
+      try {
+        frame = await this.nextAsync(after, { signal });
+      } catch (error) {
+        if (error instanceof EndedError) return;
+        throw error;
+      }
       after = frame.sequence;
       yield frame;
     }
@@ -690,31 +762,42 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   /** That it can be called at all proves `this` to be an instance, whose name has been checked. */
   #checkBrand(): void {}
 
-  #attach(channel: Channel): void {
-    const joined = channel.newest;
-    this.#attachment = { channel, views: [], joined, last: null, isWriting: false };
+  #attach(publication: Publication<RingWords>): void {
+    const joined = publication.words.newest;
+    this.#attachment = { publication, views: [], joined, last: null, isWriting: false };
   }
 
   #attached(action: string): Attachment<DTypeOf<T>, RankOf<S>> {
     return checkAttached(this.#attachment, action, this.name);
   }
 
+  /** Throws if a frame is being written by this instance. */
+  #checkIdle({ isWriting }: Attachment<DTypeOf<T>, RankOf<S>>, action: string): void {
+    if (!isWriting) return;
+    throw busy(
+      `Cannot ${action} ${quote(this.name)}: this instance is in the middle of a frame`,
+    );
+  }
+
   /** Throws if it was closed meanwhile, or attached anew. */
   #checkStill(attachment: Attachment<DTypeOf<T>, RankOf<S>>, action: string): void {
-    if (this.#attached(action) !== attachment) throw closedError(this.name, action);
+    if (this.#attached(action) !== attachment) throw closedError(this, action);
   }
 
   /** Has a function fill a slot. */
   #fill(
     attachment: Attachment<DTypeOf<T>, RankOf<S>>,
     slot: NDArray<DTypeOf<T>, RankOf<S>>,
-    fill: (slot: NDArray<DTypeOf<T>, RankOf<S>>) => unknown,
+    sequence: number,
+    fill: Filler<DTypeOf<T>, RankOf<S>>,
   ): void {
     attachment.isWriting = true;
     try {
-      if (isThenable(fill(slot))) {
+      if (isThenable(fill(slot, sequence))) {
         throw new TypeError(
-          `Cannot write to '${this.name}': the function returned a promise, and a frame must be ` +
+          `Cannot write to ${
+            quote(this.name)
+          }: the function returned a promise, and a frame must be ` +
             "filled when it returns; await what it needs before write()",
         );
       }
@@ -726,18 +809,18 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
 
   /** The slot of a frame. */
   #slot(
-    { channel, views }: Attachment<DTypeOf<T>, RankOf<S>>,
+    { publication, views }: Attachment<DTypeOf<T>, RankOf<S>>,
     sequence: number,
   ): NDArray<DTypeOf<T>, RankOf<S>> {
-    const at = (sequence - 1) % this.slots;
-    return views[at] ??= this.#makeView(channel, at);
+    const slot = slotOf(sequence, this.slots);
+    return views[slot] ??= this.#makeView(publication, slot);
   }
 
-  #makeView(channel: Channel, at: number): NDArray<DTypeOf<T>, RankOf<S>> {
+  #makeView(publication: Publication<RingWords>, slot: number): NDArray<DTypeOf<T>, RankOf<S>> {
     const { shape, dtype } = this;
     const layout = contiguousLayout(checkShape(shape));
-    const start = HEADER_BYTES + at * this.#header.slotStep;
-    const data = new (typedArrayOf(dtype))(channel.buffer!, start, layout.size);
+    const start = slotStart(slot, this.#header);
+    const data = new (typedArrayOf(dtype))(publication.buffer!, start, layout.size);
     return makeView(data, layout, dtype) as unknown as NDArray<DTypeOf<T>, RankOf<S>>;
   }
 
@@ -746,9 +829,10 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     attachment: Attachment<DTypeOf<T>, RankOf<S>>,
     { after, base }: Start,
   ): Frame<DTypeOf<T>, RankOf<S>> {
-    const { channel } = attachment;
-    const isThere = channel.begun < after + 1 + this.slots;
-    return this.#give(attachment, isThere ? after + 1 : channel.newest, base);
+    const { words } = attachment.publication;
+    const { newest } = words;
+    const isThere = words.begunAfter(newest) < after + 1 + this.slots;
+    return this.#give(attachment, isThere ? after + 1 : newest, base);
   }
 
   #give(
@@ -759,7 +843,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     attachment.last = sequence;
     const skipped = Math.max(0, sequence - base - 1);
     const slot = this.#slot(attachment, sequence);
-    return new Frame(KEY, sequence, skipped, slot, attachment.channel, this.slots);
+    return new Frame(KEY, sequence, skipped, slot, attachment.publication, this.slots);
   }
 }
 

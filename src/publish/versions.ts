@@ -4,47 +4,71 @@
  * @module
  */
 
-import { checkInteger, isThenable, kindOf } from "../check.ts";
+import { checkInteger, checkTimeout, isThenable, kindOf, quote, readOptions } from "../check.ts";
 import type { DType, DTypeLike, DTypeOf } from "../dtype.ts";
-import { busy, errors, notFound } from "../errors.ts";
+import { busy, errors, invalidData, notFound } from "../errors.ts";
 import { showAs } from "../inspect.ts";
-import type { NDArray, RankOf, Shape } from "../ndarray/mod.ts";
+import { explainGone, type NDArray, type RankOf, type Shape } from "../ndarray/mod.ts";
 import {
   checkName,
   type CreateOptions,
   nameMax,
   PART_NAME_BYTES,
   partName,
-  PARTS_MAGIC,
+  removeParts,
+  segmentSpace,
+  sweepParts,
   undoCreate,
+  unlinkAttached,
+  unlinkIfPermitted,
   unlinkWithParts,
 } from "../segment/mod.ts";
 import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
-import {
-  Channel,
-  checkAttached,
-  checkDetached,
-  closedError,
-  type Header,
-  type LoadOptions,
-  type WaitAsyncOptions,
-  type WaitOptions,
-} from "./channel.ts";
+import { AttachedVersions, type VersionHandle } from "./attached_versions.ts";
 import {
   checkArrays,
   checkDescriptor,
-  checkLoadOptions,
   checkWaitOptions,
   cloneDescriptor,
   describe,
   type PublicationDescriptor,
-} from "./description.ts";
+} from "./descriptor.ts";
+import { type Header, HEADER_BYTES } from "./header_words.ts";
+import {
+  checkAttached,
+  checkDetached,
+  closedError,
+  type LoadOptions,
+  Publication,
+  type WaitAsyncOptions,
+  type WaitOptions,
+} from "./publication.ts";
+import { versionsHeader, VersionsWords } from "./versions_words.ts";
 
 /**
  * What a publication of versions is, as plain data: what `structuredClone`, `postMessage` and JSON make of
  * one.
  */
-export type VersionsDescriptor<T extends DTypeLike = DTypeLike> = PublicationDescriptor<T>;
+export interface VersionsDescriptor<T extends DTypeLike = DTypeLike>
+  extends PublicationDescriptor<T> {
+  /** What tells a publication of versions from all else; may be left out where one is made by hand. */
+  readonly kind?: "versions";
+}
+
+/** How many old versions an instance keeps. */
+export interface KeepOptions {
+  /**
+   * How many old versions stay attached, besides the newest, the one before and those that are held; by default 8.
+   * All of these together have an eighth of the file system of `/dev/shm` at most.
+   */
+  keep?: number;
+}
+
+/** How a publication of versions is made. */
+export interface VersionsCreateOptions extends CreateOptions, KeepOptions {}
+
+/** How a publication of versions is attached to. */
+export interface VersionsLoadOptions extends LoadOptions, KeepOptions {}
 
 /** A complete version of the array, as a reader has it. */
 export interface Version<T extends DType = DType, R extends number = number> {
@@ -52,32 +76,74 @@ export interface Version<T extends DType = DType, R extends number = number> {
   readonly version: number;
   /** The elements, not copied. Nobody writes to them any more, and readers must not either. */
   readonly array: NDArray<T, R>;
+  /**
+   * Keeps the version attached until the result is disposed of, however many newer ones there are meanwhile. It
+   * can be taken off the version and called alone: `const { array, hold } = table.current()!`.
+   */
+  readonly hold: () => Disposable;
+}
+
+/** A version with its parts as plain properties; what `hold` needs cannot be seen. */
+class GivenVersion<T extends DType, R extends number> implements Version<T, R> {
+  readonly version: number;
+  readonly array: NDArray<T, R>;
+  readonly #hold: () => Disposable;
+
+  constructor(version: number, array: NDArray<T, R>, hold: () => Disposable) {
+    this.version = version;
+    this.array = array;
+    this.#hold = hold;
+    Object.freeze(this);
+  }
+
+  get hold(): () => Disposable {
+    return this.#hold;
+  }
 }
 
 /** What descriptions of publications have. */
-const KIND = { what: "SharedMemoryVersions", parts: ["shape", "dtype", "name"] };
+const KIND = {
+  kind: "versions",
+  what: "SharedMemoryVersions",
+  parts: ["shape", "dtype", "name"],
+} as const;
+
+/** How many old versions an instance keeps where nobody says so. */
+const KEEP = 8;
+
+/** The part of the memory for segments that old versions may have. */
+const MOST_SHARE = 1 / 8;
+
+/** How many names a writer finds taken, at most, before it gives up. */
+const MOST_TAKEN = 64;
+
+/** How many versions a reader finds replaced, one after another, before it can attach one. */
+const MOST_REPLACED = 1000;
+
+/** What says that the system has no more memory, mappings or descriptors. */
+const NO_ROOM: readonly unknown[] = ["ENOSPC", "ENOMEM", "EMFILE", "ENFILE"];
 
 /** The array of one version, attached. */
 type Part<T extends DTypeLike, S extends Shape> = SharedMemoryArray<DTypeOf<T>, S>;
 
 /** What an instance has while it is attached. */
 interface Attachment<T extends DTypeLike, S extends Shape> {
-  readonly channel: Channel;
+  readonly publication: Publication<VersionsWords>;
+  /** The publication's id, which the names of its versions bear. */
+  readonly id: bigint;
+  /** All versions that this instance attached. */
+  readonly versions: AttachedVersions;
   /** The newest version that this instance attached. */
   current: Version<DTypeOf<T>, RankOf<S>> | null;
+  /** What can be done with that one. */
+  handle: VersionHandle | null;
   /** The number of the version that was given out last; 0 before the first. */
   given: number;
   /** The version that is being filled. */
   making: Part<T, S> | null;
-  /** The buffers of all versions that this instance attached; who uses one keeps it. */
-  readonly buffers: Set<WeakRef<ArrayBuffer>>;
+  /** Whether this is the writer, and has removed what the one before may have left. */
+  isSwept: boolean;
 }
-
-/**
- * What closes the mapping of a version, by its buffer. Only the buffer keeps it: a version is given up when no
- * view of it is left.
- */
-const closers = new WeakMap<ArrayBuffer, { close(): void }>();
 
 /**
  * The newest complete version of one large array that one process replaces as a whole and any number of
@@ -94,10 +160,10 @@ const closers = new WeakMap<ArrayBuffer, { close(): void }>();
  * and, between `create()` or `load()` and `close()`, an attachment. A register can list its name: with it the
  * versions go, too. A `Worker` that is terminated stays the writer until the process ends.
  *
- * What an instance attached of old versions is given up when it is garbage, which is found out some time, in
- * the turns of the event loop: memory is then given back, and only address space stays taken. Until then a
- * reader of a large table may hold several versions. {@linkcode SharedMemoryVersions.closeOlder} gives them
- * back at once; a loop that never lets the event loop run must call it.
+ * An instance keeps the newest version that it gave out, the one before, and of older ones as many as `keep`
+ * says, as long as they have no more than an eighth of the file system of `/dev/shm`. What is over is closed,
+ * oldest first: its views are empty, and say so. Whoever uses one version for long calls its `hold()`.
+ * {@linkcode SharedMemoryVersions.closeOlder} closes old versions at once.
  *
  * Linux only.
  *
@@ -124,6 +190,8 @@ const closers = new WeakMap<ArrayBuffer, { close(): void }>();
  * ```
  */
 export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends Shape = Shape> {
+  /** What tells a publication of versions from all else. */
+  declare readonly kind: "versions";
   /** The length of each axis in elements; frozen. */
   declare readonly shape: readonly number[];
   /** The canonical name of the element type. */
@@ -140,8 +208,9 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * @param shape the lengths of the axes in elements, all at least 1; a number means one axis
    * @param dtype the element type: a name (`"float32"`), a NumPy type string (`"<f4"`), or a typed array's
    * constructor (`Float32Array`)
-   * @param name the segment's name: not empty, without "/" and NUL, at most 237 bytes, because the names of
-   * the versions are longer: that of version 7 of "table" is "table.v7"
+   * @param name the segment's name: not empty, without "/" and NUL, at most 220 bytes, because the names of
+   * the versions are longer: that of version 7 of "table" is "table.0123456789abcdef.v7", with the random number
+   * of the publication
    * @throws {TypeError} if an argument is of the wrong kind, or the dtype is none of the supported ones
    * @throws {RangeError} if a length, the number of bytes, or the name is wrong
    *
@@ -151,21 +220,25 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * import { assertEquals } from "@std/assert";
    *
    * const table = new SharedMemoryVersions([1000, 64], "float32", "table");
-   * assertEquals(JSON.stringify(table), '{"shape":[1000,64],"dtype":"float32","name":"table"}');
+   * assertEquals(
+   *   JSON.stringify(table),
+   *   '{"kind":"versions","shape":[1000,64],"dtype":"float32","name":"table"}',
+   * );
    * ```
    */
   constructor(shape: S, dtype: T, name: string) {
     const { description, arrays } = checkArrays(shape, dtype, name);
     checkName(name, nameMax() - PART_NAME_BYTES);
-    describe(this, description);
-    this.#header = { magic: PARTS_MAGIC, ...arrays, slots: 0, slotStep: 0 };
+    describe(this, { kind: KIND.kind, ...description });
+    this.#header = versionsHeader(arrays);
   }
 
   /**
    * Creates the publication's own segment, without a version, and attaches to it. If a step fails, what was
    * made before it is removed.
    *
-   * @param options the permission bits, for the versions, too, and whether to reserve memory for each version
+   * @param options the permission bits, for the versions, too, whether to reserve memory for each version, and
+   * how many old versions this instance keeps
    * @returns this instance
    * @throws {TypeError} if an option is of the wrong kind
    * @throws {RangeError} if an option is out of range
@@ -188,16 +261,23 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * table.unlink();
    * ```
    */
-  create(options?: CreateOptions): this {
-    checkDetached(this.#attachment?.channel, "create", this.name);
-    this.#attach(Channel.create(this.name, 0, this.#header, options));
+  create(options?: VersionsCreateOptions): this {
+    const kinds = { mode: "any", reserve: "any", keep: "number" } as const;
+    const { keep, ...segmentOptions } = readOptions(options, kinds, "create");
+    checkKeep(keep, "create");
+    checkDetached(this.#attachment?.publication, "create", this.name);
+    this.#attach(
+      Publication.create(this.name, HEADER_BYTES, this.#header, VersionsWords, segmentOptions),
+      keep,
+    );
     return this;
   }
 
   /**
    * Attaches to the publication that another instance created.
    *
-   * @param options how long to wait, blocking, for a publication that is not there yet
+   * @param options how long to wait, blocking, for a publication that is not there yet, and how many old
+   * versions this instance keeps
    * @returns this instance
    * @throws {TypeError} if an option is of the wrong kind
    * @throws {RangeError} if the time limit is negative or NaN, or the segment is not that of versions of
@@ -224,11 +304,15 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * second.unlink();
    * ```
    */
-  load(options?: LoadOptions): this {
-    const timeout = checkLoadOptions(options);
-    checkDetached(this.#attachment?.channel, "load", this.name);
+  load(options?: VersionsLoadOptions): this {
+    const kinds = { timeout: "number of milliseconds", keep: "number" } as const;
+    const { timeout: given, keep } = readOptions(options, kinds, "load");
+    const timeout = checkTimeout(given, "load", 0);
+    checkKeep(keep, "load");
+    checkDetached(this.#attachment?.publication, "load", this.name);
     this.#attach(
-      Channel.load(this.name, 0, this.#header, "a publication of versions", timeout),
+      Publication.load(this.name, HEADER_BYTES, this.#header, VersionsWords, timeout),
+      keep,
     );
     return this;
   }
@@ -258,13 +342,15 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     const attachment = this.#attachment;
     if (attachment === null) return;
     this.#attachment = null;
-    const { channel, buffers } = attachment;
+    const { publication, versions } = attachment;
     attachment.current = null;
     try {
       discard(attachment);
     } finally {
-      for (const buffer of buffers) closeBuffer(buffer);
-      channel.close();
+      // A writer whose publication was removed leaves no version: nobody else would remove it.
+      if (publication.isWriter && !publication.isNamed) this.#removeAll(attachment);
+      versions.closeAll();
+      publication.close();
     }
   }
 
@@ -274,16 +360,16 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   }
 
   /**
-   * Gives up the versions that this instance attached but for the newest ones: views of older ones are empty
-   * from then on, and their memory and address space are given back at once. Without it they go when they
-   * are garbage, some time. A server that answers from a version across an `await` keeps two or three.
+   * Gives up the versions that this instance attached but for the newest ones and those that are held: views of
+   * older ones are empty from then on, and their memory and address space are given back at once. Without it
+   * they go by and by, as the options of `create()` and `load()` say.
    *
    * @param keep how many of the versions that this instance attached stay; by default 1, the newest
    * @throws {TypeError} if `keep` is no number
    * @throws {RangeError} if it is no whole number from 1
    * @throws {Deno.errors.BadResource} if this instance is not attached
    *
-   * @example A loop that never lets the event loop run
+   * @example No more than the newest
    * ```ts
    * import { SharedMemoryArray } from "@shm/array";
    * import { SharedMemoryVersions } from "@shm/array/publish";
@@ -303,19 +389,17 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   closeOlder(keep: number = 1): void {
     checkInteger(keep, "close", "keep");
     if (keep < 1) throw new RangeError(`Cannot close: keep must be 1 or more, not ${keep}`);
-    const { buffers } = this.#attached("use");
-    for (const buffer of [...buffers].slice(0, -keep)) {
-      closeBuffer(buffer);
-      buffers.delete(buffer);
-    }
+    this.#attached("use").versions.closeOlder(keep);
   }
 
   /**
    * Removes all names of the publication: its own, that of the current version, and those of what a killed
-   * writer left. Who is attached keeps what is attached; a writer can publish no more. The instance need
-   * not be attached.
+   * writer left. Who is attached keeps what is attached; a writer can publish no more, and readers that wait
+   * are told, with `Deno.errors.NotFound`. An instance that is not attached removes whatever publication has
+   * the name.
    *
-   * @returns `false` if the publication's own name was gone already
+   * @returns `false` if the publication's own name was gone already, or leads to another publication than the
+   * one that this instance is attached to; that one stays
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    *
@@ -335,7 +419,10 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    */
   unlink(): boolean {
     this.#checkBrand();
-    return unlinkWithParts(this.name).includes(this.name);
+    const publication = this.#attachment?.publication;
+    return publication?.isOpen
+      ? unlinkAttached(this.name, publication.identity)
+      : unlinkWithParts(this.name, new Map()).includes(this.name);
   }
 
   /**
@@ -395,16 +482,21 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * readers that wait are woken; the name of the version before is removed. This makes the instance the
    * writer, until it is closed.
    *
-   * If it fails, nothing changes and nothing is left. A version that is filled without a promise is
-   * published when this returns.
+   * If it fails, nothing changes and nothing is left; once the version is current, nothing fails any more. A
+   * version that is filled without a promise is published when this returns. The writer keeps no version but
+   * the current one, and those that its own {@linkcode SharedMemoryVersions.current} gave out.
    *
    * @param fill fills the array, and is done when it returns, or when the promise that it returns is
-   * fulfilled; the view is a reader's like any other from then on, and must not be written to
-   * @returns a promise of the version's number, from 1. It is rejected with what `fill` threw, and with
+   * fulfilled; it is told the number that the version gets. The view is closed then: `current()` gives one
+   * that can be read
+   * @returns a promise of the version's number: the first is 1, and each is one more than the one before, but
+   * where another user has the name that goes with it. It is rejected with what `fill` threw, and with
    * - `TypeError` if `fill` is no function,
    * - `Deno.errors.Busy` if another instance is the writer, or this one is filling a version already,
    * - `Deno.errors.NotFound` if the publication was removed,
+   * - `Deno.errors.BrokenPipe` if it was ended,
    * - `Deno.errors.BadResource` if this instance is not attached or was closed meanwhile,
+   * - `Deno.errors.InvalidData` if what stands in the segment cannot be,
    * - an `Error` with code `ENOSPC` if `/dev/shm` has no room for another version
    *
    * @example Filled from elsewhere
@@ -423,7 +515,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * ```
    */
   async publish(
-    fill: (next: NDArray<DTypeOf<T>, RankOf<S>>) => unknown,
+    fill: (next: NDArray<DTypeOf<T>, RankOf<S>>, version: number) => unknown,
   ): Promise<number> {
     if (typeof fill !== "function") {
       throw new TypeError(
@@ -431,32 +523,84 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
       );
     }
     const attachment = this.#attached("publish to");
-    const { channel } = attachment;
-    if (attachment.making !== null) {
-      throw busy(
-        `Cannot publish to '${this.name}': this instance is filling a version already`,
-      );
-    }
-    if (channel.claim()) this.#sweep(channel);
-    const version = channel.newest + 1;
-    const part = this.#make(version, channel.options);
+    const { publication } = attachment;
+    this.#checkIdle(attachment, "publish to");
+    this.#claim(attachment);
+    const before = publication.words.newest;
+    const { version, part } = this.#make(attachment);
     attachment.making = part;
+    let again: Part<T, S> | null;
     try {
-      this.#checkNamed(channel);
-      const result: unknown = fill(part.array as NDArray<DTypeOf<T>, RankOf<S>>);
+      this.#checkNamed(attachment);
+      const result: unknown = fill(part.array as NDArray<DTypeOf<T>, RankOf<S>>, version);
       // Without a promise there is nothing to wait for.
       if (isThenable(result)) await result;
       this.#checkStill(attachment, "publish to");
-      this.#checkNamed(channel);
+      this.#checkNamed(attachment);
+      again = this.#loadOwn(attachment, version);
     } catch (error) {
       discard(attachment);
       throw error;
     }
     attachment.making = null;
-    channel.publish(version);
-    take(attachment, version, part);
-    this.#part(version - 1)?.unlink();
+    publication.words.storeNewest(version);
+    // The version is current now, whatever happens: nothing of what follows may be told as a failure of it.
+    for (
+      const step of [
+        () => publication.wake(), // readers look again by themselves within a quarter of a second
+        () => closeFilled(part, version, this.name), // the view is garbage some time
+        () => again === null || this.#take(attachment, version, again), // current() attaches it then
+        // In a sticky /dev/shm the version before is another user's; unlink() and the next writer remove it.
+        () => before > 0 && unlinkIfPermitted(partName(this.name, attachment.id, before)),
+      ]
+    ) {
+      try {
+        step();
+      } catch {
+        // What makes up for it stands beside each step.
+      }
+    }
     return version;
+  }
+
+  /**
+   * Says that no more versions come: readers that wait get an {@linkcode EndedError} when they have read the
+   * last one, which stays the current one. Only the writer can say so, and this makes the instance the writer,
+   * as {@linkcode SharedMemoryVersions.publish} does. Nobody can publish after it; the second time does nothing.
+   *
+   * @throws {Deno.errors.Busy} if another instance is the writer, or this one is filling a version
+   * @throws {Deno.errors.NotFound} if the publication was removed
+   * @throws {Deno.errors.BadResource} if this instance is not attached
+   *
+   * @example The last version
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { EndedError, SharedMemoryVersions } from "@shm/array/publish";
+   * import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+   *
+   * using table = new SharedMemoryVersions(8, "int8", SharedMemoryArray.buildSmaName("table"));
+   * table.create();
+   * await table.publish((next) => next.fill(1));
+   * table.end();
+   * assertEquals(table.changed().version, 1);
+   * assertThrows(() => table.changed(), EndedError);
+   * await assertRejects(() => table.publish(() => {}), Deno.errors.BrokenPipe);
+   * table.unlink();
+   * ```
+   */
+  end(): void {
+    const attachment = this.#attached("end");
+    this.#checkIdle(attachment, "end");
+    attachment.publication.end();
+  }
+
+  /**
+   * Whether the writer has said that no more versions come. The last one can still be read.
+   *
+   * @throws {Deno.errors.BadResource} if this instance is not attached
+   */
+  get isEnded(): boolean {
+    return this.#attached("look at").publication.words.isEnded;
   }
 
   /**
@@ -465,7 +609,9 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    *
    * @returns the version; the very same object again if there is no newer one; `null` before the first
    * @throws {Deno.errors.BadResource} if this instance is not attached
-   * @throws {Deno.errors.NotFound} if the publication was removed before the newest version was attached
+   * @throws {Deno.errors.NotFound} if the publication was removed before the newest version was attached, and
+   * also a quarter of a second after it was removed, though that version is attached: it may be outdated
+   * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
    * @throws {Error} if there is no descriptor (`EMFILE`) or address space (`ENOMEM`) left
    *
    * @example All of an answer comes from one version
@@ -485,12 +631,13 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    */
   current(): Version<DTypeOf<T>, RankOf<S>> | null {
     const attachment = this.#attached("read from");
-    const { channel, current } = attachment;
-    if (current === null ? channel.newest === 0 : channel.isNewest(current.version)) {
-      if (current !== null) attachment.given = current.version;
-      return current;
+    const { publication, current } = attachment;
+    const { words } = publication;
+    if (current === null ? words.newest > 0 : !words.isNewest(current.version)) {
+      return this.#give(attachment);
     }
-    return this.#give(attachment);
+    publication.checkNamedLately("read from");
+    return current === null ? null : this.#give(attachment);
   }
 
   /**
@@ -524,7 +671,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   changed(options?: WaitOptions): Version<DTypeOf<T>, RankOf<S>> {
     const { timeout } = checkWaitOptions(options, false);
     const attachment = this.#attached("wait for");
-    attachment.channel.awaitNewer(attachment.given, timeout);
+    attachment.publication.awaitNewer(attachment.given, timeout);
     return this.#give(attachment);
   }
 
@@ -555,7 +702,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   async changedAsync(options?: WaitAsyncOptions): Promise<Version<DTypeOf<T>, RankOf<S>>> {
     const { timeout, signal } = checkWaitOptions(options, true);
     const attachment = this.#attached("wait for");
-    await attachment.channel.awaitNewerAsync(attachment.given, timeout, signal);
+    await attachment.publication.awaitNewerAsync(attachment.given, timeout, signal);
     this.#checkStill(attachment, "wait for");
     return this.#give(attachment);
   }
@@ -577,8 +724,18 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   /** That it can be called at all proves `this` to be an instance, whose name has been checked. */
   #checkBrand(): void {}
 
-  #attach(channel: Channel): void {
-    this.#attachment = { channel, current: null, given: 0, making: null, buffers: new Set() };
+  #attach(publication: Publication<VersionsWords>, keep = KEEP): void {
+    const mostBytes = (segmentSpace()?.byteLength ?? Infinity) * MOST_SHARE;
+    this.#attachment = {
+      publication,
+      id: publication.words.id,
+      versions: new AttachedVersions(this.name, keep, mostBytes),
+      current: null,
+      handle: null,
+      given: 0,
+      making: null,
+      isSwept: false,
+    };
   }
 
   #attached(action: string): Attachment<T, S> {
@@ -587,111 +744,153 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
 
   /** Throws if it was closed meanwhile, or attached anew. */
   #checkStill(attachment: Attachment<T, S>, action: string): void {
-    if (this.#attached(action) !== attachment) throw closedError(this.name, action);
+    if (this.#attached(action) !== attachment) throw closedError(this, action);
   }
 
-  /** Describes the array of a version; `null` before the first. */
-  #part(version: number): Part<T, S> | null {
-    if (version < 1) return null;
-    const { shape, dtype, name } = this;
-    return new SharedMemoryArray(shape, dtype, partName(name, version)) as unknown as Part<T, S>;
-  }
-
-  /** Removes what a writer that was killed may have left beside the current version. */
-  #sweep(channel: Channel): void {
-    const { newest } = channel;
-    this.#part(newest - 1)?.unlink();
-    this.#part(newest + 1)!.unlink();
-  }
-
-  /** Makes the segment of the next version. */
-  #make(version: number, options: CreateOptions): Part<T, S> {
-    const part = this.#part(version)!;
-    try {
-      part.create(options);
-    } catch (error) {
-      if (!(error instanceof errors.AlreadyExists)) throw error;
-      // A publication of this name was removed by hand, and this was left of it: nobody else is the writer.
-      part.unlink();
-      part.create(options);
-    }
-    return part;
+  /** Throws if a version is being filled by this instance. */
+  #checkIdle({ making }: Attachment<T, S>, action: string): void {
+    if (making === null) return;
+    throw busy(
+      `Cannot ${action} ${quote(this.name)}: this instance is filling a version already`,
+    );
   }
 
   /** Looks whether the publication was removed: then nobody would remove a version any more. */
-  #checkNamed(channel: Channel): void {
-    if (channel.isNamed) return;
-    throw notFound(
-      `Cannot publish to '${this.name}': its name was removed; create() makes a new one`,
-    );
+  #checkNamed(attachment: Attachment<T, S>): void {
+    const { publication } = attachment;
+    try {
+      publication.checkNamed("publish to");
+    } catch (error) {
+      if (publication.isWriter) this.#removeAll(attachment);
+      throw error;
+    }
+  }
+
+  /** Becomes the writer, and removes what one that was killed may have left beside the current version. */
+  #claim(attachment: Attachment<T, S>): void {
+    const { publication, id } = attachment;
+    this.#checkNamed(attachment);
+    publication.claim("publish to");
+    if (attachment.isSwept) return;
+    sweepParts(this.name, id, publication.words.newest);
+    attachment.isSwept = true;
+  }
+
+  /** Removes all versions of a publication that was removed itself. */
+  #removeAll({ id }: Attachment<T, S>): void {
+    try {
+      removeParts(this.name, id);
+    } catch {
+      // What the system refuses to remove or to list stays for prune(). An error that says more is on its way.
+    }
+  }
+
+  /** Describes the array of a version. */
+  #part(id: bigint, version: number): Part<T, S> {
+    const { shape, dtype, name } = this;
+    return new SharedMemoryArray(shape, dtype, partName(name, id, version)) as unknown as Part<
+      T,
+      S
+    >;
+  }
+
+  /** Makes the segment of the next version. */
+  #make(attachment: Attachment<T, S>): { version: number; part: Part<T, S> } {
+    const { id, publication } = attachment;
+    const { options, next } = publication.words;
+    let version = next;
+    for (let tries = 1;; tries++) {
+      const part = this.#part(id, version);
+      try {
+        withRoom(attachment, () => part.create(options));
+        return { version, part };
+      } catch (error) {
+        if (!(error instanceof errors.AlreadyExists) || tries > MOST_TAKEN) throw error;
+        // It bears the own id, so a killed writer left it, and this is the only writer. Where another user made
+        // it, in a sticky /dev/shm, it stays, and the next number is taken.
+        if (!unlinkIfPermitted(part.name)) version++;
+      }
+    }
+  }
+
+  /** Attaches, beside the filler's view that will be closed, what `current()` of the writer itself gives out. */
+  #loadOwn(attachment: Attachment<T, S>, version: number): Part<T, S> | null {
+    const part = this.#part(attachment.id, version);
+    try {
+      withRoom(attachment, () => part.load());
+      return part;
+    } catch (error) {
+      if (isNoRoom(error)) return null; // current() tries again, and tells.
+      throw error;
+    }
   }
 
   /** Gives the newest version out, attached. */
   #give(attachment: Attachment<T, S>): Version<DTypeOf<T>, RankOf<S>> {
-    const { channel } = attachment;
-    while (true) {
-      const { newest } = channel;
+    const { publication, id } = attachment;
+    const { words } = publication;
+    for (let replaced = 0; replaced < MOST_REPLACED; replaced++) {
+      const { newest } = words;
       if (attachment.current?.version !== newest) {
-        const part = this.#part(newest)!;
+        const part = this.#part(id, newest);
         try {
-          part.load();
+          withRoom(attachment, () => part.load());
         } catch (error) {
-          if (!(error instanceof errors.NotFound)) throw error;
           // The name of a version is removed when there is a newer one.
-          if (!channel.isNewest(newest)) continue;
-          throw this.#removedError(newest, error);
+          if (error instanceof errors.NotFound && !words.isNewest(newest)) continue;
+          throw this.#attachError(publication, newest, error);
         }
-        if (!channel.isNamed) {
-          // What has the name now may belong to another publication.
-          part.close();
-          throw this.#removedError(newest);
-        }
-        take(attachment, newest, part);
+        this.#take(attachment, newest, part);
       }
+      attachment.handle!.give();
       attachment.given = newest;
       return attachment.current!;
     }
-  }
-
-  #removedError(version: number, cause?: unknown): Error {
-    return notFound(
-      `Cannot attach to version ${version} of '${this.name}': it was removed`,
-      cause,
+    throw invalidData(
+      `Cannot attach to a version of ${
+        quote(this.name)
+      }: ${MOST_REPLACED} numbers of versions were ` +
+        "read one after another, and none of these is there; the segment is damaged",
     );
   }
+
+  /** What it means that a version, which is the newest still, cannot be attached. */
+  #attachError(publication: Publication<VersionsWords>, version: number, cause: unknown): unknown {
+    const what = `Cannot attach to version ${version} of ${quote(this.name)}: `;
+    if (cause instanceof errors.NotFound) {
+      return publication.isNamed
+        ? invalidData(
+          `${what}the publication says that it is the newest, and it is not there; it was removed by ` +
+            "hand, or the segment is damaged",
+          cause,
+        )
+        : notFound(`${what}it was removed, as the publication was`, cause);
+    }
+    if (cause instanceof RangeError) {
+      return invalidData(`${what}its segment has not the size of one; it is damaged`, cause);
+    }
+    return cause;
+  }
+
+  /** Makes an attached version the newest one of this instance. */
+  #take(attachment: Attachment<T, S>, version: number, part: Part<T, S>): void {
+    const array = part.array as NDArray<DTypeOf<T>, RankOf<S>>;
+    const { buffer } = array.data as { buffer: ArrayBuffer };
+    const handle = attachment.versions.add(version, buffer, part);
+    attachment.handle = handle;
+    attachment.current = new GivenVersion(version, array, handle.hold);
+  }
 }
 
-/**
- * Forgets a version that is garbage. To look by `deref()` whether it is would keep it for another while.
- */
-const collected = new FinalizationRegistry<() => void>((forget) => forget());
-
-/** From how many bytes of old versions on the collector is made to look for garbage. */
-const MUCH = 2 ** 29;
-
-/**
- * Has the collector of garbage look soon. It counts what is on the heap, and not the memory of versions: a
- * reader that makes little garbage otherwise would keep dozens of versions. The array is garbage at once.
- */
-function makeGarbage(): unknown[] {
-  return new Array(2 ** 18);
-}
-
-/** Makes an attached version the newest one of an instance. */
-function take<T extends DTypeLike, S extends Shape>(
-  attachment: Attachment<T, S>,
-  version: number,
-  part: Part<T, S>,
-): void {
-  const array = part.array as NDArray<DTypeOf<T>, RankOf<S>>;
-  const { buffer } = array.data as { buffer: ArrayBuffer };
-  closers.set(buffer, part);
-  const { buffers } = attachment;
-  if (buffers.size * array.data.byteLength >= MUCH) makeGarbage();
-  const reference = new WeakRef(buffer);
-  buffers.add(reference);
-  collected.register(buffer, () => buffers.delete(reference));
-  attachment.current = Object.freeze({ version, array });
+/** Closes the view that a filler had, so that nobody writes to a version that is current. */
+function closeFilled(part: SharedMemoryArray, version: number, name: string): void {
+  const { buffer } = part.array!.data;
+  explainGone(
+    buffer,
+    `Cannot use this array: it was filled, and is version ${version} of '${name}' now; current() gives ` +
+      "an array to read from",
+  );
+  part.close();
 }
 
 /** Gives up the version that is being filled, and removes it. */
@@ -699,13 +898,31 @@ function discard<T extends DTypeLike, S extends Shape>(attachment: Attachment<T,
   const part = attachment.making;
   if (part === null) return;
   attachment.making = null;
-  // Where the publication was removed meanwhile, another one may have the name now, which stays.
   undoCreate(part.smh!);
 }
 
-function closeBuffer(buffer: WeakRef<ArrayBuffer>): void {
-  const alive = buffer.deref();
-  if (alive !== undefined) closers.get(alive)?.close();
+function isNoRoom(error: unknown): boolean {
+  return error instanceof Error && NO_ROOM.includes((error as { code?: unknown }).code);
+}
+
+/** Does a step, and where the system has no room for it, gives up what can be given up and tries once more. */
+function withRoom<T extends DTypeLike, S extends Shape>(
+  { versions }: Attachment<T, S>,
+  step: () => void,
+): void {
+  try {
+    step();
+  } catch (error) {
+    if (!isNoRoom(error)) throw error;
+    versions.giveUp();
+    step();
+  }
+}
+
+function checkKeep(keep: number | undefined, action: string): void {
+  if (keep === undefined) return;
+  checkInteger(keep, action, "keep");
+  if (keep < 0) throw new RangeError(`Cannot ${action}: keep must be 0 or more, not ${keep}`);
 }
 
 function construct<T extends DTypeLike>(

@@ -10,8 +10,8 @@ import { failuresText, readOptions } from "../check.ts";
 import { notSupported } from "../errors.ts";
 import { processesThatMap } from "../process/proc.ts";
 import { directoryAdvice } from "./file.ts";
-import { checkUsableName, madeNameMax, nameMax, prefixOf, wholeOf } from "./name.ts";
-import { unlinkWithParts } from "./parts.ts";
+import { checkUsableName, madeNameMax, nameMax, prefixOf } from "./name.ts";
+import { groupsOfParts, listParts, unlinkWithParts, wholeOf } from "./parts.ts";
 
 /** What is known of a segment. */
 export interface SegmentInfo {
@@ -85,9 +85,10 @@ export function clearSegments(names: Iterable<string>): string[] {
   for (const name of wanted) checkUsableName(name);
   const gone = new Set<string>();
   const failures: unknown[] = [];
+  const parts = listParts(); // before anything is removed
   for (const name of wanted) {
     try {
-      for (const removed of unlinkWithParts(name)) gone.add(removed);
+      for (const removed of unlinkWithParts(name, parts)) gone.add(removed);
     } catch (error) {
       failures.push(error);
     }
@@ -117,16 +118,17 @@ export function pruneSegments(options: PruneOptions | undefined): string[] {
 function findLeftovers({ olderThan = HOUR, prefix }: PruneOptions): string[] {
   const now = Date.now();
   const segments = listSegments();
-  // A segment and its parts are leftovers together, or not at all.
+  // A segment and its living parts are leftovers together, or not at all.
+  const groupOf = groupsOfParts(); // after the segments were listed
   const kept = new Set(
     segments.filter(({ pids, createdAt }) =>
       pids.length > 0 || now - createdAt.getTime() < olderThan
-    ).map(({ name }) => wholeOf(name)),
+    ).map(({ name }) => groupOf(name)),
   );
   return segments.filter((segment) =>
     segment.prefix !== null &&
     (prefix === undefined || segment.prefix === prefix) &&
-    !kept.has(wholeOf(segment.name))
+    !kept.has(groupOf(segment.name))
   ).map(({ name }) => name);
 }
 

@@ -16,16 +16,19 @@ export {
   type SegmentInfo,
 } from "./list.ts";
 export type { CreateOptions, OpenOptions } from "./mapping.ts";
+export { checkName, checkUsableName, makeName, nameMax } from "./name.ts";
+export { checkLocksSegments, OpenSegment, type SegmentCheck } from "./open_segment.ts";
 export {
-  checkName,
-  checkUsableName,
-  makeName,
-  nameMax,
   PART_NAME_BYTES,
   partName,
-} from "./name.ts";
-export { checkLocksSegments, OpenSegment, type SegmentCheck } from "./open_segment.ts";
-export { PARTS_AT, PARTS_BYTES, PARTS_MAGIC, unlinkWithParts } from "./parts.ts";
+  PARTS_BYTES,
+  PARTS_ID,
+  removeParts,
+  sweepParts,
+  unlinkAttached,
+  unlinkIfPermitted,
+  unlinkWithParts,
+} from "./parts.ts";
 export {
   createAnonymousMemory,
   createMemory,
@@ -34,3 +37,4 @@ export {
   SharedMemory,
   undoCreate,
 } from "./shared_memory.ts";
+export { segmentSpace } from "./space.ts";

@@ -164,31 +164,3 @@ export function prefixOf(name: string, maxBytes: number): string | null {
     digits.length >= LEAST_DIGITS;
   return made ? prefix : null;
 }
-
-// --- Names of parts --------------------------------------------------------------------------
-
-/** How many bytes longer than its name the names of a segment's parts may be. */
-export const PART_NAME_BYTES = ".v".length + String(Number.MAX_SAFE_INTEGER).length;
-
-/**
- * Tells the name of a part.
- *
- * @param name the name of the segment that has it
- * @param number the number of the part, from 1
- */
-export function partName(name: string, number: number): string {
-  return `${name}.v${number}`;
-}
-
-const partForm = /^(?<whole>.+)\.v[1-9]\d*$/s;
-
-/**
- * Tells the name of the segment that a segment may be a part of, by its name.
- *
- * @param name the segment's name
- * @returns the name of the other one; for a name that is no part's the name itself
- */
-export function wholeOf(name: string): string {
-  const match = partForm.exec(name);
-  return match === null ? name : match.groups!.whole;
-}

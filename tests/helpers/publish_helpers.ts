@@ -73,6 +73,29 @@ export function segmentsOf(name: string): string[] {
     .filter((each) => each.startsWith(name)).sort();
 }
 
+/** The id of a publication as the names of its versions bear it, from outside the library. */
+export function idOf(name: string): string {
+  const { buffer } = Deno.readFileSync(segmentPath(name));
+  return new DataView(buffer).getBigUint64(40, true).toString(16).padStart(16, "0");
+}
+
+/** The name of a version of a publication that is there. */
+export function partOf(name: string, version: number): string {
+  return `${name}.${idOf(name)}.v${version}`;
+}
+
+/** Overwrites bytes of a segment, from outside the library. */
+export function poke(name: string, at: number, bytes: Uint8Array): void {
+  using file = Deno.openSync(segmentPath(name), { write: true });
+  file.seekSync(at, Deno.SeekMode.Start);
+  file.writeSync(bytes);
+}
+
+/** Overwrites a 64-bit word of a segment. */
+export function pokeNumber(name: string, at: number, value: bigint): void {
+  poke(name, at, new Uint8Array(new BigUint64Array([BigInt.asUintN(64, value)]).buffer));
+}
+
 /** Calls `body` with a unique name; whatever begins with it afterwards is removed. */
 export async function withPublication(body: (name: string) => void | Promise<void>): Promise<void> {
   const name = uniqueName();

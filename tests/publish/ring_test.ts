@@ -50,8 +50,14 @@ function withRing(
 
 Deno.test("SharedMemoryRing is plain data, and comes back from it", () => {
   const ring = new SharedMemoryRing([2, 3], Float32Array, "a-ring", 4);
-  const plain: unknown = { shape: [2, 3], dtype: "float32", name: "a-ring", slots: 4 };
-  assertEquals(Object.keys(ring), ["shape", "dtype", "name", "slots"]);
+  const plain: unknown = {
+    kind: "ring",
+    shape: [2, 3],
+    dtype: "float32",
+    name: "a-ring",
+    slots: 4,
+  };
+  assertEquals(Object.keys(ring), ["kind", "shape", "dtype", "name", "slots"]);
   assertEquals(JSON.parse(JSON.stringify(ring)), plain);
   assertEquals<unknown>(structuredClone({ ...ring }), plain);
   assert(Object.isFrozen(ring.shape));
@@ -144,7 +150,7 @@ Deno.test("create() and load() tell what is wrong, and leave nothing attached", 
     assert(ring.unlink() && !ring.unlink());
     using array = new SharedMemoryArray([1000], "uint8", name);
     array.create().fill(65);
-    assertThrows(() => ring.load(), RangeError, "not that of a ring");
+    assertThrows(() => ring.load(), TypeError, "not that of a ring");
     array.unlink();
     using tiny = new SharedMemoryArray([5], "uint8", name);
     tiny.create();
@@ -170,11 +176,12 @@ Deno.test("load() with a time limit waits for the creator", () =>
     await member.end();
   }));
 
-Deno.test("whoever is attached keeps the ring when its name is removed", () =>
+Deno.test("whoever is attached reads what is there when the ring's name is removed", () =>
   withRing(2, (ring) => {
     using reader = SharedMemoryRing.clone(ring).load();
-    assertEquals(ring.unlink(), true);
     assertEquals(ring.write(5), 1);
+    assertEquals(ring.unlink(), true);
+    assertThrows(() => ring.write(6), Deno.errors.NotFound, "its name was removed");
     assertEquals(reader.next().array.get(0), 5);
     assertEquals(segmentExists(ring.name), false);
   }));

@@ -4,11 +4,19 @@
  * @module
  */
 
-import { checkTimeout, defineConstant, kindOf, type OptionKind, readOptions } from "../check.ts";
+import {
+  checkTimeout,
+  defineConstant,
+  kindOf,
+  type OptionKind,
+  quote,
+  readOptions,
+} from "../check.ts";
 import { bytesPerElement, type DTypeLike, type DTypeOf, numpyTypeString } from "../dtype.ts";
 import { contiguousLayout, type Shape } from "../ndarray/mod.ts";
 import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
-import type { Header, WaitAsyncOptions, WaitOptions } from "./channel.ts";
+import type { Header } from "./header_words.ts";
+import type { WaitAsyncOptions, WaitOptions } from "./publication.ts";
 
 /** What arrays are published, and where, as plain data. */
 export interface PublicationDescriptor<T extends DTypeLike = DTypeLike> {
@@ -22,6 +30,8 @@ export interface PublicationDescriptor<T extends DTypeLike = DTypeLike> {
 
 /** What a class of publications is called, and which parts a description of its instances has. */
 export interface DescriptorKind {
+  /** What stands in `kind` of a description. */
+  readonly kind: string;
   /** The name of the class, for messages. */
   readonly what: string;
   readonly parts: readonly string[];
@@ -73,7 +83,7 @@ export function describe(instance: object, parts: object): void {
  * @returns the descriptor; it has all parts
  */
 export function checkDescriptor<D extends object>(
-  { what, parts }: DescriptorKind,
+  { kind, what, parts }: DescriptorKind,
   descriptor: D,
 ): D {
   if (kindOf(descriptor) !== "an object") {
@@ -82,6 +92,7 @@ export function checkDescriptor<D extends object>(
         parts.join(", ") + (typeof descriptor === "string" ? "; JSON.parse() makes it" : ""),
     );
   }
+  checkKind(what, kind, descriptor);
   for (const part of parts) {
     if (!Object.hasOwn(descriptor, part)) {
       throw new TypeError(`Cannot make a ${what}: the descriptor has no ${part}`);
@@ -110,7 +121,7 @@ export function checkDescriptor<D extends object>(
  * @returns the description
  */
 export function cloneDescriptor<D extends object>(
-  { what, parts }: DescriptorKind,
+  { kind, what, parts }: DescriptorKind,
   Class: abstract new (...args: never) => object,
   instance: object,
   override: Partial<D> | undefined,
@@ -120,8 +131,21 @@ export function cloneDescriptor<D extends object>(
       `Cannot clone: the first argument must be a ${what}; from() takes plain data`,
     );
   }
-  const kinds = Object.fromEntries(parts.map((part) => [part, "any"]));
-  return { ...instance, ...readOptions<object>(override, kinds, "clone") } as D;
+  const kinds = Object.fromEntries(["kind", ...parts].map((part) => [part, "any"]));
+  const parted = { ...instance, ...readOptions<object>(override, kinds, "clone") };
+  checkKind(what, kind, parted);
+  return parted as D;
+}
+
+/** Refuses the description of something else. One that was written by hand may have no kind. */
+function checkKind(what: string, wanted: string, descriptor: object): void {
+  const { kind } = descriptor as { readonly kind?: unknown };
+  if (kind === undefined || kind === wanted) return;
+  throw new TypeError(
+    `Cannot make a ${what}: the descriptor is that of another kind, ${
+      typeof kind === "string" ? quote(kind) : kindOf(kind)
+    }, and not of ${quote(wanted)}`,
+  );
 }
 
 /**

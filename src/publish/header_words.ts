@@ -1,0 +1,184 @@
+/**
+ * The words of the header that rings and publications of versions have in common: where each stands, and what
+ * may stand in it. Whatever is read from a segment is checked here, where it is read: it may come from a writer
+ * that was killed, or from a hostile one.
+ *
+ * `docs/publication.md` describes the words for other languages, and is tested against this file.
+ *
+ * @module
+ */
+
+import { type CreateOptions, PARTS_BYTES, PARTS_ID } from "../segment/mod.ts";
+import {
+  checkWord,
+  invalidWord,
+  readWord32,
+  readWord64,
+  type SegmentKind,
+  type Word,
+  writeMagic,
+} from "../words.ts";
+
+/** The bytes of the header; the slots of a ring come after it. */
+export const HEADER_BYTES = PARTS_BYTES;
+
+// The words that change are in one line of the cache.
+
+/** What kind of publication it is. Its creator writes it last. */
+export const MAGIC: Word = { name: "MAGIC", at: 0, type: "char[8]" };
+/** NumPy's type string, and NUL. */
+export const DTYPE: Word = { name: "DTYPE", at: 8, type: "char[8]" };
+/** The bytes of one array. */
+export const ARRAY_BYTES: Word = { name: "ARRAY_BYTES", at: 16, type: "u64" };
+/** How many slots a ring has; 0 where there are none. */
+export const SLOTS: Word = { name: "SLOTS", at: 24, type: "u32" };
+/** The mode bits of the segments; bit 31: their memory is not reserved. */
+export const MODE: Word = { name: "MODE", at: 28, type: "u32" };
+/** The bytes from the beginning of a slot to that of the next; 0 where there are none. */
+export const SLOT_STEP: Word = { name: "SLOT_STEP", at: 32, type: "u64" };
+/** Which publication it is; random, and never 0. */
+export const ID: Word = { name: "ID", at: PARTS_ID, type: "u64" };
+/** The number of the newest whole array; 0 if there is none. */
+export const NEWEST: Word = { name: "NEWEST", at: 64, type: "u64" };
+/** The number of the newest frame whose writing has begun. */
+export const BEGUN: Word = { name: "BEGUN", at: 72, type: "u64" };
+/** Bit 0: somebody may be asleep; the others count how often sleepers were woken. */
+export const TURN: Word = { name: "TURN", at: 80, type: "u32" };
+/** 1 when the writer has said that no more comes, and 0 before. */
+export const ENDED: Word = { name: "ENDED", at: 84, type: "u32" };
+
+const NOT_RESERVED = 2 ** 31;
+
+/** What a header says of the arrays, and never changes. */
+export interface Header {
+  /** What kind of publication it is. */
+  readonly kind: SegmentKind;
+  /** NumPy's type string. */
+  readonly dtype: string;
+  /** The bytes of one array. */
+  readonly arrayBytes: number;
+  /** How many slots a ring has; 0 where there are none. */
+  readonly slots: number;
+  /** The bytes from the beginning of a slot to that of the next. */
+  readonly slotStep: number;
+}
+
+/**
+ * Orders what this thread reads and writes before it against what comes after it, on every processor: the
+ * read-modify-write is a release of what was before, and the load after it an acquire. On ARM neither
+ * does alone. The compiler moves no access to memory across them.
+ */
+export function fence(): void {
+  Atomics.add(fenceWord, 0, 1);
+  Atomics.load(fenceWord, 0);
+}
+const fenceWord = new Int32Array(1);
+
+/** The words of one attached header. */
+export class HeaderWords {
+  /** The publication's name, for messages. */
+  readonly name: string;
+  /** The same memory, by 32 bits: the futex takes no more. */
+  readonly words: Int32Array<ArrayBuffer>;
+  readonly #numbers: BigInt64Array<ArrayBuffer>;
+  /** The largest number that was read from NEWEST. */
+  #seen = 0;
+
+  /**
+   * @param name the publication's name
+   * @param buffer the memory; it has at least as many bytes as a header
+   */
+  constructor(name: string, buffer: ArrayBuffer) {
+    this.name = name;
+    this.words = new Int32Array(buffer, 0, HEADER_BYTES / 4);
+    this.#numbers = new BigInt64Array(buffer, 0, HEADER_BYTES / 8);
+  }
+
+  /** What the header says of the arrays. */
+  get arrays(): Omit<Header, "kind"> {
+    const bytes = new Uint8Array(this.words.buffer, DTYPE.at, 8).slice();
+    return {
+      dtype: new TextDecoder().decode(bytes).replace(/\0+$/, ""),
+      arrayBytes: this.number(ARRAY_BYTES),
+      slots: readWord32(this.words, SLOTS, this.name),
+      slotStep: this.number(SLOT_STEP),
+    };
+  }
+
+  /** How further segments are to be made: as the creator wanted this one. */
+  get options(): CreateOptions {
+    const word = readWord32(this.words, MODE, this.name);
+    const mode = checkWord(word % NOT_RESERVED, MODE, this.name, 0, 0o777);
+    return { mode, reserve: word < NOT_RESERVED };
+  }
+
+  /** Which publication it is. */
+  get id(): bigint {
+    const id = Atomics.load(this.#numbers, ID.at / 8);
+    if (id === 0n) throw invalidWord(this.name, "its word ID is 0");
+    return BigInt.asUintN(64, id);
+  }
+
+  /** The number of the newest whole array; 0 if there is none. It never becomes less. */
+  get newest(): number {
+    return this.#seen = this.number(NEWEST, this.#seen);
+  }
+
+  /** The number of the next array, for the writer. */
+  get next(): number {
+    return checkWord(this.newest, NEWEST, this.name, 0, Number.MAX_SAFE_INTEGER - 1) + 1;
+  }
+
+  /** Whether the newest whole array has a number. It is {@linkcode newest} without making a bigint. */
+  isNewest(number: number): boolean {
+    return Atomics.load(this.words, NEWEST.at / 4) === (number | 0) &&
+      Atomics.load(this.words, NEWEST.at / 4 + 1) === Math.floor(number / 2 ** 32);
+  }
+
+  /** Whether the writer has said that no more comes. Who asks for the newest array, too, asks this first. */
+  get isEnded(): boolean {
+    return readWord32(this.words, ENDED, this.name, 0, 1) === 1;
+  }
+
+  /** Makes an array the newest one, after all of it was written. */
+  storeNewest(number: number): void {
+    fence();
+    this.store(NEWEST, number);
+  }
+
+  /** Says that no more comes. */
+  storeEnded(): void {
+    Atomics.store(this.words, ENDED.at / 4, 1);
+  }
+
+  /** Writes what never changes, into memory that is all zeros. */
+  write(
+    { kind, dtype, arrayBytes, slots, slotStep }: Header,
+    { mode = 0o600, reserve = true }: CreateOptions = {},
+  ): void {
+    const { words } = this;
+    new TextEncoder().encodeInto(dtype, new Uint8Array(words.buffer, DTYPE.at, 8));
+    this.store(ARRAY_BYTES, arrayBytes);
+    words[SLOTS.at / 4] = slots;
+    words[MODE.at / 4] = mode + (reserve ? 0 : NOT_RESERVED);
+    this.store(SLOT_STEP, slotStep);
+    this.#numbers[ID.at / 8] = randomId();
+    fence();
+    writeMagic(words.buffer, kind);
+  }
+
+  /** Reads a number of 64 bits, in one access. */
+  protected number(word: Word, least?: number, most?: number): number {
+    return readWord64(this.#numbers, word, this.name, least, most);
+  }
+
+  /** Writes a number of 64 bits, in one access. */
+  protected store(word: Word, number: number): void {
+    Atomics.store(this.#numbers, word.at / 8, BigInt(number));
+  }
+}
+
+function randomId(): bigint {
+  const [id] = crypto.getRandomValues(new BigInt64Array(1));
+  return id === 0n ? randomId() : id;
+}

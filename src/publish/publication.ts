@@ -1,0 +1,465 @@
+/**
+ * An attachment to a publication, of whichever kind: its segment with the header, the writer that the kernel
+ * knows by its lock, and readers that sleep until there is something newer.
+ *
+ * @module
+ */
+
+import { quote } from "../check.ts";
+import { badResource, brokenPipe, busy, notFound } from "../errors.ts";
+import {
+  checkLocksSegments,
+  type CreateOptions,
+  OpenSegment,
+  type SharedMemory,
+} from "../segment/mod.ts";
+import { deadlineOf, EventCount, letEventLoopRun } from "../sync/event_count.ts";
+import { checkMagic, invalidWord, refuseOtherKinds, type SegmentKind } from "../words.ts";
+import { type Header, HEADER_BYTES, type HeaderWords, TURN } from "./header_words.ts";
+
+/** How long to wait for something newer. */
+export interface WaitOptions {
+  /** The time limit in milliseconds; by default none. With 0 there is one look. */
+  timeout?: number;
+}
+
+/** How long to wait for something newer without blocking. */
+export interface WaitAsyncOptions extends WaitOptions {
+  /** Gives the waiting up: the promise is rejected with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** How long `load()` waits for the creator. */
+export interface LoadOptions {
+  /** How long to wait, blocking, for a segment that is not there yet, in milliseconds; by default 0. */
+  timeout?: number;
+}
+
+/**
+ * What a reader gets that waits although the writer has said, by `end()`, that no more comes. All that was
+ * published before has been read then.
+ *
+ * @example Until the end
+ * ```ts
+ * import { SharedMemoryArray } from "@shm/array";
+ * import { EndedError, SharedMemoryRing } from "@shm/array/publish";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * using ring = new SharedMemoryRing(1, "uint8", SharedMemoryArray.buildSmaName("ring"), 4);
+ * ring.create();
+ * ring.write(7);
+ * ring.end();
+ * assertEquals(ring.next().array.get(0), 7);
+ * assertThrows(() => ring.next(), EndedError);
+ * ring.unlink();
+ * ```
+ */
+export class EndedError extends Error {
+  /** The name of the class. */
+  override readonly name = "EndedError";
+  /** What tells this error in every runtime. */
+  readonly code = "ERR_SHM_ENDED";
+}
+
+/** Makes the words of a kind of publication over a segment's memory. */
+export interface WordsOf<W extends HeaderWords> {
+  new (name: string, buffer: ArrayBuffer): W;
+}
+
+/**
+ * The longest sleep in milliseconds before a reader looks again: a writer that is killed between the number
+ * and the waking wakes nobody, and neither does one that removes the name.
+ */
+const READER_SLICE = 250;
+
+/**
+ * How many times in a row a reader is answered without a look at the clock, which takes longer than all else. Each
+ * turn of the event loop begins anew.
+ */
+const CALLS_PER_LOOK = 16;
+
+/** An attached publication. */
+export class Publication<W extends HeaderWords> {
+  readonly name: string;
+  readonly words: W;
+  readonly #segment: OpenSegment;
+  /** Counts what is published, for those who sleep until something is. */
+  readonly #changes: EventCount;
+  #isWriter = false;
+  /** When it was seen that the segment has a name. */
+  #namedAt = Date.now();
+  #callsBeforeLook = 0;
+  #isRestarted = true;
+
+  private constructor(segment: OpenSegment, words: W) {
+    this.name = segment.name;
+    this.words = words;
+    this.#segment = segment;
+    this.#changes = new EventCount(words.words, TURN.at / 4, null);
+  }
+
+  /**
+   * Makes the segment.
+   *
+   * @param name a checked name
+   * @param byteLength the bytes of the segment
+   * @param header what the header is to say
+   * @param Words the class of the words
+   * @param options permission bits, and whether to reserve the memory; not checked yet
+   */
+  static create<W extends HeaderWords>(
+    name: string,
+    byteLength: number,
+    header: Header,
+    Words: WordsOf<W>,
+    options: CreateOptions | undefined,
+  ): Publication<W> {
+    const segment = OpenSegment.create(name, byteLength, options, (buffer) => {
+      new Words(name, buffer).write(header, options);
+    });
+    return new Publication(segment, new Words(name, segment.buffer!));
+  }
+
+  /**
+   * Attaches to a segment that is there, and looks whether it is the one that is meant, before a byte is
+   * written.
+   *
+   * @param name a checked name
+   * @param byteLength the least bytes of the segment
+   * @param header what the header must say
+   * @param Words the class of the words
+   * @param timeout how long to wait for a segment that is not there, in milliseconds
+   */
+  static load<W extends HeaderWords>(
+    name: string,
+    byteLength: number,
+    header: Header,
+    Words: WordsOf<W>,
+    timeout: number,
+  ): Publication<W> {
+    const segment = OpenSegment.open(name, timeout, (memory, isTimeUp) => {
+      checkSize(memory, header.kind);
+      // The creator writes the magic last.
+      if (!checkMagic(memory.buf!, header.kind, name, isTimeUp)) return false;
+      checkHeader(memory, new Words(name, memory.buf!), byteLength, header);
+      return true;
+    });
+    return new Publication(segment, new Words(name, segment.buffer!));
+  }
+
+  /** Whether the segment has a name still. */
+  get isNamed(): boolean {
+    return this.#segment.isNamed;
+  }
+
+  /** Whether this is the writer. */
+  get isWriter(): boolean {
+    return this.#isWriter;
+  }
+
+  /** The memory of the segment; `null` after `close()`. */
+  get buffer(): ArrayBuffer | null {
+    return this.#segment.buffer;
+  }
+
+  /** Which segment it is, whatever names lead to it. */
+  get identity(): string {
+    return this.#segment.identity;
+  }
+
+  // --- Writing ---------------------------------------------------------------------------------
+
+  /**
+   * Throws if the publication's name was removed: nobody could find what is written.
+   *
+   * @param action what is about to be done, for the message
+   */
+  checkNamed(action: string): void {
+    if (!this.isNamed) throw this.#removedError(action);
+  }
+
+  /**
+   * Makes this the writer, until it is closed.
+   *
+   * @param action what is about to be done, for messages
+   * @returns whether it was not the writer before
+   * @throws {Deno.errors.NotFound} if the name was removed
+   * @throws {Deno.errors.Busy} if somebody else is the writer
+   * @throws {Deno.errors.BrokenPipe} if the writer has said that no more comes
+   */
+  claim(action: string): boolean {
+    const isFirst = this.#becomeWriter(action);
+    if (this.words.isEnded) {
+      throw brokenPipe(
+        `Cannot ${action} ${
+          quote(this.name)
+        }: its writer has ended it; unlink() it and create() a new one`,
+      );
+    }
+    return isFirst;
+  }
+
+  #becomeWriter(action: string): boolean {
+    this.checkNamed(action);
+    if (this.#isWriter) return false;
+    if (!this.#segment.tryLock()) {
+      throw busy(
+        `Cannot ${action} ${
+          quote(this.name)
+        }: it has a writer, which stays the only one until it ` +
+          "closes or ends",
+      );
+    }
+    return this.#isWriter = true;
+  }
+
+  /** Makes a written array the newest, and wakes who waits for it. */
+  publish(number: number): void {
+    this.words.storeNewest(number);
+    this.wake();
+  }
+
+  /** Makes this the writer, says that no more comes, and wakes who waits; the second time does nothing. */
+  end(): void {
+    if (this.words.isEnded) return;
+    this.#becomeWriter("end");
+    this.words.storeEnded();
+    this.wake();
+  }
+
+  /** Wakes who waits for what was stored before. */
+  wake(): void {
+    this.#changes.advance();
+  }
+
+  // --- Waiting ---------------------------------------------------------------------------------
+
+  /**
+   * Whether there is an array after a number.
+   *
+   * @throws {EndedError} if there is none, and none comes
+   */
+  #isThere(after: number): boolean {
+    const { words } = this;
+    const { isEnded } = words; // before the number: what was published before the end is seen
+    if (words.newest > after) return true;
+    if (isEnded) {
+      throw new EndedError(
+        `Cannot wait for ${quote(this.name)}: its writer has said that no more comes`,
+      );
+    }
+    return false;
+  }
+
+  /** Throws if nobody can publish any more; tells whether there is an array after a number, though. */
+  #isLast(after: number): boolean {
+    if (this.isNamed) return false;
+    if (this.#isThere(after)) return true;
+    throw this.#removedError("wait for");
+  }
+
+  /** Looks for an array after a number, and whether there can be one. */
+  #look(after: number): true | null {
+    return this.#isThere(after) || this.#isLast(after) || null;
+  }
+
+  /** Blocks until there is an array after a number. */
+  awaitNewer(after: number, timeout: number): void {
+    if (this.#isThere(after)) return;
+    const look = (): true | null => this.#look(after);
+    if (this.#changes.until(look, deadlineOf(timeout), READER_SLICE) === null) {
+      throw timeoutError(this.name);
+    }
+  }
+
+  /** Waits until there is an array after a number, without blocking. */
+  async awaitNewerAsync(
+    after: number,
+    timeout: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const deadline = deadlineOf(timeout);
+    const check = (): void => {
+      signal?.throwIfAborted();
+      if (!this.isOpen) throw closedError(this, "wait for");
+    };
+    check();
+    if (this.#isThere(after)) {
+      await letEventLoopRun();
+      check();
+      if (this.#isThere(after)) return;
+    }
+    const look = (): true | null => {
+      check();
+      return this.#look(after);
+    };
+    const found = await this.#changes.untilAsync(look, deadline, READER_SLICE, signal);
+    if (found === null) throw timeoutError(this.name);
+  }
+
+  /**
+   * Throws if the publication was removed longer than a sleep ago, for readers that are given once more what they
+   * have. It is not looked at each time: that would take ten times as long as the rest.
+   *
+   * @param action what is being done, for the message
+   */
+  checkNamedLately(action: string): void {
+    if (--this.#callsBeforeLook > 0) return;
+    this.#callsBeforeLook = CALLS_PER_LOOK;
+    if (this.#isRestarted) {
+      this.#isRestarted = false;
+      queueMicrotask(() => {
+        this.#callsBeforeLook = 0;
+        this.#isRestarted = true;
+      });
+    }
+    const now = Date.now();
+    if (Math.abs(now - this.#namedAt) < READER_SLICE) return;
+    // An ended publication stays as it is, with or without its name.
+    if (!this.words.isEnded) this.checkNamed(action);
+    this.#namedAt = now;
+  }
+
+  #removedError(action: string): Error {
+    return notFound(
+      `Cannot ${action} ${
+        quote(this.name)
+      }: its name was removed, so nobody can write to it or find ` +
+        "it any more; close() this instance, and create() or load() the next one",
+    );
+  }
+
+  /**
+   * Removes the segment's name, and leaves one that leads to another segment by now.
+   *
+   * @returns whether it was removed
+   */
+  unlink(): boolean {
+    return this.#segment.unlink();
+  }
+
+  /** Gives all up, the writer's claim included; the second time does nothing. */
+  close(): void {
+    this.#segment.close();
+  }
+
+  /** Whether it was not closed, and its memory is there. */
+  get isOpen(): boolean {
+    // Its user may have moved the buffer away, or marked it so that close() could not empty it.
+    return this.#segment.isOpen && this.words.words.length !== 0;
+  }
+
+  /** Whether its memory is gone although it was not closed: its user moved the buffer away. */
+  get isMoved(): boolean {
+    return this.#segment.isOpen && this.words.words.length === 0;
+  }
+}
+
+// --- Errors ----------------------------------------------------------------------------------
+
+/** Refuses a segment that is too small for a header. */
+function checkSize({ name, size, buf }: SharedMemory, kind: SegmentKind): void {
+  if (size >= HEADER_BYTES) return;
+  refuseOtherKinds(buf!, kind, name);
+  throw new RangeError(
+    `Cannot load ${quote(name)}: the segment has ${size} bytes, which is less than a header`,
+  );
+}
+
+/** Looks whether a segment's header says what it must say. */
+function checkHeader(
+  { name, size }: SharedMemory,
+  words: HeaderWords,
+  byteLength: number,
+  wanted: Header,
+): void {
+  const found = words.arrays;
+  const refuse = (why: string): never => {
+    throw new RangeError(`Cannot load ${quote(name)}: ${why}`);
+  };
+  if (found.dtype !== wanted.dtype || found.arrayBytes !== wanted.arrayBytes) {
+    refuse(
+      `its arrays have ${found.arrayBytes} bytes of '${
+        quote(found.dtype).slice(1, -1)
+      }', and shape and dtype here ` +
+        `need ${wanted.arrayBytes} of '${wanted.dtype}'`,
+    );
+  }
+  if (found.slots !== wanted.slots) refuse(`it has ${found.slots} slots, and not ${wanted.slots}`);
+  if (found.slotStep !== wanted.slotStep) {
+    throw invalidWord(
+      name,
+      `its word SLOT_STEP is ${found.slotStep}, and should be ${wanted.slotStep}`,
+    );
+  }
+  if (size < byteLength) {
+    refuse(`the segment has ${size} bytes, and all slots need ${byteLength}`);
+  }
+  // These are looked at now, so that a damaged segment is refused before it is used.
+  void [words.id, words.options, words.isEnded, words.newest];
+}
+
+function timeoutError(name: string): DOMException {
+  return new DOMException(
+    `Cannot wait any longer for ${quote(name)}: nothing newer came, and time is up`,
+    "TimeoutError",
+  );
+}
+
+/** What the error for a publication that is not attached is made of. */
+interface NotAttached {
+  readonly name: string;
+  readonly isMoved?: boolean;
+}
+
+/** Makes the error for the use of a publication that is not attached. */
+export function closedError({ name, isMoved }: NotAttached, action: string): Error {
+  return badResource(
+    `Cannot ${action} ${quote(name)}: ` +
+      (isMoved
+        ? "its buffer was transferred, and the memory with it; close() and load() attach anew"
+        : "this instance is not attached; create() or load() it first"),
+  );
+}
+
+/**
+ * Checks that an instance can be attached: it is not, and this system has what publishing needs. What is left of
+ * an attachment whose buffer was moved away is given up.
+ *
+ * @param publication what the instance has
+ * @param action what it is about to do, for the message
+ * @param name the segment's name
+ */
+export function checkDetached(
+  publication: Pick<Publication<HeaderWords>, "isOpen" | "close"> | undefined,
+  action: string,
+  name: string,
+): void {
+  if (publication?.isOpen) {
+    throw busy(
+      `Cannot ${action} ${quote(name)}: this instance is attached already; close() it first, ` +
+        "or clone() it for a second attachment",
+    );
+  }
+  publication?.close();
+  checkLocksSegments(action, name, "publishing between processes is");
+}
+
+/**
+ * Checks that an instance is attached.
+ *
+ * @param attachment what the instance has
+ * @param action what it is about to do, for the message
+ * @param name the segment's name
+ * @returns the attachment
+ */
+export function checkAttached<
+  A extends { readonly publication: Pick<Publication<HeaderWords>, "isOpen" | "isMoved"> },
+>(
+  attachment: A | null,
+  action: string,
+  name: string,
+): A {
+  if (attachment !== null && attachment.publication.isOpen) return attachment;
+  throw closedError({ name, isMoved: attachment?.publication.isMoved }, action);
+}

@@ -1,0 +1,119 @@
+// The words of publications are where docs/publication.md says, and the segments hold what it says.
+
+import { assert, assertEquals } from "@std/assert";
+import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
+import * as header from "../../src/publish/header_words.ts";
+import { ringBytes, ringHeader, slotOf, slotStart } from "../../src/publish/ring_words.ts";
+import { partName } from "../../src/segment/parts.ts";
+import { magics, type Word } from "../../src/words.ts";
+import { segmentPath } from "../helpers/helpers.ts";
+import { idOf, segmentsOf, withPublication } from "../helpers/publish_helpers.ts";
+
+const page = Deno.readTextFileSync(new URL("../../docs/publication.md", import.meta.url));
+
+/** The rows of the document's table of words: byte, name, type. */
+const rows = Array.from(
+  page.matchAll(/^\| (\d+) +\| `(\w+)` +\| `([^`]+)` +\|/gm),
+  ([, byte, name, type]) => ({ name, at: Number(byte), type }),
+);
+
+Deno.test("docs/publication.md has every word of the header, where the code has it", () => {
+  const { HEADER_BYTES, ...exported } = header;
+  const words = Object.values<unknown>(exported).filter((each) => typeof each === "object");
+  assertEquals(rows, (words as Word[]).toSorted((a, b) => a.at - b.at));
+  assert(page.includes(`Both begin with ${HEADER_BYTES} bytes`));
+  assert(page.includes(`\`${magics.ring.text}\``) && page.includes(`\`${magics.versions.text}\``));
+});
+
+Deno.test("words have their natural place, and do not overlap", () => {
+  const sizes: { [type: string]: number } = { "char[8]": 8, u64: 8, u32: 4 };
+  let end = 0;
+  for (const { at, name, type } of rows) {
+    assert(at >= end && at % sizes[type] === 0, name);
+    end = at + sizes[type];
+  }
+  assert(end <= header.HEADER_BYTES);
+});
+
+/** Reads the words of a segment by the document's table. */
+function readWords(name: string): { [word: string]: string | number | bigint } {
+  const { buffer } = Deno.readFileSync(segmentPath(name));
+  const view = new DataView(buffer);
+  const text = (at: number): string =>
+    new TextDecoder().decode(new Uint8Array(buffer, at, 8)).replace(/\0+$/, "");
+  return Object.fromEntries(rows.map(({ at, name, type }) => [
+    name,
+    type === "u32"
+      ? view.getUint32(at, true)
+      : type === "u64"
+      ? view.getBigUint64(at, true)
+      : text(at),
+  ]));
+}
+
+Deno.test("a ring's segment holds what docs/publication.md says", () =>
+  withPublication((name) => {
+    using ring = new SharedMemoryRing([3, 5], "int16", name, 4).create({
+      mode: 0o640,
+      reserve: false,
+    });
+    ring.write((slot, sequence) => slot.fill(sequence));
+    ring.write((slot, sequence) => slot.fill(sequence));
+    const { ID: id, ...words } = readWords(name);
+    assert(id !== 0n);
+    assertEquals<unknown>(words, {
+      MAGIC: "SHMRING1",
+      DTYPE: "<i2",
+      ARRAY_BYTES: 30n,
+      SLOTS: 4,
+      MODE: 0o640 + 2 ** 31,
+      SLOT_STEP: 64n,
+      NEWEST: 2n,
+      BEGUN: 2n,
+      TURN: 0,
+      ENDED: 0,
+    });
+    const { buffer } = Deno.readFileSync(segmentPath(name));
+    for (const n of [1, 2]) {
+      const start = 128 + ((n - 1) % 4) * 64; // as the document says
+      assertEquals(new Int16Array(buffer, start, 15), new Int16Array(15).fill(n));
+      assertEquals(ring.next(n - 1).byteOffset, start);
+    }
+    ring.end();
+    assertEquals(readWords(name).ENDED, 1);
+  }));
+
+Deno.test("versions and their names are what docs/publication.md says", () =>
+  withPublication(async (name) => {
+    using table = new SharedMemoryVersions([6], "float64", name).create();
+    await table.publish((next, version) => next.fill(version));
+    await table.publish((next, version) => next.fill(version));
+    const { ID: id, ...words } = readWords(name);
+    assertEquals<unknown>(words, {
+      MAGIC: "SHMVERS1",
+      DTYPE: "<f8",
+      ARRAY_BYTES: 48n,
+      SLOTS: 0,
+      MODE: 0o600,
+      SLOT_STEP: 0n,
+      NEWEST: 2n,
+      BEGUN: 0n,
+      TURN: 0,
+      ENDED: 0,
+    });
+    const digits = (id as bigint).toString(16).padStart(16, "0");
+    assertEquals(segmentsOf(name), [name, `${name}.${digits}.v2`]);
+    const { buffer } = Deno.readFileSync(segmentPath(`${name}.${digits}.v2`));
+    assertEquals(new Float64Array(buffer), new Float64Array(6).fill(2));
+    using other = SharedMemoryVersions.clone(table, { name: `${name}-other` }).create();
+    assert(idOf(other.name) !== idOf(name), "each publication has another id");
+  }));
+
+Deno.test("arithmetic of slots and names of parts", () => {
+  const ring = ringHeader({ dtype: "<f4", arrayBytes: 65 }, 3);
+  assertEquals([ring.slotStep, ringBytes(ring)], [128, 128 + 3 * 128]);
+  assertEquals([1, 2, 3, 4, 2 ** 52].map((n) => slotOf(n, 3)), [0, 1, 2, 0, 0]);
+  assertEquals([0, 1, 2].map((slot) => slotStart(slot, ring)), [128, 256, 384]);
+  assertEquals(partName("table", 255n, 7), "table.00000000000000ff.v7");
+  assertEquals(partName("table", 2n ** 64n - 1n, 1), "table.ffffffffffffffff.v1");
+});
