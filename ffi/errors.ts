@@ -30,18 +30,25 @@ const table: readonly (readonly [code: string, text: string, linux: number, darw
   ["EINVAL", "Invalid argument", 22, 22],
   ["ENFILE", "Too many open files in system", 23, 23],
   ["EMFILE", "Too many open files", 24, 24],
+  ["EXDEV", "Invalid cross-device link", 18, 18],
   ["ETXTBSY", "Text file busy", 26, 26],
   ["EFBIG", "File too large", 27, 27],
   ["ENOSPC", "No space left on device", 28, 28],
   ["ESPIPE", "Illegal seek", 29, 29],
   ["EROFS", "Read-only file system", 30, 30],
+  ["EPIPE", "Broken pipe", 32, 32],
+  ["ERANGE", "Numerical result out of range", 34, 34],
+  ["EDEADLK", "Resource deadlock avoided", 35, 11],
   ["ENAMETOOLONG", "File name too long", 36, 63],
+  ["ENOLCK", "No locks available", 37, 77],
   ["ENOSYS", "Function not implemented", 38, 78],
   ["ELOOP", "Too many levels of symbolic links", 40, 62],
+  ["ENODATA", "No data available", 61, 96],
   ["EOVERFLOW", "Value too large for defined data type", 75, 84],
   ["EOPNOTSUPP", "Operation not supported", 95, 102],
   // On Linux the same number as the one before.
   ["ENOTSUP", "Operation not supported", 95, 45],
+  ["ETIMEDOUT", "Connection timed out", 110, 60],
   ["EDQUOT", "Disk quota exceeded", 122, 69],
 ];
 
@@ -57,6 +64,7 @@ const classes: { readonly [code: string]: ErrorName | undefined } = {
   EINTR: "Interrupted",
   EAGAIN: "WouldBlock",
   EBUSY: "Busy",
+  EPIPE: "BrokenPipe",
   ETXTBSY: "Busy",
   ENOTDIR: "NotADirectory",
   EISDIR: "IsADirectory",
@@ -74,21 +82,22 @@ export type Advice = (code: string) => string | undefined;
  * `No such file or directory (os error 2): shm_open 'name'`.
  *
  * @param os the operating system, whose numbers these are
- * @param errno the number
+ * @param error the number, or the code
  * @param call the C function that failed
  * @param subject what it was called on: a segment's name or a path; `null` if nothing that has a name
  * @param advice gives a way out for a code, if there is one
  * @returns the error, with `code`
  */
 export function systemError(
-  os: "linux" | "darwin",
-  errno: number,
+  os: System,
+  error: number | string,
   call: string,
   subject: string | null,
   advice?: Advice,
 ): SystemError {
-  const entry = table.find(([, , linux, darwin]) => errno === (os === "linux" ? linux : darwin));
-  const [code, text] = entry ?? [`E${errno}`, "Unknown error"];
+  const entry = table.find((entry) => error === entry[0] || error === numberIn(entry, os));
+  const errno = entry === undefined ? error : numberIn(entry, os);
+  const [code, text] = entry ?? [codeOf(os, error), "Unknown error"];
   const className = classes[code];
   const SystemErrorClass = code === "EINVAL"
     ? TypeError // which is outside of the runtime's classes
@@ -99,6 +108,24 @@ export function systemError(
   const message = `${text} (os error ${errno}): ${call}` +
     (subject === null ? "" : ` '${subject}'`) + (wayOut === undefined ? "" : `; ${wayOut}`);
   return Object.assign(new SystemErrorClass(message), { code });
+}
+
+/** The systems whose numbers are known. */
+type System = "linux" | "darwin";
+
+function numberIn([, , linux, darwin]: (typeof table)[number], os: System): number {
+  return os === "linux" ? linux : darwin;
+}
+
+/**
+ * Names an error of the operating system.
+ *
+ * @param os the operating system, whose number it is
+ * @param error the number
+ * @returns the code, for example `"ENOENT"`; `"E9999"` of a number that is not in the table
+ */
+export function codeOf(os: System, error: number | string): string {
+  return table.find((entry) => error === numberIn(entry, os))?.[0] ?? `E${error}`;
 }
 
 /**

@@ -7,18 +7,16 @@
  * @module
  */
 
-import { type Advice, systemError } from "./errors.ts";
-import {
-  attempt,
-  cString,
-  failedWithENOENT,
-  isMinusOne,
-  lastError,
-  libc,
-  seldomUsed,
-} from "./library.ts";
+import { type Advice, codeOf, systemError } from "./errors.ts";
+import { checked, cString, group, libc, nullIfMissing } from "./library.ts";
+import { platform } from "./platform.ts";
 import { makeError } from "./runtime/errors.ts";
 import { type Pointer, runtime } from "./runtime/mod.ts";
+import { declareFiles, declareNaming, declareSegments } from "./symbols.ts";
+
+const segments = group(declareSegments);
+const files = group(declareFiles);
+const naming = group(declareNaming);
 
 /**
  * Opens a file. It is closed in a program that this one starts.
@@ -31,11 +29,8 @@ import { type Pointer, runtime } from "./runtime/mod.ts";
  * @see {@link https://man7.org/linux/man-pages/man2/open.2.html | open(2)}
  */
 export function open(path: string, flags: number, mode = 0, advice?: Advice): number {
-  const symbols = seldomUsed();
-  const { O_CLOEXEC } = libc().platform.flags;
-  const fd = attempt(() => symbols.open(cString(path), flags | O_CLOEXEC, mode), isMinusOne);
-  if (fd === null) throw lastError("open", path, advice);
-  return fd;
+  const all = flags | platform().flags.O_CLOEXEC;
+  return checked("open", path, () => files().open(cString(path), all, mode), { advice });
 }
 
 /**
@@ -48,11 +43,8 @@ export function open(path: string, flags: number, mode = 0, advice?: Advice): nu
  * @see {@link https://man7.org/linux/man-pages/man2/read.2.html | read(2)}
  */
 export function read(fd: number, bytes: Uint8Array<ArrayBuffer>, subject: string): number {
-  const symbols = seldomUsed();
   const length = BigInt(bytes.length);
-  const count = attempt(() => Number(symbols.read(fd, bytes, length)), isMinusOne);
-  if (count === null) throw lastError("read", subject);
-  return count;
+  return checked("read", subject, () => Number(files().read(fd, bytes, length)));
 }
 
 /**
@@ -62,24 +54,7 @@ export function read(fd: number, bytes: Uint8Array<ArrayBuffer>, subject: string
  * @see {@link https://man7.org/linux/man-pages/man2/close.2.html | close(2)}
  */
 export function close(fd: number): void {
-  libc().symbols.close(fd);
-}
-
-/**
- * Does one of several things with an open file: duplicates it, reads or adds its seals.
- *
- * @param fd the file
- * @param command what to do: one of {@linkcode Platform.memfd} that begins with F
- * @param argument what the command takes; 0 if it takes nothing
- * @param subject what the file is, for the error
- * @returns what the command gives
- * @see {@link https://man7.org/linux/man-pages/man2/fcntl.2.html | fcntl(2)}
- */
-export function fcntl(fd: number, command: number, argument: number, subject: string): number {
-  const symbols = seldomUsed();
-  const result = attempt(() => symbols.fcntl(fd, command, argument), isMinusOne);
-  if (result === null) throw lastError("fcntl", subject);
-  return result;
+  segments().close(fd);
 }
 
 /**
@@ -91,10 +66,7 @@ export function fcntl(fd: number, command: number, argument: number, subject: st
  * @see {@link https://man7.org/linux/man-pages/man2/fchmod.2.html | fchmod(2)}
  */
 export function fchmod(fd: number, mode: number, subject: string): void {
-  const { symbols } = libc();
-  if (attempt(() => symbols.fchmod(fd, mode), isMinusOne) === null) {
-    throw lastError("fchmod", subject);
-  }
+  checked("fchmod", subject, () => segments().fchmod(fd, mode));
 }
 
 /**
@@ -106,11 +78,8 @@ export function fchmod(fd: number, mode: number, subject: string): void {
  * @see {@link https://man7.org/linux/man-pages/man2/ftruncate.2.html | ftruncate(2)}
  */
 export function ftruncate(fd: number, byteLength: number, subject: string): void {
-  const { symbols } = libc();
   const length = BigInt(byteLength);
-  if (attempt(() => symbols.ftruncate(fd, length), isMinusOne) === null) {
-    throw lastError("ftruncate", subject);
-  }
+  checked("ftruncate", subject, () => segments().ftruncate(fd, length));
 }
 
 /**
@@ -129,20 +98,20 @@ export function posixFallocate(
   subject: string,
   advice?: Advice,
 ): boolean {
-  const { symbols, platform } = libc();
-  if (symbols.posix_fallocate === null) return false;
+  const { posix_fallocate } = segments();
+  if (posix_fallocate === null) return false;
+  const { os } = platform();
   const length = BigInt(byteLength);
-  let errno = EINTR;
-  // It returns the error, and leaves errno alone: what attempt() is for cannot happen here. Older kernels begin
+  // It returns the error, and leaves errno alone: what checked() is for cannot happen here. Older kernels begin
   // anew after a signal: a program that gets signals all the time would never come to the end.
-  for (let i = 0; i < MOST_INTERRUPTIONS && errno === EINTR; i++) {
-    errno = symbols.posix_fallocate(fd, 0n, length);
+  for (let i = 1;; i++) {
+    const errno = posix_fallocate(fd, 0n, length);
+    if (errno === 0) return true;
+    if (i === MOST_INTERRUPTIONS || codeOf(os, errno) !== "EINTR") {
+      throw systemError(os, errno, "posix_fallocate", subject, advice);
+    }
   }
-  if (errno !== 0) throw systemError(platform.os, errno, "posix_fallocate", subject, advice);
-  return true;
 }
-/** The same number on every supported system. */
-const EINTR = 4;
 /** How many times a reservation is begun anew. */
 const MOST_INTERRUPTIONS = 100;
 
@@ -190,15 +159,13 @@ function readInteger(at: number): number {
  * @see {@link https://man7.org/linux/man-pages/man2/fstat.2.html | fstat(2)}
  */
 export function fstat(fd: number, subject: string): OpenFileStatus {
-  const { symbols, platform } = libc();
-  const result = attempt(
-    () =>
-      symbols.fstat !== null
-        ? symbols.fstat(fd, statBuffer)
-        : symbols.fxstat!(platform.fxstatVersion, fd, statBuffer),
-    isMinusOne,
+  const { platform } = libc();
+  const { fstat, fxstat } = segments();
+  checked(
+    "fstat",
+    subject,
+    () => fstat !== null ? fstat(fd, statBuffer) : fxstat!(platform.fxstatVersion, fd, statBuffer),
   );
-  if (result === null) throw lastError("fstat", subject);
   const { device, inode, mode, links, size } = platform.stat;
   const count = links.narrow ? readU16(links.at) : readU32(links.at);
   // Type and permissions are in the lower half of the mode, however wide that is.
@@ -239,19 +206,17 @@ export interface FileStatus {
  * @see {@link https://man7.org/linux/man-pages/man2/statx.2.html | statx(2)}
  */
 export function statx(path: string): FileStatus | null {
-  const symbols = seldomUsed();
-  if (symbols.statx === null) {
+  const { statx } = files();
+  if (statx === null) {
     throw makeError("NotSupported", "Cannot look at segments: this C library has no statx");
   }
-  const call = symbols.statx;
-  const result = attempt(
-    () => call(0, cString(path), AT_SYMLINK_NOFOLLOW, STATX_ALL, statBuffer),
-    isMinusOne,
+  const result = checked(
+    "statx",
+    path,
+    () => statx(0, cString(path), AT_SYMLINK_NOFOLLOW, STATX_ALL, statBuffer),
+    nullIfMissing,
   );
-  if (result === null) {
-    if (failedWithENOENT()) return null;
-    throw lastError("statx", path);
-  }
+  if (result === null) return null;
   // A file system that keeps no time of birth has at least that of the last change of the data.
   const time = readU32(0) & STATX_BTIME ? 80 : 112;
   return {
@@ -275,22 +240,20 @@ const STATX_BTIME = 0x800;
  * @see {@link https://man7.org/linux/man-pages/man3/readdir.3.html | readdir(3)}
  */
 export function readdir(path: string, advice?: Advice): string[] {
-  const symbols = seldomUsed();
-  const directory = attempt(
-    () => symbols.opendir(cString(path)),
-    (result) => runtime().isNull(result),
-  );
-  if (directory === null) throw lastError("opendir", path, advice);
+  const directory = checked("opendir", path, () => files().opendir(cString(path)), {
+    isFailure: runtime().isNull,
+    advice,
+  });
   const names: string[] = [];
   try {
     while (true) {
-      const entry = symbols.readdir(directory);
+      const entry = files().readdir(directory);
       if (runtime().isNull(entry)) break;
       const name = direntName(entry);
       if (name !== null && name !== "." && name !== "..") names.push(name);
     }
   } finally {
-    symbols.closedir(directory);
+    files().closedir(directory);
   }
   return names;
 }
@@ -317,35 +280,62 @@ function direntName(entry: Pointer): string | null {
  * @see {@link https://man7.org/linux/man-pages/man2/linkat.2.html | linkat(2)}
  */
 export function linkat(fd: number, path: string, subject: string, advice?: Advice): void {
-  const symbols = seldomUsed();
   const from = cString(`/proc/self/fd/${fd}`).slice();
   const to = cString(path);
-  const result = attempt(
-    () => symbols.linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW),
-    isMinusOne,
+  checked(
+    "linkat",
+    subject,
+    () => naming().linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW),
+    { advice },
   );
-  if (result === null) throw lastError("linkat", subject, advice);
 }
+/** The same number on every Linux. */
 const AT_FDCWD = -100;
 const AT_SYMLINK_FOLLOW = 0x400;
 
 /**
- * Gives a file another path, as one step. A file that has the other path already is replaced.
+ * Gives a file another name, as one step. A file that has the new name loses it.
  *
- * @param from its path
- * @param to the other path, on the same file system
+ * @param from the path that it has
+ * @param to the path that it gets, on the same file system
  * @param subject what the file is, for the error
- * @returns `false` if there is no such file
+ * @returns `false` if there is no file of the old name
  * @see {@link https://man7.org/linux/man-pages/man2/rename.2.html | rename(2)}
  */
 export function rename(from: string, to: string, subject: string): boolean {
-  const symbols = seldomUsed();
-  const oldPath = cString(from).slice();
-  const newPath = cString(to);
-  if (attempt(() => symbols.rename(oldPath, newPath), isMinusOne) !== null) return true;
-  if (failedWithENOENT()) return false;
-  throw lastError("rename", subject);
+  const [old, next] = [cString(from).slice(), cString(to)];
+  return checked("rename", subject, () => naming().rename(old, next), nullIfMissing) !== null;
 }
+
+/**
+ * Gives a file another name, as one step. A file that has the new name already keeps it.
+ *
+ * @param from the path that it has
+ * @param to the path that it gets, on the same file system
+ * @param subject what the file is, for the error
+ * @param advice gives a way out for a code
+ * @returns `false` if there is no file of the old name
+ * @throws {Deno.errors.AlreadyExists} if there is a file of the new name
+ * @throws {Deno.errors.NotSupported} if this system has no such call
+ * @see {@link https://man7.org/linux/man-pages/man2/renameat2.2.html | renameat2(2)}
+ */
+export function renameNew(from: string, to: string, subject: string, advice?: Advice): boolean {
+  const { renameat2Call } = platform();
+  if (renameat2Call === null) {
+    throw makeError(
+      "NotSupported",
+      "Cannot rename without replacing: this system has no renameat2",
+    );
+  }
+  const [old, next] = [cString(from).slice(), cString(to)];
+  return checked(
+    "renameat2",
+    subject,
+    () => naming().renameat2(renameat2Call, AT_FDCWD, old, AT_FDCWD, next, RENAME_NOREPLACE),
+    { ...nullIfMissing, advice },
+  ) !== null;
+}
+const RENAME_NOREPLACE = 1;
 
 /** What `statfs` tells of a file system. */
 export interface FileSystemStatus {
@@ -363,13 +353,15 @@ export interface FileSystemStatus {
  * @see {@link https://man7.org/linux/man-pages/man2/statfs.2.html | statfs(2)}
  */
 export function statfs(path: string): FileSystemStatus | null {
-  const symbols = seldomUsed();
   // struct statfs of 64-bit Linux has 120 bytes: long f_type, f_bsize; u64 f_blocks, f_bfree, f_bavail ...
   const status = new BigInt64Array(15);
-  if (attempt(() => symbols.statfs(cString(path), status), isMinusOne) === null) {
-    if (failedWithENOENT()) return null;
-    throw lastError("statfs", path);
-  }
+  const result = checked(
+    "statfs",
+    path,
+    () => files().statfs(cString(path), status),
+    nullIfMissing,
+  );
+  if (result === null) return null;
   const [, blockSize, blocks, , available] = status;
   return {
     byteLength: Number(blockSize * blocks),
@@ -385,17 +377,14 @@ export function statfs(path: string): FileSystemStatus | null {
  * @see {@link https://man7.org/linux/man-pages/man2/readlink.2.html | readlink(2)}
  */
 export function readlink(path: string): string | null {
-  const symbols = seldomUsed();
   const target = new Uint8Array(512);
-  const length = attempt(
-    () => Number(symbols.readlink(cString(path), target, BigInt(target.length))),
-    isMinusOne,
+  const length = checked(
+    "readlink",
+    path,
+    () => Number(files().readlink(cString(path), target, BigInt(target.length))),
+    nullIfMissing,
   );
-  if (length === null) {
-    if (failedWithENOENT()) return null;
-    throw lastError("readlink", path);
-  }
-  return new TextDecoder().decode(target.subarray(0, length));
+  return length === null ? null : new TextDecoder().decode(target.subarray(0, length));
 }
 
 /**
@@ -405,5 +394,5 @@ export function readlink(path: string): string | null {
  * @see {@link https://man7.org/linux/man-pages/man2/geteuid.2.html | geteuid(2)}
  */
 export function geteuid(): number {
-  return seldomUsed().geteuid();
+  return files().geteuid();
 }

@@ -7,24 +7,17 @@
  * @module
  */
 
-import { attempt, isMinusOne, lastError, lastErrorNumber, libc, openSymbols } from "./library.ts";
+import { checked, group, libc } from "./library.ts";
 import { platform } from "./platform.ts";
-import { type Functions, runtime, type Sleeper } from "./runtime/mod.ts";
+import { runtime, type Sleeper } from "./runtime/mod.ts";
 import { declareFutex } from "./symbols.ts";
 
-type Symbols = Functions<ReturnType<typeof declareFutex>>;
+const calls = group(declareFutex);
 
-let opened: Symbols | undefined;
-
-/** The symbols; opens them at the first call. */
-function calls(): Symbols {
-  if (opened !== undefined) return opened;
-  futexCall = platform().futexCall ?? -1;
-  return opened = openSymbols(declareFutex());
+/** The number of the system call. */
+function futexCall(): number {
+  return platform().futexCall ?? -1;
 }
-
-/** The number of the system call; known when the symbols are opened. */
-let futexCall = -1;
 
 /** New system calls have the same number on all processors; that of `futex` is in the platform's table. */
 const SYS_futex_waitv = 449;
@@ -36,8 +29,6 @@ const FUTEX_BITSET_MATCH_ANY = 0xffff_ffff;
 const CLOCK_MONOTONIC = 1;
 const FUTEX2_SIZE_U32 = 0x02;
 const FUTEX2_PRIVATE = 128;
-
-const EINVAL = 22;
 
 /** Whether this system has the futex at all. */
 export function hasFutex(): boolean {
@@ -51,9 +42,14 @@ export function hasFutexWaitMany(): boolean {
   if (hasMany !== undefined) return hasMany;
   if (!hasFutex()) return hasMany = false;
   const { futex } = calls();
-  // No word at all is refused with EINVAL, by a kernel that has the call.
-  attempt(() => futex(SYS_futex_waitv, 0n, 0, 0, null, 0n, 0), isMinusOne);
-  return hasMany = lastErrorNumber() === EINVAL; // ENOSYS of old kernels, EPERM of some containers
+  // No word at all is refused with EINVAL, by a kernel that has the call; old ones say ENOSYS, and some
+  // containers EPERM.
+  return hasMany = checked(
+    "futex_waitv",
+    null,
+    () => futex(SYS_futex_waitv, 0n, 0, 0, null, 0n, 0),
+    { answer: (code) => code === "EINVAL" },
+  ) === true;
 }
 
 /** A `struct timespec`: 64 bits of seconds, 64 of nanoseconds. */
@@ -111,32 +107,25 @@ export type FutexOutcome = "woken" | "changed" | "timed-out" | "interrupted";
  */
 export function futexWait(address: number, value: number, deadline: number): FutexOutcome {
   const { futex } = calls();
-  const { errno } = libc();
   const limit = deadline === Infinity ? null : scratch;
   if (limit !== null) setTimespec(limit, deadline);
-  let outcome: FutexOutcome | undefined;
-  const result = attempt(
-    () =>
-      futex(
-        futexCall,
-        BigInt(address),
-        FUTEX_WAIT_BITSET,
-        value,
-        limit,
-        0n,
-        FUTEX_BITSET_MATCH_ANY,
-      ),
-    (result) => (outcome = result === 0 ? "woken" : outcomes[errno[0]]) === undefined,
+  const [number, word] = [futexCall(), BigInt(address)];
+  const outcome = checked(
+    "futex",
+    null,
+    () => futex(number, word, FUTEX_WAIT_BITSET, value, limit, 0n, FUTEX_BITSET_MATCH_ANY),
+    onceWaited,
   );
-  if (result === null) throw lastError("futex", null);
-  return outcome!;
+  return typeof outcome === "number" ? "woken" : outcome;
 }
 
-const outcomes: { readonly [errno: number]: FutexOutcome | undefined } = {
-  4: "interrupted", // EINTR
-  11: "changed", // EAGAIN
-  110: "timed-out", // ETIMEDOUT
+const outcomes: { readonly [code: string]: FutexOutcome | undefined } = {
+  EINTR: "interrupted",
+  EAGAIN: "changed",
+  ETIMEDOUT: "timed-out",
 };
+/** A wait that is over is not begun again. */
+const onceWaited = { answer: (code: string) => outcomes[code], isBelievedAtOnce: true };
 
 /**
  * Wakes who waits on a word.
@@ -150,21 +139,14 @@ export function futexWake(address: bigint, count: number): number {
 }
 
 function wake(address: bigint, operation: number, count: number): number {
-  const { futex_wake } = opened ?? calls();
-  // V8 calls C directly with a bigint only; a number would take 0.3 µs more.
-  const woken = futex_wake(futexCall, address, operation, count);
-  return woken >= 0 ? woken : wakeAgain(address, operation, count);
-}
-
-/** Calls again what has failed, and throws if it fails again. */
-function wakeAgain(address: bigint, operation: number, count: number): number {
   const { futex_wake } = calls();
-  const woken = attempt(
-    () => futex_wake(futexCall, address, operation, count),
-    isMinusOne,
-  );
-  if (woken === null) throw lastError("futex", null);
-  return woken;
+  const number = futexCall();
+  // V8 calls C directly with a bigint only; a number would take 0.3 µs more.
+  const woken = futex_wake(number, address, operation, count);
+  // What has failed is called again, and checked.
+  return woken >= 0
+    ? woken
+    : checked("futex", null, () => futex_wake(number, address, operation, count));
 }
 
 /** How many words one call can wait on. */

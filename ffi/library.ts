@@ -5,36 +5,48 @@
  * @module
  */
 
-import { type Advice, systemError } from "./errors.ts";
+import { type Advice, codeOf, systemError } from "./errors.ts";
 import { errors, makeError } from "./runtime/errors.ts";
 import { type Declarations, type Functions, runtime } from "./runtime/mod.ts";
 import { type Platform, platform } from "./platform.ts";
-import { declareSeldomUsed, declareSymbols } from "./symbols.ts";
-
-type Symbols = Functions<ReturnType<typeof declareSymbols>>;
-type SeldomUsed = Functions<ReturnType<typeof declareSeldomUsed>>;
+import { declareSegments, declareVersion } from "./symbols.ts";
 
 interface Library {
   readonly platform: Platform;
   /** The name by which it was found. */
   readonly name: string;
-  readonly symbols: Symbols;
+  /** What of it was opened to find it: {@linkcode declareSegments}. */
+  readonly symbols: Functions<ReturnType<typeof declareSegments>>;
   /** This thread's errno: it never moves, so it is looked for once. */
   readonly errno: Int32Array;
 }
 
 let library: Library | undefined;
-let seldom: SeldomUsed | undefined;
 
 /** The opened library; opens it at the first call. */
 export function libc(): Library {
   return library ??= openLibrary();
 }
 
-/** What of the library is seldom called; opened at the first call of it. */
-export function seldomUsed(): SeldomUsed {
-  return seldom ??= openSymbols(declareSeldomUsed());
+/**
+ * Gives a group of functions of C. It is opened at the first use: each symbol takes a tenth of a millisecond,
+ * which only who uses it should pay.
+ *
+ * @param declare declares the group: one of the functions of `symbols.ts`
+ * @returns gives the functions
+ */
+export function group<const D extends Declarations>(
+  declare: (platform: Platform) => D,
+): () => Functions<D> {
+  // These come with the library.
+  if ((declare as unknown) === declareSegments) {
+    return () => libc().symbols as Functions<Declarations> as Functions<D>;
+  }
+  let opened: Functions<D> | undefined;
+  return () => opened ??= runtime().openLibrary(libc().name, declare(libc().platform));
 }
+
+const version = group(declareVersion);
 
 /**
  * Tells which C library this is.
@@ -43,24 +55,14 @@ export function seldomUsed(): SeldomUsed {
  * @see {@link https://man7.org/linux/man-pages/man3/gnu_get_libc_version.3.html | gnu_get_libc_version(3)}
  */
 export function glibcVersion(): string | null {
-  const version = seldomUsed().gnu_get_libc_version?.();
-  return version === undefined ? null : runtime().stringAt(version);
-}
-
-/**
- * Opens further symbols of the library, for a file that declares its own: each takes a tenth of a
- * millisecond, which only who uses them should pay.
- *
- * @param declarations the symbols
- */
-export function openSymbols<const D extends Declarations>(declarations: D): Functions<D> {
-  return runtime().openLibrary(libc().name, declarations);
+  const text = version().gnu_get_libc_version?.();
+  return text === undefined ? null : runtime().stringAt(text);
 }
 
 function openLibrary(): Library {
   runtime().checkVersion();
   const ours = platform();
-  const declarations = declareSymbols(ours);
+  const declarations = declareSegments(ours);
   let failure: unknown;
   for (const name of ours.libraries) {
     try {
@@ -89,11 +91,27 @@ function openLibrary(): Library {
   );
 }
 
-/** What the last call that failed said. */
-let lastErrno = 0;
+/** How most functions tell that they failed. */
+function isMinusOne(result: unknown): boolean {
+  return result === -1;
+}
 
-/** The number of EINTR on every supported system. */
-const EINTR = 4;
+/** What {@linkcode checked} may be told of a call. */
+export interface CallOptions<T, A> {
+  /** Tells from what the function returned whether it failed; by default it returned -1. */
+  readonly isFailure?: (result: T) => boolean;
+  /** Makes an answer of the code of a failure, for example of "ENOENT"; `undefined` if it is none. */
+  readonly answer?: (code: string) => A | undefined;
+  /** Gives a way out for the code of a failure that is no answer. */
+  readonly advice?: Advice;
+  /**
+   * Whether an answer is believed the first time, for a call that must not be repeated. The caller must look
+   * whether it is so.
+   */
+  readonly isBelievedAtOnce?: boolean;
+}
+
+const NO_OPTIONS: CallOptions<unknown, never> = {};
 
 /**
  * Calls C until it succeeds, or fails twice in a row for the same reason.
@@ -104,53 +122,48 @@ const EINTR = 4;
  * two calls in a row gave the same errno. A failed call has done nothing, so it can be repeated; EINTR
  * asks for that anyway.
  *
- * @param call calls one function of C
- * @param isFailure tells from what the function returned whether it failed
- * @returns what it returned, or `null` if it failed; `lastError()` says how
+ * @param name the name of the function, for the error
+ * @param subject what it is called on: a segment's name or a path; `null` if nothing that has a name
+ * @param call calls the function
+ * @param options how it fails, which failures are answers, and what helps
+ * @returns what it returned, or the answer
+ * @throws {Deno.errors.NotFound} and whatever else errno says, with its code
  */
-export function attempt<T>(call: () => T, isFailure: (result: T) => boolean): T | null {
-  const { errno } = libc();
+export function checked<T, A = never>(
+  name: string,
+  subject: string | null,
+  call: () => T,
+  options: CallOptions<T, A> = NO_OPTIONS as CallOptions<T, A>,
+): T | A {
+  const { errno, platform: { os } } = libc();
+  const { isFailure = isMinusOne } = options;
   let before = 0;
   while (true) {
     const result = call();
     const now = errno[0];
     if (!isFailure(result)) return result;
-    if (now === before && now !== EINTR) {
-      lastErrno = now;
-      return null;
+    if (now === before || options.isBelievedAtOnce) {
+      const code = codeOf(os, now);
+      const answer = options.answer?.(code);
+      if (answer !== undefined) return answer;
+      if (now === before && code !== "EINTR") {
+        throw systemError(os, now, name, subject, options.advice);
+      }
     }
     before = now;
   }
 }
 
-/** How most functions tell that they failed. */
-export function isMinusOne(result: number): boolean {
-  return result === -1;
-}
+/** For {@linkcode checked}: that there is no such file is an answer. */
+export const nullIfMissing = {
+  answer: (code: string): null | undefined => code === "ENOENT" ? null : undefined,
+};
 
-/**
- * Makes the error for the attempt that just failed.
- *
- * @param call the C function that failed
- * @param subject what it was called on: a segment's name or a path; `null` if nothing that has a name
- * @param advice gives a way out for a code, if there is one
- * @returns the error, to be thrown
- */
-export function lastError(call: string, subject: string | null, advice?: Advice): Error {
-  return systemError(libc().platform.os, lastErrno, call, subject, advice);
-}
-
-/** The number of the error of the attempt that just failed. */
-export function lastErrorNumber(): number {
-  return lastErrno;
-}
-
-/** Whether the attempt that just failed did so because there is no such file. */
-export function failedWithENOENT(): boolean {
-  return lastErrno === ENOENT;
-}
-/** The same number on every supported system. */
-export const ENOENT = 2;
+/** For {@linkcode checked}: that somebody else has a lock is an answer. EWOULDBLOCK is EAGAIN. */
+export const falseIfTaken = {
+  answer: (code: string): false | undefined =>
+    code === "EAGAIN" || code === "EACCES" ? false : undefined,
+};
 
 const encoder = new TextEncoder();
 // Names have 255 bytes at the most, paths of this library few more; a slash and a NUL are added.

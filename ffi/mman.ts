@@ -7,7 +7,11 @@
 import type { Advice } from "./errors.ts";
 import { makeError } from "./runtime/errors.ts";
 import { type Pointer, runtime } from "./runtime/mod.ts";
-import { attempt, cString, isMinusOne, lastError, libc, seldomUsed } from "./library.ts";
+import { declareMemfd, declareSegments } from "./symbols.ts";
+import { checked, cString, group } from "./library.ts";
+
+const segments = group(declareSegments);
+const memfd = group(declareMemfd);
 
 /** A range of this process's addresses, as it was mapped: what `munmap()` takes. */
 export interface Region {
@@ -60,13 +64,13 @@ export function mmap(
   subject: string | null,
   advice?: Advice,
 ): Region {
-  const { symbols } = libc();
   const wanted = runtime().pointerAt(hint);
-  const pointer = attempt(
-    () => symbols.mmap(wanted, span, protection, flags, fd, 0n),
-    isMapFailed,
+  const pointer = checked(
+    "mmap",
+    subject,
+    () => segments().mmap(wanted, span, protection, flags, fd, 0n),
+    { isFailure: isMapFailed, advice },
   );
-  if (pointer === null) throw lastError("mmap", subject, advice);
   return { pointer, span };
 }
 
@@ -80,17 +84,14 @@ export function mmap(
  * @see {@link https://man7.org/linux/man-pages/man2/memfd_create.2.html | memfd_create(2)}
  */
 export function memfdCreate(label: string, flags: number): number {
-  const symbols = seldomUsed();
-  if (symbols.memfd_create === null) {
+  const { memfd_create } = memfd();
+  if (memfd_create === null) {
     throw makeError(
       "NotSupported",
       "Cannot make memory without a name: this C library has no memfd_create",
     );
   }
-  const call = symbols.memfd_create;
-  const fd = attempt(() => call(cString(label), flags), isMinusOne);
-  if (fd === null) throw lastError("memfd_create", label);
-  return fd;
+  return checked("memfd_create", label, () => memfd_create(cString(label), flags));
 }
 
 /**
@@ -100,8 +101,5 @@ export function memfdCreate(label: string, flags: number): number {
  * @see {@link https://man7.org/linux/man-pages/man2/munmap.2.html | munmap(2)}
  */
 export function munmap({ pointer, span }: Region): void {
-  const { symbols } = libc();
-  if (attempt(() => symbols.munmap(pointer, span), isMinusOne) === null) {
-    throw lastError("munmap", null);
-  }
+  checked("munmap", null, () => segments().munmap(pointer, span));
 }

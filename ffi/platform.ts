@@ -29,6 +29,10 @@ export interface Platform {
   readonly variadicOnStack: boolean;
   /** The number of the system call `futex`; `null` where there is none. */
   readonly futexCall: number | null;
+  /** The number of the system call `renameat2`; `null` where there is none. */
+  readonly renameat2Call: number | null;
+  /** Commands of `fcntl` for locks on parts of a file that an open file owns; `null` where segments take none. */
+  readonly byteLocks: { readonly F_OFD_GETLK: number; readonly F_OFD_SETLK: number } | null;
   /** Whether `fchmod` serves shared memory. */
   readonly fchmod: boolean;
   /** Whether a mapping may reach beyond the end of the segment, as long as nobody touches it there. */
@@ -99,6 +103,7 @@ const linux = {
   errnoLocation: "__errno_location",
   fstat: "fstat",
   variadicOnStack: false,
+  byteLocks: { F_OFD_GETLK: 36, F_OFD_SETLK: 37 },
   fchmod: true,
   mapsBeyondEnd: true,
   hints: true,
@@ -140,6 +145,8 @@ const linux = {
 const darwin = {
   os: "darwin",
   futexCall: null,
+  renameat2Call: null,
+  byteLocks: null,
   libraries: ["/usr/lib/libSystem.B.dylib"],
   errnoLocation: "__error",
   // XNU has no chmod for shared memory: fchmod answers EINVAL (eclipse-iceoryx/iceoryx2#156).
@@ -178,6 +185,7 @@ const platforms: { readonly [system: string]: Platform | undefined } = {
   "linux x86_64": {
     ...linux,
     futexCall: 202,
+    renameat2Call: 316,
     fxstatVersion: 1,
     flags: { ...linux.flags, O_TMPFILE: 0x410000 }, // with O_DIRECTORY, which differs
     stat: { device: 0, inode: 8, mode: 24, links: { at: 16, narrow: false }, size: 48 },
@@ -185,6 +193,7 @@ const platforms: { readonly [system: string]: Platform | undefined } = {
   "linux aarch64": {
     ...linux,
     futexCall: 98,
+    renameat2Call: 276,
     fxstatVersion: 0,
     flags: { ...linux.flags, O_TMPFILE: 0x404000 },
     stat: { device: 0, inode: 8, mode: 16, links: { at: 20, narrow: false }, size: 48 },

@@ -4,7 +4,10 @@
  * @module
  */
 
-import { attempt, isMinusOne, lastError, libc } from "./library.ts";
+import { checked, group } from "./library.ts";
+import { declareSegments } from "./symbols.ts";
+
+const segments = group(declareSegments);
 
 /** The size of files that this process makes larger, in bytes; the same number on every supported system. */
 export const RLIMIT_FSIZE = 1;
@@ -20,9 +23,6 @@ const limits = new Uint32Array(4);
  * @see {@link https://man7.org/linux/man-pages/man2/getrlimit.2.html | getrlimit(2)}
  */
 export function getrlimit(resource: number): number {
-  const { symbols } = libc();
-  if (attempt(() => symbols.getrlimit(resource, limits), isMinusOne) === null) {
-    throw lastError("getrlimit", String(resource));
-  }
+  checked("getrlimit", String(resource), () => segments().getrlimit(resource, limits));
   return limits[0] + limits[1] * 2 ** 32;
 }

@@ -6,15 +6,10 @@
 
 import { type Advice, systemError } from "./errors.ts";
 import { statx } from "./files.ts";
-import {
-  attempt,
-  cString,
-  ENOENT,
-  failedWithENOENT,
-  isMinusOne,
-  lastError,
-  libc,
-} from "./library.ts";
+import { checked, cString, group, libc, nullIfMissing } from "./library.ts";
+import { declareSegments } from "./symbols.ts";
+
+const segments = group(declareSegments);
 
 /**
  * Opens a segment.
@@ -27,18 +22,19 @@ import {
  * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
  */
 export function shmOpen(name: string, flags: number, mode: number, advice?: Advice): number {
-  const { symbols, platform } = libc();
-  if (wouldStray()) throw systemError(platform.os, ENOENT, "shm_open", name, advice);
+  const { platform } = libc();
+  const { shm_open, shm_open_variadic } = segments();
+  if (wouldStray()) throw systemError(platform.os, "ENOENT", "shm_open", name, advice);
   const path = cString("/" + name);
-  const fd = attempt(
+  return checked(
+    "shm_open",
+    name,
     () =>
       platform.variadicOnStack
-        ? symbols.shm_open_variadic(path, flags, 0, 0, 0, 0, 0, 0, mode)
-        : symbols.shm_open(path, flags, mode),
-    isMinusOne,
+        ? shm_open_variadic(path, flags, 0, 0, 0, 0, 0, 0, mode)
+        : shm_open(path, flags, mode),
+    { advice },
   );
-  if (fd === null) throw lastError("shm_open", name, advice);
-  return fd;
 }
 
 /**
@@ -49,12 +45,9 @@ export function shmOpen(name: string, flags: number, mode: number, advice?: Advi
  * @see {@link https://man7.org/linux/man-pages/man3/shm_unlink.3.html | shm_unlink(3)}
  */
 export function shmUnlink(name: string): boolean {
-  const { symbols } = libc();
   if (wouldStray()) return false;
   const path = cString("/" + name);
-  if (attempt(() => symbols.shm_unlink(path), isMinusOne) !== null) return true;
-  if (failedWithENOENT()) return false;
-  throw lastError("shm_unlink", name);
+  return checked("shm_unlink", name, () => segments().shm_unlink(path), nullIfMissing) !== null;
 }
 
 /**

@@ -4,7 +4,10 @@
  * @module
  */
 
-import { attempt, isMinusOne, lastError, seldomUsed } from "./library.ts";
+import { checked, group } from "./library.ts";
+import { declareProcesses } from "./symbols.ts";
+
+const calls = group(declareProcesses);
 
 /**
  * Sends a signal to a process.
@@ -14,10 +17,7 @@ import { attempt, isMinusOne, lastError, seldomUsed } from "./library.ts";
  * @see {@link https://man7.org/linux/man-pages/man2/kill.2.html | kill(2)}
  */
 export function kill(pid: number, number: number): void {
-  const symbols = seldomUsed();
-  if (attempt(() => symbols.kill(pid, number), isMinusOne) === null) {
-    throw lastError("kill", String(pid));
-  }
+  checked("kill", String(pid), () => calls().kill(pid, number));
 }
 
 /**
@@ -27,5 +27,5 @@ export function kill(pid: number, number: number): void {
  * @see {@link https://man7.org/linux/man-pages/man2/_exit.2.html | _exit(2)}
  */
 export function exitNow(code: number): void {
-  seldomUsed()._exit(code);
+  calls()._exit(code);
 }

@@ -1,5 +1,6 @@
 /**
- * Every C symbol that is bound, with its C type beside each parameter.
+ * Every C symbol that is bound, with its C type beside each parameter: in groups, each of which is opened when
+ * one of it is used for the first time.
  *
  * @module
  */
@@ -11,14 +12,14 @@ interface SymbolNames {
 }
 
 /**
- * Declares the symbols for segments and mappings, with the types of `ffi/runtime/`. Those that not every
- * supported library has are `optional`, and `null` where they are missing.
+ * Segments and mappings: what each program uses. Those that not every supported library has are
+ * `optional`, and `null` where they are missing.
  *
  * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
  * @see {@link https://man7.org/linux/man-pages/man2/mmap.2.html | mmap(2)}
  */
-// deno-lint-ignore explicit-module-boundary-types -- dlopen takes its types from this literal
-export function declareSymbols(names: SymbolNames) {
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
+export function declareSegments(names: SymbolNames) {
   return {
     // int *__errno_location(void)
     errno_location: {
@@ -140,75 +141,31 @@ export function declareSymbols(names: SymbolNames) {
 }
 
 /**
- * Declares what is seldom called, in the same form: it is opened apart, because each symbol takes a
- * tenth of a millisecond, which the first `create()` or `load()` of a program would pay.
+ * What is known of the C library.
  *
- * @see {@link https://man7.org/linux/man-pages/man3/readdir.3.html | readdir(3)}
- * @see {@link https://man7.org/linux/man-pages/man2/statx.2.html | statx(2)}
+ * @see {@link https://man7.org/linux/man-pages/man3/gnu_get_libc_version.3.html | gnu_get_libc_version(3)}
  */
-// deno-lint-ignore explicit-module-boundary-types -- dlopen takes its types from this literal
-export function declareSeldomUsed() {
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
+export function declareVersion() {
   return {
-    // uid_t geteuid(void)
-    geteuid: {
-      parameters: [],
-      result: "u32", // uid_t
-    },
     // const char *gnu_get_libc_version(void)
     gnu_get_libc_version: {
       parameters: [],
       result: "pointer", // const char *
       optional: true,
     },
-    // int kill(pid_t pid, int sig)
-    kill: {
-      parameters: [
-        "i32", // pid_t pid
-        "i32", // int sig
-      ],
-      result: "i32", // int
-    },
-    // void _exit(int status)
-    _exit: {
-      parameters: ["i32"], // int status
-      result: "void",
-    },
-    // int linkat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, int flags)
-    linkat: {
-      parameters: [
-        "i32", // int olddirfd
-        "buffer", // const char *oldpath
-        "i32", // int newdirfd
-        "buffer", // const char *newpath
-        "i32", // int flags
-      ],
-      result: "i32", // int
-    },
-    // int rename(const char *oldpath, const char *newpath)
-    rename: {
-      parameters: [
-        "buffer", // const char *oldpath
-        "buffer", // const char *newpath
-      ],
-      result: "i32", // int
-    },
-    // int statfs(const char *path, struct statfs *buf)
-    statfs: {
-      parameters: [
-        "buffer", // const char *path
-        "buffer", // struct statfs *buf
-      ],
-      result: "i32", // int
-    },
-    // ssize_t readlink(const char *pathname, char *buf, size_t bufsiz)
-    readlink: {
-      parameters: [
-        "buffer", // const char *pathname
-        "buffer", // char *buf
-        "usize", // size_t bufsiz
-      ],
-      result: "isize", // ssize_t
-    },
+  } as const;
+}
+
+/**
+ * Files and folders that are looked at.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man3/readdir.3.html | readdir(3)}
+ * @see {@link https://man7.org/linux/man-pages/man2/statx.2.html | statx(2)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
+export function declareFiles() {
+  return {
     // int open(const char *pathname, int flags, mode_t mode)
     open: {
       parameters: [
@@ -227,23 +184,14 @@ export function declareSeldomUsed() {
       ],
       result: "isize", // ssize_t
     },
-    // int memfd_create(const char *name, unsigned int flags)
-    memfd_create: {
+    // ssize_t readlink(const char *pathname, char *buf, size_t bufsiz)
+    readlink: {
       parameters: [
-        "buffer", // const char *name
-        "u32", // unsigned int flags
+        "buffer", // const char *pathname
+        "buffer", // char *buf
+        "usize", // size_t bufsiz
       ],
-      result: "i32", // int
-      optional: true,
-    },
-    // int fcntl(int fd, int cmd, ...), where Linux takes the third argument as any function does
-    fcntl: {
-      parameters: [
-        "i32", // int fd
-        "i32", // int cmd
-        "i32", // int arg
-      ],
-      result: "i32", // int
+      result: "isize", // ssize_t
     },
     // DIR *opendir(const char *name)
     opendir: {
@@ -272,16 +220,201 @@ export function declareSeldomUsed() {
       result: "i32", // int
       optional: true,
     },
+    // int statfs(const char *path, struct statfs *buf)
+    statfs: {
+      parameters: [
+        "buffer", // const char *path
+        "buffer", // struct statfs *buf
+      ],
+      result: "i32", // int
+    },
+    // uid_t geteuid(void)
+    geteuid: {
+      parameters: [],
+      result: "u32", // uid_t
+    },
   } as const;
 }
 
 /**
- * Declares what waiting takes, in the same form. The C library has no functions for it: the system calls are
- * made by number, and their results fit into 32 bits.
+ * Files that get a name, or another one.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/linkat.2.html | linkat(2)}
+ * @see {@link https://man7.org/linux/man-pages/man2/rename.2.html | rename(2)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
+export function declareNaming() {
+  return {
+    // int linkat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, int flags)
+    linkat: {
+      parameters: [
+        "i32", // int olddirfd
+        "buffer", // const char *oldpath
+        "i32", // int newdirfd
+        "buffer", // const char *newpath
+        "i32", // int flags
+      ],
+      result: "i32", // int
+    },
+    // int rename(const char *oldpath, const char *newpath)
+    rename: {
+      parameters: [
+        "buffer", // const char *oldpath
+        "buffer", // const char *newpath
+      ],
+      result: "i32", // int
+    },
+    // long syscall(long number, ...): renameat2(int olddirfd, const char *oldpath, int newdirfd,
+    // const char *newpath, unsigned int flags), for which glibc has a function from 2.28 on only
+    renameat2: {
+      name: "syscall",
+      parameters: [
+        "i32", // long number
+        "i32", // int olddirfd
+        "buffer", // const char *oldpath
+        "i32", // int newdirfd
+        "buffer", // const char *newpath
+        "u32", // unsigned int flags
+      ],
+      result: "i32", // long
+    },
+  } as const;
+}
+
+/**
+ * Memory without a name, and its seals.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/memfd_create.2.html | memfd_create(2)}
+ * @see {@link https://man7.org/linux/man-pages/man2/fcntl.2.html | fcntl(2)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
+export function declareMemfd() {
+  return {
+    // int memfd_create(const char *name, unsigned int flags)
+    memfd_create: {
+      parameters: [
+        "buffer", // const char *name
+        "u32", // unsigned int flags
+      ],
+      result: "i32", // int
+      optional: true,
+    },
+    // int fcntl(int fd, int cmd, ...), where Linux takes the third argument as any function does
+    fcntl: {
+      parameters: [
+        "i32", // int fd
+        "i32", // int cmd
+        "i32", // int arg
+      ],
+      result: "i32", // int
+    },
+  } as const;
+}
+
+/**
+ * Processes and their end.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/kill.2.html | kill(2)}
+ * @see {@link https://man7.org/linux/man-pages/man2/_exit.2.html | _exit(2)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
+export function declareProcesses() {
+  return {
+    // int kill(pid_t pid, int sig)
+    kill: {
+      parameters: [
+        "i32", // pid_t pid
+        "i32", // int sig
+      ],
+      result: "i32", // int
+    },
+    // void _exit(int status)
+    _exit: {
+      parameters: ["i32"], // int status
+      result: "void",
+    },
+  } as const;
+}
+
+/**
+ * Locks on whole files.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/flock.2.html | flock(2)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
+export function declareFlock() {
+  return {
+    // int flock(int fd, int operation)
+    flock: {
+      parameters: [
+        "i32", // int fd
+        "i32", // int operation
+      ],
+      result: "i32", // int
+    },
+  } as const;
+}
+
+/**
+ * Locks on parts of files.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/fcntl_locking.2.html | fcntl_locking(2)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
+export function declareByteLocks() {
+  return {
+    // int fcntl(int fd, int cmd, struct flock *lock)
+    fcntl: {
+      parameters: [
+        "i32", // int fd
+        "i32", // int cmd
+        "buffer", // struct flock *lock
+      ],
+      result: "i32", // int
+    },
+  } as const;
+}
+
+/**
+ * Extended attributes of files.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/setxattr.2.html | setxattr(2)}
+ * @see {@link https://man7.org/linux/man-pages/man2/getxattr.2.html | getxattr(2)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
+export function declareAttributes() {
+  return {
+    // int fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)
+    fsetxattr: {
+      parameters: [
+        "i32", // int fd
+        "buffer", // const char *name
+        "buffer", // const void *value
+        "usize", // size_t size
+        "i32", // int flags
+      ],
+      result: "i32", // int
+    },
+    // ssize_t fgetxattr(int fd, const char *name, void *value, size_t size)
+    fgetxattr: {
+      parameters: [
+        "i32", // int fd
+        "buffer", // const char *name
+        "buffer", // void *value
+        "usize", // size_t size
+      ],
+      result: "isize", // ssize_t
+    },
+  } as const;
+}
+
+/**
+ * Waiting and waking. The C library has no functions for it: the system calls are made by number, and their
+ * results fit into 32 bits.
  *
  * @see {@link https://man7.org/linux/man-pages/man2/syscall.2.html | syscall(2)}
  */
-// deno-lint-ignore explicit-module-boundary-types -- dlopen takes its types from this literal
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
 export function declareFutex() {
   return {
     // long syscall(long number, ...): futex(uint32_t *uaddr, int op, uint32_t val,
@@ -315,41 +448,6 @@ export function declareFutex() {
       parameters: [
         "i32", // clockid_t clockid
         "buffer", // struct timespec *tp
-      ],
-      result: "i32", // int
-    },
-  } as const;
-}
-
-/**
- * Declares what locking takes, in the same form.
- *
- * @see {@link https://man7.org/linux/man-pages/man2/flock.2.html | flock(2)}
- */
-// deno-lint-ignore explicit-module-boundary-types -- dlopen takes its types from this literal
-export function declareFlock() {
-  return {
-    // int flock(int fd, int operation)
-    flock: {
-      parameters: [
-        "i32", // int fd
-        "i32", // int operation
-      ],
-      result: "i32", // int
-    },
-  } as const;
-}
-
-/** Declares `fcntl` as locks on parts of a file call it: Linux takes the third argument as any function does. */
-// deno-lint-ignore explicit-module-boundary-types -- dlopen takes its types from this literal
-export function declareRecordLocks() {
-  return {
-    // int fcntl(int fd, int cmd, struct flock *lock)
-    fcntl: {
-      parameters: [
-        "i32", // int fd
-        "i32", // int cmd
-        "buffer", // struct flock *lock
       ],
       result: "i32", // int
     },

@@ -7,7 +7,8 @@
  */
 
 import { hasCode, systemError } from "../../ffi/errors.ts";
-import { close, fchmod, fcntl, fstat } from "../../ffi/files.ts";
+import { fcntl } from "../../ffi/fcntl.ts";
+import { close, fchmod, fstat } from "../../ffi/files.ts";
 import { memfdCreate } from "../../ffi/mman.ts";
 import { type Platform, platform } from "../../ffi/platform.ts";
 import { runtime } from "../../ffi/runtime/mod.ts";
@@ -174,14 +175,12 @@ function explained(action: () => number, name: string, why: string): number {
     return action();
   } catch (error) {
     if (!hasCode(error, "EACCES", "EPERM")) throw error;
-    throw systemError(platform().os, EACCES, "open", name, () => why);
+    throw systemError(platform().os, "EACCES", "open", name, () => why);
   }
 }
-/** The same numbers on every system that has anonymous segments. */
-const [ENOENT, ENOMEM, EACCES] = [2, 12, 13];
 
 function notFound(name: string, why: string): Error {
-  return systemError(platform().os, ENOENT, "open", name, () => why);
+  return systemError(platform().os, "ENOENT", "open", name, () => why);
 }
 
 /** Whether an open file is an anonymous segment: what its creator has sealed. */
@@ -270,7 +269,7 @@ export function checkAvailable(name: string, byteLength: number): void {
   if (byteLength <= available) return;
   throw systemError(
     platform().os,
-    ENOMEM,
+    "ENOMEM",
     "posix_fallocate",
     name,
     () =>

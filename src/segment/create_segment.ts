@@ -82,7 +82,9 @@ function openNameless(name: string): number | null {
   const { O_RDWR, O_TMPFILE } = platform().flags;
   if (directory === null || O_TMPFILE === 0 || !isProcThere()) return null;
   // A name that is taken is told now: a reservation may take seconds, and find no room.
-  if (statx(pathOf(name)) !== null) throw systemError(os, EEXIST, "shm_open", name, creationAdvice);
+  if (statx(pathOf(name)) !== null) {
+    throw systemError(os, "EEXIST", "shm_open", name, creationAdvice);
+  }
   try {
     return open(directory, O_RDWR | O_TMPFILE, 0o600);
   } catch (error) {
@@ -91,8 +93,6 @@ function openNameless(name: string): number | null {
     throw error;
   }
 }
-/** The same number on every supported system. */
-const EEXIST = 17;
 
 /**
  * Opens a segment once more, by the name that it just got: otherwise `/proc/PID/maps` would show a number in
@@ -117,10 +117,8 @@ function openByName(fd: number, name: string, inode: number): number {
 export function checkFileSizeLimit(name: string, byteLength: number, reserve: boolean): void {
   if (byteLength <= getrlimit(RLIMIT_FSIZE)) return;
   const call = reserve ? "posix_fallocate" : "ftruncate";
-  throw systemError(platform().os, EFBIG, call, name, () => "ulimit -f raises the limit");
+  throw systemError(platform().os, "EFBIG", call, name, () => "ulimit -f raises the limit");
 }
-/** The same number on every supported system. */
-const EFBIG = 27;
 
 /**
  * Sets the size of a new segment, and reserves memory for all of it or for none of it.

@@ -11,6 +11,8 @@ import {
   read,
   readdir,
   readlink,
+  rename,
+  renameNew,
   statx,
 } from "../../ffi/files.ts";
 import { memfdCreate } from "../../ffi/mman.ts";
@@ -261,3 +263,33 @@ Deno.test("readdir() gives all names but . and ..", () => {
 Deno.test("geteuid() is the user who owns what this process makes", () => {
   withFile((path) => assertEquals(geteuid(), Deno.statSync(path).uid));
 });
+
+Deno.test("rename() gives a file another name, and takes it from the file that has it", () =>
+  withFile((path) => {
+    const next = `${path}.next`;
+    assertEquals(rename(path, next, "x"), true);
+    assertEquals(statx(path), null);
+    assertEquals(rename(path, next, "x"), false);
+    Deno.writeTextFileSync(path, "another");
+    const { identity } = statx(path)!;
+    assertEquals(rename(path, next, "x"), true);
+    assertEquals(statx(next)!.identity, identity);
+    assertEquals(rename(next, path, "x"), true);
+    // The call does not tell a missing folder from a missing file.
+    assertEquals(rename(path, "/nowhere/x", "x"), false);
+    const error = errorOf(() => rename(path, "/proc/x", "seg"));
+    assertEquals(error.message, "Invalid cross-device link (os error 18): rename 'seg'");
+  }));
+
+Deno.test("renameNew() leaves the name to the file that has it", () =>
+  withFile((path) => {
+    const next = `${path}.next`;
+    assertEquals(renameNew(path, next, "x"), true);
+    assertEquals(renameNew(path, next, "x"), false);
+    Deno.writeTextFileSync(path, "another");
+    const error = errorOf(() => renameNew(path, next, "seg", (code) => `see ${code}`));
+    assertEquals(error.message, "File exists (os error 17): renameat2 'seg'; see EEXIST");
+    assertEquals([Deno.readTextFileSync(path), Deno.readTextFileSync(next)], ["another", "hello"]);
+    Deno.removeSync(path);
+    assertEquals(renameNew(next, path, "x"), true);
+  }));

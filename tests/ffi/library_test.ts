@@ -1,14 +1,7 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import {
-  attempt,
-  cString,
-  failedWithENOENT,
-  isMinusOne,
-  lastError,
-  libc,
-} from "../../ffi/library.ts";
+import { assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
+import { checked, cString, libc, nullIfMissing } from "../../ffi/library.ts";
 import { hasCode } from "../../ffi/errors.ts";
-import { runChild, uniqueName } from "../helpers/helpers.ts";
+import { errorOf, runChild, uniqueName } from "../helpers/helpers.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "it lists segments");
@@ -24,40 +17,71 @@ function failing(...numbers: number[]): { call: () => number; calls: () => numbe
   return { call, calls: () => calls };
 }
 
-Deno.test("attempt() gives what a call returned, whatever errno says", () => {
+Deno.test("checked() gives what a call returned, whatever errno says", () => {
   libc().errno[0] = 13;
-  assertEquals(attempt(() => 7, isMinusOne), 7);
-  assertEquals(attempt(() => 0, isMinusOne), 0);
+  assertEquals(checked("f", null, () => 7), 7);
+  assertEquals(checked("f", null, () => 0), 0);
 });
 
-Deno.test("attempt() believes a failure that was told twice in a row", () => {
+Deno.test("checked() believes a failure that was told twice in a row", () => {
   const { call, calls } = failing(2, 2, 13);
-  assertEquals([attempt(call, isMinusOne), calls()], [null, 2]);
-  assertEquals(failedWithENOENT(), true);
-  const error = lastError("shm_open", "x");
+  const error = errorOf(() => checked("shm_open", "x", call));
+  assertEquals(calls(), 2);
+  assertInstanceOf(error, Deno.errors.NotFound);
   assertEquals(error.message, "No such file or directory (os error 2): shm_open 'x'");
 });
 
-Deno.test("attempt() does not believe what another system call left in errno", () => {
+Deno.test("checked() does not believe what another system call left in errno", () => {
   // 11 is what a futex leaves: between the failure and the reading V8 made one.
   const { call, calls } = failing(11, 2, 11, 13, 13);
-  assertEquals([attempt(call, isMinusOne), calls()], [null, 5]);
-  assertEquals(hasCode(lastError("shm_open", "x"), "EACCES"), true);
+  assertEquals(hasCode(errorOf(() => checked("shm_open", "x", call)), "EACCES"), true);
+  assertEquals(calls(), 5);
 });
 
-Deno.test("attempt() repeats an interrupted call until it ends otherwise", () => {
+Deno.test("checked() repeats an interrupted call until it ends otherwise", () => {
   const { call, calls } = failing(4, 4, 4);
-  assertEquals([attempt(call, isMinusOne), calls()], [0, 3]);
+  assertEquals([checked("f", null, call), calls()], [0, 3]);
 });
 
-Deno.test("failedWithENOENT() is false for another failure", () => {
-  assertEquals(attempt(failing(13, 13).call, isMinusOne), null);
-  assertEquals(failedWithENOENT(), false);
+Deno.test("checked() gives the answer that a code is, and throws the others", () => {
+  const answer = (code: string) => ["ENOENT", "EAGAIN"].includes(code) ? `was ${code}` : undefined;
+  assertEquals(checked("f", null, failing(2, 2).call, { answer }), "was ENOENT");
+  assertEquals(checked("f", null, failing(11, 2, 11, 11).call, { answer }), "was EAGAIN");
+  assertEquals(errorOf(() => checked("f", null, failing(13, 13).call, { answer })).code, "EACCES");
+  // The code is a value of this call: another call between changes nothing.
+  const inner = failing(2, 2);
+  const outer = (code: string) => {
+    checked("f", null, inner.call, nullIfMissing);
+    return code;
+  };
+  assertEquals(checked("f", null, failing(17, 17).call, { answer: outer }), "EEXIST");
 });
 
-Deno.test("lastError() takes advice for a code", () => {
-  attempt(failing(17, 17).call, isMinusOne);
-  const { message } = lastError("shm_open", "x", (code) => `see ${code}`);
+Deno.test("checked() believes an answer at once where a call must not be repeated", () => {
+  const answer = (code: string) => ["EINTR", "ETIMEDOUT"].includes(code) ? code : undefined;
+  for (const [errno, code] of [[4, "EINTR"], [110, "ETIMEDOUT"]] as const) {
+    const { call, calls } = failing(errno, errno);
+    assertEquals(
+      [checked("f", null, call, { answer, isBelievedAtOnce: true }), calls()],
+      [code, 1],
+    );
+  }
+  // Any other failure is believed the second time.
+  const { call, calls } = failing(22, 22);
+  const error = errorOf(() => checked("f", null, call, { answer, isBelievedAtOnce: true }));
+  assertEquals([error.code, calls()], ["EINVAL", 2]);
+});
+
+Deno.test("checked() asks its caller what a failure is", () => {
+  libc().errno[0] = 12;
+  const isFailure = (result: bigint) => result === 5n;
+  assertEquals(checked("mmap", null, () => -1n, { isFailure }), -1n);
+  assertEquals(errorOf(() => checked("mmap", null, () => 5n, { isFailure })).code, "ENOMEM");
+});
+
+Deno.test("checked() takes advice for a code", () => {
+  const advice = (code: string) => `see ${code}`;
+  const { message } = errorOf(() => checked("shm_open", "x", failing(17, 17).call, { advice }));
   assertEquals(message, "File exists (os error 17): shm_open 'x'; see EEXIST");
 });
 

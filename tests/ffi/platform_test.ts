@@ -14,7 +14,7 @@ import {
   platform,
   platformOf,
 } from "../../ffi/platform.ts";
-import { declareSeldomUsed, declareSymbols } from "../../ffi/symbols.ts";
+import * as groups from "../../ffi/symbols.ts";
 import {
   evalChild,
   segmentExists,
@@ -278,8 +278,9 @@ Deno.test("macOS: create() that fails removes its name, wherever it fails", () =
 
 Deno.test("the umask is never lifted: no call for it is bound", () => {
   for (const [os, arch] of systems) {
-    const bound = { ...declareSymbols(platformOf(os, arch)), ...declareSeldomUsed() };
-    const declarations: [string, { readonly name?: unknown }][] = Object.entries<object>(bound);
+    const platform = platformOf(os, arch);
+    const declarations: [string, { readonly name?: unknown }][] = Object.values(groups)
+      .flatMap((declare) => Object.entries<object>(declare(platform)));
     const names = declarations.map(([key, { name = key }]) => String(name));
     assertEquals(names.filter((name) => /umask|sigaction|signal$/.test(name)), []);
   }
