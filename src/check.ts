@@ -206,7 +206,7 @@ function checkKind(value: unknown, wanted: OptionKind, subject: string): void {
 }
 
 /** What is longer is no time limit, as in `Atomics.wait`: milliseconds. */
-const LONGEST_TIME = 2 ** 53;
+export const LONGEST_TIME = 2 ** 53;
 
 /**
  * Checks a time limit.

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { hasFutexWaitMany, monotonicNow } from "../../ffi/futex.ts";
+import { monotonicNow } from "../../ffi/futex.ts";
 import { checkTimeout, defineConstant, isGiven, kindOf, quote, readOptions } from "../check.ts";
 import { badResource, busy, errors, notFound } from "../errors.ts";
 import { showAs } from "../inspect.ts";
@@ -171,9 +171,9 @@ class Attachment {
     segment.unlock();
     const advance = event.advance(1);
     if (advance === null) return;
-    const patience = advance.woken > 0 ? LOCK_SLICE : hasFutexWaitMany() ? 0 : LOOKERS_TIME;
-    if (patience === 0) return;
-    debts.set(segment.identity, { turn: advance.turn, until: monotonicNow() + patience });
+    const isCertain = advance.woken > 0;
+    const until = monotonicNow() + (isCertain ? LOCK_SLICE : PASSAGE_TIME);
+    debts.set(segment.identity, { turn: advance.turn, until, isCertain });
   }
 }
 
@@ -226,10 +226,10 @@ interface Task {
 const MOVED = Symbol("moved");
 
 /**
- * How long a waiter may take that looks every millisecond, where the kernel cannot wait for it and so cannot say that
- * it was woken.
+ * How long somebody who is announced, but does not sleep, is let in, in milliseconds. It may be on the way to sleep or
+ * from it, or look every millisecond where the kernel cannot wait for it; or it may have given up.
  */
-const LOOKERS_TIME = 2;
+const PASSAGE_TIME = 2;
 
 /** How often one try follows a name that leads to one segment after another. */
 const MOST_MOVES = 100;
@@ -555,7 +555,7 @@ export class SharedMemoryLock {
    */
   tryAcquire(): LockGuard | null {
     const attachment = this.#attached();
-    return this.#isHeld || debtOf(attachment) !== null ? null : this.#take();
+    return this.#isHeld || debtOf(attachment)?.isCertain ? null : this.#take();
   }
 
   /**
@@ -809,6 +809,8 @@ interface Debt {
   readonly turn: number;
   /** When the waiter was not there in time: it may have been stopped or killed. */
   readonly until: number;
+  /** Whether the kernel has said that it woke somebody. */
+  readonly isCertain: boolean;
 }
 
 /** What this thread owes, by the identity of the segments. */

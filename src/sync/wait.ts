@@ -6,10 +6,10 @@
 
 import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
 import { sleep } from "../../ffi/time.ts";
-import { isDetached, isGiven, kindOf, readOptions } from "../check.ts";
+import { isDetached, isGiven, kindOf, LONGEST_TIME, readOptions } from "../check.ts";
 import { badResource } from "../errors.ts";
 import { isPrivateCopy, isUnmarked, onClose, segmentOf } from "../segment/mod.ts";
-import { areWaitsPending, beginWait, wakeOwn } from "./pending_waits.ts";
+import { areWaitsPending, beginWait, notifyOwn } from "./sleeper.ts";
 
 /** How {@linkcode wait} ended. */
 export type WaitResult = "ok" | "not-equal" | "timed-out";
@@ -123,13 +123,14 @@ export function notify(array: Int32Array, index: number, count?: number): number
   const most = count === undefined ? Infinity : Math.max(toIntegerOrInfinity(count), 0);
   checkOpen(array, memory, "notify");
   const offset = array.byteOffset + 4 * position;
-  const own = areWaitsPending() ? wakeOwn(`${memory.segment}:${offset}`, most) : 0;
-  if (own === most || !hasFutex()) return own;
   if (memory.last.offset !== offset) {
     memory.last = { offset, address: BigInt(memory.address + offset) };
   }
-  // The kernel has the waits of this thread in its queue still, and counts them, too.
-  return own + Math.max(0, futexWake(memory.last.address, Math.min(most, MOST_WOKEN)) - own);
+  const woken = most > 0 && hasFutex()
+    ? futexWake(memory.last.address, Math.min(most, MOST_WOKEN))
+    : 0;
+  if (woken === most || !areWaitsPending()) return woken;
+  return woken + notifyOwn(`${memory.segment}:${offset}`, most, woken);
 }
 
 /** The largest count that the kernel takes. */
@@ -312,7 +313,7 @@ function toTimeout(value: unknown): number {
     }
   }
   const number = value === undefined ? NaN : toNumber(value);
-  return Number.isNaN(number) ? Infinity : Math.max(number, 0);
+  return Number.isNaN(number) || number > LONGEST_TIME ? Infinity : Math.max(number, 0);
 }
 
 // --- Blocking --------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { SharedMemory, type SharedMemoryArray } from "@shm/array";
 import { notify, wait, waitAsync, type WaitAsyncResult } from "@shm/array/sync";
 import { futexWake } from "../../ffi/futex.ts";
-import { useVector } from "../../src/sync/pending_waits.ts";
 import { mappingsOf, modUrl } from "../helpers/helpers.ts";
 import { scale, slowness } from "../helpers/scale.ts";
 import {
@@ -241,19 +240,30 @@ Deno.test("waitAsync() gives not-equal at once, and a promise of timed-out not b
   assert(performance.now() - start >= 59.9);
 });
 
-/** How waits that do not block are done: by the kernel, or as on kernels that cannot. */
+/** How waits that do not block are done: by the kernel, or as on kernels that cannot, and beyond 1,016 waits. */
 const ways = ["futex_waitv", "looking every millisecond"] as const;
+
+/** Begins as many waits as threads sleep for, so that all others are looked at; gives what ends them. */
+function occupyThreads(): () => Promise<void> {
+  const words = new Words();
+  const waits = Array.from({ length: 1016 }, () => begun(waitAsync(words.data, 0, 0)));
+  return async () => {
+    notify(words.data, 0);
+    await Promise.all(waits);
+    words[Symbol.dispose]();
+  };
+}
 
 for (const way of ways) {
   /** A test of one way; the words of it are given. */
   const test = (name: string, body: (words: Words) => Promise<void>): void =>
     Deno.test(`waitAsync() ${name} (${way})`, async () => {
-      useVector(way === "futex_waitv");
+      const free = way === "futex_waitv" ? undefined : occupyThreads();
       try {
         using words = new Words();
         await body(words);
       } finally {
-        useVector(true);
+        await free?.();
       }
     });
 

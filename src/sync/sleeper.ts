@@ -1,0 +1,518 @@
+/**
+ * The waits of this isolate that do not block. Many of them share one thread, which sleeps in one call of
+ * `futex_waitv`.
+ *
+ * The kernel knows no waits, but a queue of sleepers for each word. While the call is under way, its words stand in
+ * these queues; a notification takes one out. When the call returns, all are out, and only the last one that was
+ * notified is named. So what is said of each wait rests on this:
+ *
+ * - A wait on the named word that stands before the named one was notified, too: each queue is in order.
+ * - If the control word is named, no other word was notified: it stands before all of them. A word that was changed
+ *   before the control word was touched, was changed without a notification; the wait goes on.
+ * - In the moments before the words are in the queues, and after they are out, nobody can notify them. A word that
+ *   was changed then counts as notified, because a notification usually follows.
+ *
+ * A notification for a wait that was aborted, closed or moved meanwhile is handed on to the next waiter.
+ *
+ * @module
+ */
+
+import {
+  ControlWord,
+  FutexVector,
+  futexWake,
+  hasFutexWaitMany,
+  monotonicNow,
+  MOST_WORDS,
+} from "../../ffi/futex.ts";
+import { hasCode } from "../../ffi/errors.ts";
+import { runtime } from "../../ffi/runtime/mod.ts";
+import { isDetached } from "../check.ts";
+import { badResource } from "../errors.ts";
+import { onClose } from "../segment/mod.ts";
+
+/** A word of shared memory that is waited on. */
+export interface WaitedWord {
+  readonly array: Int32Array<ArrayBuffer>;
+  readonly index: number;
+  /** Where the word is in the memory of this process. */
+  readonly address: number;
+  /** Which word it is, whatever mapping leads to it. */
+  readonly key: string;
+}
+
+/** How a wait ended. */
+export type Ending = "ok" | "timed-out";
+
+/** Why a wait is to end, though the kernel has not said so. */
+type Reason =
+  | { readonly kind: "closed" }
+  /** `number`: that of the first wait that began after the notification. */
+  | { readonly kind: "notified"; readonly number: number }
+  | { readonly kind: "aborted"; readonly reason: unknown };
+
+/** Sees to it that waits end: a thread that sleeps for them, or a timer. */
+interface Owner {
+  add(wait: PendingWait): void;
+  /** Has the reasons of the waits looked at. */
+  poke(): void;
+}
+
+/** How many waits there have been. */
+let waitsBegun = 0;
+
+/** A wait that has not ended. */
+class PendingWait {
+  /** Waits are numbered in the order in which they began. */
+  readonly number = ++waitsBegun;
+  /** Why it is to end; `null` as long as it is not. */
+  reason: Reason | null = null;
+  isOver = false;
+  /** Whether the word may stand in the kernel's queue. */
+  isQueued = false;
+  owner!: Owner;
+  /** The value at which the kernel lets it sleep on: the last one of which is known that no notification came with it. */
+  armed: number;
+  /** The value that the word had when its thread was called back. */
+  sample = 0;
+  /** From when on a value that is not the expected one counts as a notification that came unnoticed. */
+  doubtUntil = Infinity;
+  readonly #undo: (() => void)[] = [];
+
+  constructor(
+    readonly word: WaitedWord,
+    readonly expected: number,
+    /** When to give up, by the kernel's monotonic clock. */
+    readonly deadline: number,
+    readonly resolve: (ending: Ending) => void,
+    readonly reject: (reason: unknown) => void,
+  ) {
+    this.armed = expected;
+  }
+
+  /** Notes what is to be undone when the wait is over. */
+  undoLater(action: () => void): void {
+    this.#undo.push(action);
+  }
+
+  /** Gives the wait a reason to end; the first one counts. */
+  end(reason: Reason): void {
+    if (this.reason !== null || this.isOver) return;
+    this.reason = reason;
+    this.owner.poke();
+  }
+
+  /** Whether the array is gone; its memory must not be looked at any more. */
+  isClosed(): boolean {
+    // A buffer that its user moved away is not closed by us, and not to be had any more all the same.
+    return this.reason?.kind === "closed" || isDetached(this.word.array.buffer);
+  }
+
+  /** Whether a notification is for it: nothing else ends it. */
+  isWaiting(): boolean {
+    return !this.isOver && this.reason === null && !this.isClosed();
+  }
+
+  /** The value that the word has now. */
+  value(): number {
+    return Atomics.load(this.word.array, this.word.index);
+  }
+
+  hasChanged(): boolean {
+    return this.value() !== this.armed;
+  }
+
+  /** Settles the wait. */
+  settle(ending: Ending): void {
+    this.#isOver();
+    this.resolve(ending);
+  }
+
+  /** Settles the wait by its reason. What was notified is "ok", whatever came after that. */
+  settleByReason(): void {
+    const { reason } = this;
+    if (reason?.kind === "notified") return this.settle("ok");
+    this.#isOver();
+    this.reject(
+      reason?.kind === "aborted"
+        ? reason.reason
+        : badResource("Cannot wait any longer: the array was closed meanwhile"),
+    );
+  }
+
+  #isOver(): void {
+    this.isOver = true;
+    for (const action of this.#undo) action();
+  }
+}
+
+/** The waits of this isolate by the word that they wait on; who came first stands first. */
+const byWord = new Map<string, Set<PendingWait>>();
+
+/**
+ * Begins a wait that does not block.
+ *
+ * @param word the word
+ * @param expected the value that it has
+ * @param timeout the time limit in milliseconds
+ * @param signal aborts the wait
+ * @returns how the wait ended; rejected if it was aborted or the array was closed
+ */
+export function beginWait(
+  word: WaitedWord,
+  expected: number,
+  timeout: number,
+  signal: AbortSignal | undefined,
+): Promise<Ending> {
+  const { promise, resolve, reject } = Promise.withResolvers<Ending>();
+  const deadline = timeout === Infinity ? Infinity : monotonicNow() + timeout;
+  const wait = new PendingWait(word, expected, deadline, resolve, reject);
+  const { key, array } = word;
+  const same = byWord.get(key) ?? new Set();
+  byWord.set(key, same.add(wait));
+  wait.undoLater(() => {
+    same.delete(wait);
+    if (same.size === 0) byWord.delete(key);
+  });
+  wait.undoLater(onClose(array.buffer, () => {
+    // It may have been notified just now, in the place of another one, which would sleep on. Later there is no
+    // address any more by which to wake that one.
+    if (wait.isWaiting() && wait.hasChanged()) handOn(wait, array.buffer);
+    wait.end({ kind: "closed" });
+  }));
+  if (signal !== undefined) {
+    const abort = (): void => wait.end({ kind: "aborted", reason: signal.reason });
+    signal.addEventListener("abort", abort, { once: true });
+    wait.undoLater(() => signal.removeEventListener("abort", abort));
+  }
+  ownerOfNext().add(wait);
+  return promise;
+}
+
+/** Whether any wait of this isolate is pending. */
+export function areWaitsPending(): boolean {
+  return byWord.size > 0;
+}
+
+/**
+ * Notifies waits of this isolate that the kernel could not: they stand in none of its queues yet, or not any more.
+ *
+ * @param key which word
+ * @param most how many waits were to be notified
+ * @param woken how many of all processes the kernel has notified before, which were fewer: all that it knew
+ * @returns how many more are notified
+ */
+export function notifyOwn(key: string, most: number, woken: number): number {
+  const waiting = [...byWord.get(key) ?? []].filter((wait) => wait.isWaiting());
+  // Some of these may be among those that the kernel has woken, and then hand their notification on.
+  const number = waitsBegun + 1;
+  for (const wait of waiting.slice(0, most - woken)) wait.end({ kind: "notified", number });
+  const queued = waiting.filter(({ isQueued }) => isQueued).length;
+  return Math.min(most - woken, waiting.length - Math.min(queued, woken));
+}
+
+/**
+ * Hands a notification on that is of no use to a wait: to another wait of this isolate on the same word, or to
+ * whoever the kernel wakes.
+ *
+ * @param wait the wait that had it
+ * @param closing the buffer that is being closed, whose waits can use none
+ */
+function handOn(wait: PendingWait, closing?: ArrayBuffer): void {
+  const { word: { key, address }, reason } = wait;
+  for (const other of byWord.get(key) ?? []) {
+    // A notification for all that waited is not for those that came later.
+    if (reason?.kind === "notified" && other.number >= reason.number) break;
+    if (!other.isWaiting() || other.word.array.buffer === closing) continue;
+    other.end({ kind: "notified", number: other.number + 1 });
+    return;
+  }
+  // notifyOwn() notifies waits only where the kernel has none left.
+  if (reason?.kind === "notified") return;
+  try {
+    futexWake(BigInt(address), 1);
+  } catch (error) {
+    if (!hasCode(error, "EFAULT")) throw error; // The array was closed, and nothing is mapped there any more.
+  }
+}
+
+// --- Threads that sleep ----------------------------------------------------------------------
+
+/** How many waits share a thread: one word of its call is the control word. */
+const WAITS_PER_THREAD = MOST_WORDS - 1;
+
+/**
+ * How many threads are used at the most. Deno's pool has 32 for an isolate, and asynchronous file reads
+ * want theirs. Waits beyond that are looked at every millisecond.
+ */
+const MOST_THREADS = 8;
+
+/**
+ * How long a thread sleeps at the most in the kernel, in milliseconds. A Worker that is terminated leaves its thread
+ * asleep, and what that one takes of notifications is lost: so it must end soon. In the main thread it can be long.
+ */
+const KERNEL_LIMIT = { worker: 90, main: 3_600_000 };
+
+/**
+ * How long a thread of a Worker sleeps before it is called back, in milliseconds. That is a little before the kernel
+ * would end the call: of a call that was called back it is known what was notified.
+ */
+const WORKER_SLICE = 60;
+
+/**
+ * How long a thread that was called back may take, in milliseconds. If it takes longer, it has not begun: all threads
+ * of the runtime's pool are taken by something else.
+ */
+const CALL_BACK_TIME = 20;
+
+/**
+ * How long a wait stays in doubt, in milliseconds. When one wait on a word was notified, and the word has another value
+ * now, it cannot be told whether a second notification came for the next wait before that one was in the queue again.
+ * If it did, the value is usually still there after this time, and the wait ends.
+ */
+const DOUBT = 1500;
+
+/** After how many calls that failed for no visible reason a thread is given up. */
+const MOST_FAILURES = 16;
+
+/** One thread, and the waits that share it. */
+class SleepingThread implements Owner {
+  readonly #control = new ControlWord();
+  readonly #vector = new FutexVector(() => this.#control.bump());
+  #waits: PendingWait[] = [];
+  /** The waits of the call that is under way, in the order of its words. */
+  #queued: readonly PendingWait[] = [];
+  #isUnderWay = false;
+  #isSettling = false;
+  /** When the call was called back; `Infinity` if it was not. */
+  #calledBackAt = Infinity;
+  #isStalled = false;
+  #failures = 0;
+  /** Calls the thread back when something is due. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Looks whether the thread has come back. */
+  #stallTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Whether it can take one more wait. */
+  get hasRoom(): boolean {
+    return !this.#isStalled && this.#waits.length < WAITS_PER_THREAD;
+  }
+
+  /** Whether the runtime has no thread for it. */
+  get isStalled(): boolean {
+    return this.#isStalled;
+  }
+
+  add(wait: PendingWait): void {
+    wait.owner = this;
+    this.#waits.push(wait);
+    if (this.#isUnderWay) this.poke();
+    else this.#run();
+  }
+
+  poke(): void {
+    if (!this.#isUnderWay || this.#isSettling || this.#calledBackAt !== Infinity) return;
+    this.#calledBackAt = monotonicNow();
+    for (const wait of this.#queued) if (wait.isWaiting()) wait.sample = wait.value();
+    this.#control.bump();
+    // When this fires, the event loop may just have been busy: the call has returned, but nobody has heard of it.
+    const look = (): void => {
+      this.#stallTimer = setTimeout(() => this.#stall(), 1);
+    };
+    this.#stallTimer = setTimeout(look, CALL_BACK_TIME);
+  }
+
+  async #run(): Promise<void> {
+    this.#isUnderWay = true;
+    try {
+      while (this.#waits.length > 0) {
+        const limit = this.#prepare();
+        const woken = await this.#vector.wait(limit);
+        const isExplained = woken >= 0 || this.#calledBackAt !== Infinity ||
+          monotonicNow() >= limit;
+        const isAnyEnded = this.#settle(woken);
+        if (isExplained || isAnyEnded) this.#failures = 0;
+        else if (++this.#failures > MOST_FAILURES) break;
+      }
+    } finally {
+      this.#isUnderWay = false;
+      // There are some left only if the thread does not serve: they are looked at in the other way.
+      if (this.#waits.length > 0) {
+        threads.splice(threads.indexOf(this), 1);
+        this.#letOthersLook();
+      }
+    }
+  }
+
+  /** Makes the list of words for the next call; returns when the kernel is to end it. */
+  #prepare(): number {
+    const now = monotonicNow();
+    const isWorker = runtime().isWorker();
+    this.#vector.clear();
+    this.#control.pushTo(this.#vector);
+    this.#queued = [...this.#waits];
+    this.#calledBackAt = Infinity;
+    let next = isWorker ? now + WORKER_SLICE : Infinity;
+    for (const wait of this.#queued) {
+      wait.isQueued = true;
+      this.#vector.push(wait.word.address, wait.armed);
+      next = Math.min(next, wait.deadline, wait.doubtUntil);
+    }
+    if (next !== Infinity) {
+      const rest = Math.min(Math.ceil(Math.max(0, next - now)), LONGEST_TIMER);
+      this.#timer = setTimeout(() => this.poke(), rest);
+    }
+    return now + (isWorker ? KERNEL_LIMIT.worker : KERNEL_LIMIT.main);
+  }
+
+  /**
+   * Settles what has ended when a call has returned.
+   *
+   * @param woken the position of the last word that was notified, in a list that begins with the control word; -1
+   * if none was
+   * @returns whether any wait has ended
+   */
+  #settle(woken: number): boolean {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#stallTimer);
+    this.#isStalled = false;
+    this.#isSettling = true;
+    const queued = this.#queued;
+    this.#queued = [];
+    const last = woken - 1; // the control word stands before the waits
+    const namedKey = queued[last]?.word.key;
+    /** Waits that were notified, and have no use for it. */
+    const useless: PendingWait[] = [];
+    queued.forEach((wait, i) => {
+      wait.isQueued = false;
+      const isNotified = i <= last && wait.word.key === namedKey;
+      if (isNotified) this.#settleNotified(wait, useless);
+      else if (wait.owner === this && !wait.isOver) {
+        if (wait.isWaiting()) this.#settleOther(wait, woken, namedKey);
+        else {
+          // It may have been notified without being named.
+          if (wait.reason?.kind === "aborted" && i < last && isChangedOpen(wait)) {
+            useless.push(wait);
+          }
+          wait.settleByReason();
+        }
+      }
+    });
+    for (const wait of useless) handOn(wait);
+    // Those that were added meanwhile may have been aborted or closed, and those left may be handed a notification.
+    for (const wait of this.#waits) {
+      if (!wait.isOver && !wait.isWaiting()) wait.settleByReason();
+    }
+    const pending = this.#waits.filter(({ isOver }) => !isOver);
+    const isAnyEnded = pending.length < this.#waits.length;
+    this.#waits = pending;
+    this.#isSettling = false;
+    return isAnyEnded;
+  }
+
+  /** Settles a wait that the kernel has notified. */
+  #settleNotified(wait: PendingWait, useless: PendingWait[]): void {
+    if (!wait.isWaiting()) {
+      useless.push(wait);
+      if (!wait.isOver) wait.settleByReason();
+    } else if (wait.owner === this) {
+      wait.settle("ok");
+    } else {
+      wait.end({ kind: "notified", number: wait.number + 1 }); // It is looked at since the thread was stalled.
+    }
+  }
+
+  /** Settles a wait that the kernel has not named, if it has ended. */
+  #settleOther(wait: PendingWait, woken: number, namedKey: string | undefined): void {
+    const { deadline, expected } = wait;
+    const value = wait.value();
+    if (woken === 0 && this.#calledBackAt !== Infinity) {
+      // No word was notified up to the call-back.
+      if (deadline <= this.#calledBackAt) return wait.settle("timed-out");
+      if (value !== wait.sample) return wait.settle("ok");
+    } else if (value !== wait.armed) {
+      if (wait.word.key !== namedKey) return wait.settle("ok");
+      if (wait.doubtUntil === Infinity) wait.doubtUntil = monotonicNow() + DOUBT;
+    }
+    const now = monotonicNow();
+    if (deadline <= now) return wait.settle("timed-out");
+    if (wait.doubtUntil <= now) {
+      if (value !== expected) return wait.settle("ok");
+      wait.doubtUntil = Infinity;
+    }
+    wait.armed = value;
+  }
+
+  /** Does without the thread, which was called back and did not come: the runtime has none for it. */
+  #stall(): void {
+    this.#isStalled = true;
+    this.#letOthersLook();
+  }
+
+  /** Has the waits looked at every millisecond. */
+  #letOthersLook(): void {
+    const waits = this.#waits;
+    this.#waits = [];
+    for (const wait of waits) {
+      wait.isQueued = false;
+      looking.add(wait);
+    }
+    looking.poke();
+  }
+}
+
+/** Whether the word of a wait has another value, as far as its array is open. */
+function isChangedOpen(wait: PendingWait): boolean {
+  return !wait.isClosed() && wait.hasChanged();
+}
+
+/** What is longer is no time for `setTimeout`. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+const threads: SleepingThread[] = [];
+
+/** What the next wait is given to. */
+function ownerOfNext(): Owner {
+  if (!hasFutexWaitMany() || threads.some(({ isStalled }) => isStalled)) return looking;
+  let thread = threads.find(({ hasRoom }) => hasRoom);
+  if (thread === undefined) {
+    if (threads.length === MOST_THREADS) return looking;
+    thread = new SleepingThread();
+    threads.push(thread);
+  }
+  return thread;
+}
+
+// --- Looking again and again -----------------------------------------------------------------
+
+/** The waits that no thread sleeps for: a timer looks at them every millisecond. A changed value is all it can see. */
+class Looking implements Owner {
+  readonly #waits = new Set<PendingWait>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  add(wait: PendingWait): void {
+    wait.owner = this;
+    this.#waits.add(wait);
+    this.#timer ??= setTimeout(() => this.#look(), 1);
+  }
+
+  poke(): void {
+    clearTimeout(this.#timer);
+    this.#look();
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    const now = monotonicNow();
+    for (const wait of this.#waits) {
+      if (!wait.isWaiting()) wait.settleByReason();
+      else if (wait.hasChanged()) wait.settle("ok");
+      else if (wait.deadline <= now) wait.settle("timed-out");
+      else continue;
+      this.#waits.delete(wait);
+    }
+    if (this.#waits.size > 0) this.#timer ??= setTimeout(() => this.#look(), 1);
+  }
+}
+
+const looking = new Looking();
