@@ -73,10 +73,14 @@ export const sections: { readonly [name: string]: Section } = {
   large,
   npy,
   handover,
+  ipc,
   sync,
   publish,
   start,
   memory,
+  many,
+  tables,
+  growth,
   demo,
 };
 
@@ -443,6 +447,27 @@ async function start(): Promise<SectionResult> {
       ),
     ],
   };
+}
+
+/** Shared memory beside `child_process.fork`. */
+async function ipc(): Promise<SectionResult> {
+  const { measureIpc } = await import("./peers/ipc.ts");
+  return await measureIpc();
+}
+
+async function many(): Promise<SectionResult> {
+  const { measureMany } = await import("./peers/many.ts");
+  return { rows: measureMany() };
+}
+
+async function tables(): Promise<SectionResult> {
+  const { measureTables } = await import("./peers/tables.ts");
+  return { rows: measureTables() };
+}
+
+async function growth(): Promise<SectionResult> {
+  const { measureGrowth } = await import("./peers/growth.ts");
+  return { rows: await measureGrowth() };
 }
 
 async function memory(): Promise<SectionResult> {

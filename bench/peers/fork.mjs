@@ -22,7 +22,8 @@ if (process.argv[2] === "child") {
     });
   const back = await trip(new Uint8Array([1, 2, 3]));
   if (back.length !== 3 || back[2] !== 3) throw new Error("The child sends back something else");
-  console.log("ready");
+  const { bun, deno, node } = process.versions;
+  console.log(bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node ${node}`);
   for await (const line of createInterface({ input: process.stdin })) {
     const [size, rounds] = line.split(" ").map(Number);
     const bytes = new Uint8Array(size).fill(7);
