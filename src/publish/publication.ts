@@ -305,19 +305,19 @@ export class Publication<W extends HeaderWords> {
    */
   checkNamedLately(action: string): void {
     if (--this.#callsBeforeLook > 0) return;
-    this.#callsBeforeLook = CALLS_PER_LOOK;
-    if (this.#isRestarted) {
-      this.#isRestarted = false;
-      queueMicrotask(() => {
-        this.#callsBeforeLook = 0;
-        this.#isRestarted = true;
-      });
-    }
     const now = Date.now();
-    if (Math.abs(now - this.#namedAt) < READER_SLICE) return;
-    // An ended publication stays as it is, with or without its name.
-    if (!this.words.isEnded) this.checkNamed(action);
-    this.#namedAt = now;
+    if (Math.abs(now - this.#namedAt) >= READER_SLICE) {
+      // An ended publication stays as it is, with or without its name.
+      if (!this.words.isEnded) this.checkNamed(action);
+      this.#namedAt = now;
+    }
+    this.#callsBeforeLook = CALLS_PER_LOOK;
+    if (!this.#isRestarted) return;
+    this.#isRestarted = false;
+    queueMicrotask(() => {
+      this.#callsBeforeLook = 0;
+      this.#isRestarted = true;
+    });
   }
 
   #removedError(action: string): Error {
@@ -395,8 +395,8 @@ function checkHeader(
   if (size < byteLength) {
     refuse(`the segment has ${size} bytes, and all slots need ${byteLength}`);
   }
-  // These are looked at now, so that a damaged segment is refused before it is used.
-  void [words.id, words.options, words.isEnded, words.newest];
+  // What never changes is looked at now; what changes, where it is used.
+  void [words.id, words.options];
 }
 
 function timeoutError(name: string): DOMException {

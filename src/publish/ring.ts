@@ -763,7 +763,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   #checkBrand(): void {}
 
   #attach(publication: Publication<RingWords>): void {
-    const joined = publication.words.newest;
+    const joined = publication.words.joined;
     this.#attachment = { publication, views: [], joined, last: null, isWriting: false };
   }
 

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { errors } from "../errors.ts";
 import { checkWord } from "../words.ts";
 import { BEGUN, fence, type Header, HEADER_BYTES, HeaderWords } from "./header_words.ts";
 
@@ -34,6 +35,16 @@ export function slotStart(slot: number, { slotStep }: Header): number {
 
 /** The words of an attached ring. */
 export class RingWords extends HeaderWords {
+  /** NEWEST when a reader joins: what was written before it has not missed. If it cannot be, `next()` says so. */
+  get joined(): number {
+    try {
+      return this.newest;
+    } catch (error) {
+      if (error instanceof errors.InvalidData) return 0;
+      throw error;
+    }
+  }
+
   /**
    * The number of the newest frame whose writing has begun. It is NEWEST, or one more: the writer stores it
    * before NEWEST, so what is read here is at least any NEWEST that was read before, and at most one more than

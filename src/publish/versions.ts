@@ -637,7 +637,8 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
       return this.#give(attachment);
     }
     publication.checkNamedLately("read from");
-    return current === null ? null : this.#give(attachment);
+    if (current !== null && attachment.given !== current.version) this.#markGiven(attachment);
+    return current;
   }
 
   /**
@@ -842,9 +843,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
         }
         this.#take(attachment, newest, part);
       }
-      attachment.handle!.give();
-      attachment.given = newest;
-      return attachment.current!;
+      return this.#markGiven(attachment);
     }
     throw invalidData(
       `Cannot attach to a version of ${
@@ -852,6 +851,13 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
       }: ${MOST_REPLACED} numbers of versions were ` +
         "read one after another, and none of these is there; the segment is damaged",
     );
+  }
+
+  /** Notes that the newest version that this instance attached is given out. */
+  #markGiven(attachment: Attachment<T, S>): Version<DTypeOf<T>, RankOf<S>> {
+    attachment.handle!.give();
+    attachment.given = attachment.current!.version;
+    return attachment.current!;
   }
 
   /** What it means that a version, which is the newest still, cannot be attached. */
