@@ -1,28 +1,86 @@
 /**
- * The classes of views, one for each dtype and rank: what is done per element runs here at the speed of
- * code that was written for that dtype and rank, with every check.
+ * How views reach their elements: at the speed of code that was written for one dtype and one number of
+ * axes, in loops with many accesses, and with every check.
  *
- * What shapes this file are facts about V8 (`bench/access_bench.ts` and `bench/dtypes_bench.ts` show
- * them):
+ * The formula, for two axes:
  *
- * - Feedback is kept per place in the source text, and from the fifth kind of typed array on it is
- *   lost: element access then takes ten times as long. So each dtype gets a copy of the text
- *   ({@linkcode copyOfFactory}).
- * - A branch to a throw or a call keeps V8 from lifting out of a loop what does not change in it. So
- *   the position is computed without a branch, and whatever is wrong sets it to -1; the typed array's
- *   own bounds check answers `undefined` to that, as it does for an array whose memory is gone, and that
- *   one answer leads to the general methods, which serve or refuse.
- * - A loop is unrolled if its body is small. So the position counts from the last element back:
- *   how far an index is from the end of its axis serves as check and as factor. And `Math.min(i, 0)`,
- *   not a comparison, asks whether an index is negative: V8 knows that a loop's counter is not, and
- *   leaves it out.
+ * ```text
+ * element [i, j] = data[offset + table0[i] + table1[j]],   table0[i] = i · stride[0],   table1[j] = j · stride[1]
+ * ```
+ *
+ * Each axis has a table of `length` integers ({@linkcode tableOf}). An index that is out of bounds, negative,
+ * fractional or missing finds `undefined` in its table; the sum is then NaN, and the element is `undefined`, as
+ * it is of an array whose memory is gone. So one test for `undefined` is the whole check: the general method
+ * then serves the call or refuses it. Only keys that are no numbers, but look like some ("0", `new Number(0)`), have
+ * to be kept out before.
+ *
+ * Where the code deviates from the formula, and why (`docs/decisions/element_access.md` has the measurements):
+ *
+ * 1. The text of `get` for two axes has no more than 75 bytes of bytecode. V8 copies the methods that a loop calls into the
+ *    loop as long as these have no more than 920 bytes in all, and those of up to 75 bytes that handle floats
+ *    without counting them. A loop with more is ten times as slow. `tests/ndarray/ranks_test.ts` reads the sizes.
+ * 2. So `get` does not look at `arguments`, which would take 14 bytes, and gives the general method nothing but the
+ *    view. The general method gets the arguments from `get.arguments`: functions in sloppy mode have it. It follows
+ *    that `get(i, j, undefined)` is served as `get(i, j)` is; a third argument that is anything else is refused.
+ *    `set` and `index` are called less often in one loop, and look at the number of their arguments.
+ * 3. In `set`, the number of arguments and the kind of the value choose the position, and do not guard the store:
+ *    written as a guard, the same test takes twice the time.
+ * 4. From three axes on, the first two entries are added by a method of their own, a leaf: what counts for a
+ *    loop's limit is the text that is copied, and a small method is copied without counting.
+ * 5. V8 remembers for good that a place in the code met an error, and is slower there from then on. So the methods
+ *    of a class are renewed after a call that the tables could not serve, at most once in 100 ms. They are first
+ *    deleted and then defined again: V8 then copies the new ones into loops as it did the old ones.
+ * 6. Negative indices are served by the general method. Where there are many of them, the methods are renewed
+ *    into a text that serves them.
+ * 7. Feedback is kept per place in the source text, and from the fifth kind of typed array on it is lost. So each dtype
+ *    gets a copy of the text ({@linkcode copyOfFactory}), and so does each renewal.
+ * 8. Axes too long for a table ({@linkcode accessOf}) are computed: {@linkcode at}. So is everything where
+ *    code may not be made from text. Of one axis without gaps, a typed array over just its elements takes the
+ *    place of the table.
+ * 9. Positions beyond 2^31 are slow in V8. A view that spans less than that, but lies beyond, asks a view of a typed
+ *    array that begins at its lowest element ({@linkcode wide}).
+ *
+ * `ranks.ts` holds the text for one to four axes; a script writes it.
  *
  * @module
  */
 
 import { descriptorOf } from "../check.ts";
 import type { DType, TypedArrayOf } from "../dtype.ts";
-import { rangeOf, type SliceItem } from "./slice.ts";
+import {
+  type Axes,
+  AXIS0,
+  axisKeys,
+  type ClassParts,
+  type Cold,
+  type Element,
+  type FastClass,
+  type Fields,
+  type General,
+  type Get,
+  keys,
+  type Numbers,
+  type ReadParts,
+  type SliceFrom,
+  type Storable,
+  type Stretch,
+  type WriteParts,
+  type Writers,
+} from "./access_parts.ts";
+import { isLongAxis, longTableOf, tableOf } from "./axis_tables.ts";
+import { extent, type Layout } from "./layout.ts";
+import { elementsAt, MAX_INT32 } from "./loop_plan.ts";
+import {
+  classes,
+  fars,
+  reads,
+  readsOfBool,
+  readsWrapping,
+  writes,
+  writesOfBool,
+  writesWrapping,
+} from "./ranks.ts";
+import { rangeOf } from "./slice.ts";
 
 /**
  * Compiles a copy of a factory, whose code shares no feedback with the factory and its other copies. This
@@ -34,78 +92,43 @@ import { rangeOf, type SliceItem } from "./slice.ts";
  *
  * @param factory a closed factory
  * @param key differs from copy to copy: V8 shares the code of equal texts
+ * @param mode "sloppy" for a function whose `arguments` is read from outside
  * @returns the copy; the factory itself where code may not be made from text, as slow as shared code is
  */
-export function copyOfFactory<F extends (...args: never) => unknown>(factory: F, key: string): F {
+export function copyOfFactory<F extends (...args: never) => unknown>(
+  factory: F,
+  key: string,
+  mode: "strict" | "sloppy" = "strict",
+): F {
   try {
-    return new Function(`"use strict"; return (${factory}); // ${key}`)();
+    const directive = mode === "strict" ? '"use strict"; ' : "";
+    return new Function(`${directive}return (${factory}); // ${key}`)();
   } catch (error) {
     if (error instanceof EvalError) return factory;
     throw error;
   }
 }
 
-/** The methods that serve, or refuse, whatever the fast ones cannot serve. */
-export interface General {
-  get(...indices: number[]): number | bigint;
-  set(...args: unknown[]): void;
-  index(...indices: number[]): number;
-  slice(...items: SliceItem[]): General;
-}
+/** The arguments of a call, which are passed on as they are. */
+type Arguments = ArrayLike<unknown> & Iterable<number>;
 
-/** Makes a view from numbers that have been checked: its offset, then all lengths, then all strides. */
-export type FastClass = new (data: TypedArrayOf, offset: number, ...lists: number[]) => General;
-
-/**
- * Slices a view whose shape and strides are given away as fresh lists: V8 reads from a frozen list in ten
- * times the time.
- */
-export type SliceFrom = (
-  view: General,
-  shape: number[],
-  stride: number[],
-  items: ArrayLike<SliceItem>,
-) => General;
-
-/** What the factories use. */
+/** What the factories of this file use. */
 interface Outer {
-  /** Makes an object that has the general methods, and nothing else. */
   readonly Base: new () => General;
   readonly dtype: DType;
   readonly isBool: boolean;
-  /** What `typeof` says of an element. */
   readonly kind: "number" | "bigint";
-  readonly rangeOf: typeof rangeOf;
-  readonly sliceFrom: SliceFrom;
-  /** The class that the factory makes: it has no name by which it could call itself. */
-  readonly own: { Fast: FastClass | null };
-  /** The class of views of one axis less. */
-  readonly Row: FastClass | null;
   readonly freeze: typeof Object.freeze;
-  readonly min: typeof Math.min;
-  readonly imul: typeof Math.imul;
 }
 
-/** The arguments of a call, which are passed on as they are. */
-type Arguments = ArrayLike<unknown> & Iterable<number>;
-type Items = ArrayLike<SliceItem> & Iterable<SliceItem>;
+/** The distance of an index from the beginning of an axis, in elements; NaN if there is no such index. */
+function at(index: unknown, { length, stride }: Stretch): number {
+  if (typeof index !== "number" || index !== (index | 0)) return NaN;
+  const fromStart = index < 0 ? index + length : index;
+  return fromStart >= 0 && fromStart < length ? fromStart * stride : NaN;
+}
 
-type Numbers = readonly number[];
-
-/** Elements of any dtype, to be stored in. */
-type Storable = { [position: number]: unknown };
-
-// For each axis of what follows: `left` is how many elements follow on the axis, 0 for the last one (an
-// index that counts from the end is followed by ~index), and negative if there is no such element; `wrong`
-// is negative if that, or something before it, is wrong. Of a loop's counter V8 knows that it is no fraction
-// and not negative, so that `negative` is 0 and all is left out but one subtraction, one multiplication,
-// and the last line of the position. What cannot be made a number at all (a bigint, a symbol) throws on the
-// way; the try costs nothing that could be measured. Of all values NaN alone is not itself: in a bool it is
-// true, as in NumPy. The lines are repeated, not shared by a method: with
-// one, loops took 10 to 30 % longer. And `min` and `imul` are parameters, because a longer text is too long
-// for V8 to put in the place of the call. Freezing a shape and strides takes longer than the rest of a
-// view, so equal lists are shared: a view whose shape is that of the last one of its class gets the same
-// list.
+// --- Views without axes, with many, far away ---------------------------------------------------
 
 function rank0({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
   const none: Numbers = freeze([]);
@@ -151,673 +174,6 @@ function rank0({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
       const position = arguments.length === 0 && #end in this ? this.#end : -1;
       if (position >= 0 && position < this.data.length) return position;
       return super.index(...arguments as Arguments);
-    }
-  };
-}
-
-function rank1(
-  { Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom, own, rangeOf }: Outer,
-): FastClass {
-  let lastLength0: number, lastStride0: number;
-  let lastShape: Numbers = freeze([]);
-  let lastStrides: Numbers = lastShape;
-  return class extends Base {
-    declare readonly data: TypedArrayOf;
-    declare readonly shape: readonly number[];
-    declare readonly stride: readonly number[];
-    declare readonly offset: number;
-    declare readonly dtype: DType;
-    declare readonly size: number;
-    declare readonly ndim: number;
-    #last0 = 0;
-    #stride0 = 0;
-    #end = 0;
-
-    constructor(data: TypedArrayOf, offset: number, n0: number, s0: number) {
-      super();
-      this.data = data;
-      if (lastLength0 !== n0) {
-        lastLength0 = n0;
-        lastShape = freeze([n0]);
-      }
-      if (lastStride0 !== s0) {
-        lastStride0 = s0;
-        lastStrides = freeze([s0]);
-      }
-      this.shape = lastShape;
-      this.stride = lastStrides;
-      this.offset = offset;
-      this.dtype = dtype;
-      this.size = n0;
-      this.ndim = 1;
-      this.#last0 = n0 - 1;
-      this.#stride0 = s0;
-      if (this.size > 0) this.#end = offset + this.#last0 * this.#stride0;
-    }
-
-    override get(i: number): number | bigint {
-      let value;
-      try {
-        const wrong = -(arguments.length !== 1);
-        const last0 = this.#last0 | (wrong >> 31);
-        const negative0 = min(i, 0);
-        const left0 = (last0 | (negative0 >> 31)) - i;
-        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        const position = (this.#end - imul(left0, this.#stride0)) | (wrong0 >> 31);
-        value = this.data[position];
-      } catch { /* The general method says what is wrong. */ }
-      if (value === undefined) return super.get(...arguments as Arguments);
-      return isBool ? (value ? 1 : 0) : value;
-    }
-
-    override set(i: number, value: unknown): void {
-      const data: Storable = this.data;
-      let position = -1;
-      try {
-        const wrong = -(arguments.length !== 2);
-        const last0 = this.#last0 | (wrong >> 31);
-        const negative0 = min(i, 0);
-        const left0 = (last0 | (negative0 >> 31)) - i;
-        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        position = (this.#end - imul(left0, this.#stride0)) | (wrong0 >> 31);
-      } catch { /* The general method says what is wrong. */ }
-      if (isBool && (typeof value === "boolean" || typeof value === "number")) {
-        value = value || value !== value ? 1 : 0;
-      }
-      if (data[position] !== undefined && typeof value === kind) data[position] = value;
-      else super.set(...arguments as Arguments);
-    }
-
-    override index(i: number): number {
-      let position = -1;
-      try {
-        const wrong = -(arguments.length !== 1);
-        const last0 = this.#last0 | (wrong >> 31);
-        const negative0 = min(i, 0);
-        const left0 = (last0 | (negative0 >> 31)) - i;
-        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        position = (this.#end - imul(left0, this.#stride0)) | (wrong0 >> 31);
-      } catch { /* The general method says what is wrong. */ }
-      if (position >= 0 && position < this.data.length) return position;
-      return super.index(...arguments as Arguments);
-    }
-
-    override slice(i: SliceItem): General {
-      // What inherits from a view, or is a proxy of one, has no private fields.
-      if (!(#end in this) || this.data.length === 0) return super.slice(...arguments as Items);
-      if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
-        const at = i < 0 ? i + this.#last0 + 1 : i;
-        if (at >= 0 && at <= this.#last0) {
-          return new Row!(this.data, this.offset + at * this.#stride0);
-        }
-      }
-      if (arguments.length === 1) {
-        const range0 = rangeOf(i, this.#last0 + 1);
-        if (range0 !== null) {
-          return new own.Fast!(
-            this.data,
-            this.offset + range0.start * this.#stride0,
-            range0.length,
-            range0.step * this.#stride0 + 0,
-          );
-        }
-      }
-      const n0 = this.#last0 + 1;
-      return sliceFrom(this, [n0], [this.#stride0], arguments as Items);
-    }
-  };
-}
-
-function rank2(
-  { Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom, own, rangeOf }: Outer,
-): FastClass {
-  let lastLength0: number, lastStride0: number;
-  let lastLength1: number, lastStride1: number;
-  let lastShape: Numbers = freeze([]);
-  let lastStrides: Numbers = lastShape;
-  return class extends Base {
-    declare readonly data: TypedArrayOf;
-    declare readonly shape: readonly number[];
-    declare readonly stride: readonly number[];
-    declare readonly offset: number;
-    declare readonly dtype: DType;
-    declare readonly size: number;
-    declare readonly ndim: number;
-    #last0 = 0;
-    #last1 = 0;
-    #stride0 = 0;
-    #stride1 = 0;
-    #end = 0;
-
-    constructor(
-      data: TypedArrayOf,
-      offset: number,
-      n0: number,
-      n1: number,
-      s0: number,
-      s1: number,
-    ) {
-      super();
-      this.data = data;
-      if (lastLength0 !== n0 || lastLength1 !== n1) {
-        lastLength0 = n0;
-        lastLength1 = n1;
-        lastShape = freeze([n0, n1]);
-      }
-      if (lastStride0 !== s0 || lastStride1 !== s1) {
-        lastStride0 = s0;
-        lastStride1 = s1;
-        lastStrides = freeze([s0, s1]);
-      }
-      this.shape = lastShape;
-      this.stride = lastStrides;
-      this.offset = offset;
-      this.dtype = dtype;
-      this.size = n0 * n1;
-      this.ndim = 2;
-      this.#last0 = n0 - 1;
-      this.#last1 = n1 - 1;
-      this.#stride0 = s0;
-      this.#stride1 = s1;
-      if (this.size > 0) {
-        this.#end = offset + this.#last0 * this.#stride0 + this.#last1 * this.#stride1;
-      }
-    }
-
-    override get(i: number, j: number): number | bigint {
-      let value;
-      try {
-        const wrong = -(arguments.length !== 2);
-        const last0 = this.#last0 | (wrong >> 31);
-        const negative0 = min(i, 0);
-        const left0 = (last0 | (negative0 >> 31)) - i;
-        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        const last1 = this.#last1 | (wrong0 >> 31);
-        const negative1 = min(j, 0);
-        const left1 = (last1 | (negative1 >> 31)) - j;
-        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
-        const position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1)) |
-          (wrong1 >> 31);
-        value = this.data[position];
-      } catch { /* The general method says what is wrong. */ }
-      if (value === undefined) return super.get(...arguments as Arguments);
-      return isBool ? (value ? 1 : 0) : value;
-    }
-
-    override set(i: number, j: number, value: unknown): void {
-      const data: Storable = this.data;
-      let position = -1;
-      try {
-        const wrong = -(arguments.length !== 3);
-        const last0 = this.#last0 | (wrong >> 31);
-        const negative0 = min(i, 0);
-        const left0 = (last0 | (negative0 >> 31)) - i;
-        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        const last1 = this.#last1 | (wrong0 >> 31);
-        const negative1 = min(j, 0);
-        const left1 = (last1 | (negative1 >> 31)) - j;
-        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
-        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1)) |
-          (wrong1 >> 31);
-      } catch { /* The general method says what is wrong. */ }
-      if (isBool && (typeof value === "boolean" || typeof value === "number")) {
-        value = value || value !== value ? 1 : 0;
-      }
-      if (data[position] !== undefined && typeof value === kind) data[position] = value;
-      else super.set(...arguments as Arguments);
-    }
-
-    override index(i: number, j: number): number {
-      let position = -1;
-      try {
-        const wrong = -(arguments.length !== 2);
-        const last0 = this.#last0 | (wrong >> 31);
-        const negative0 = min(i, 0);
-        const left0 = (last0 | (negative0 >> 31)) - i;
-        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        const last1 = this.#last1 | (wrong0 >> 31);
-        const negative1 = min(j, 0);
-        const left1 = (last1 | (negative1 >> 31)) - j;
-        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
-        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1)) |
-          (wrong1 >> 31);
-      } catch { /* The general method says what is wrong. */ }
-      if (position >= 0 && position < this.data.length) return position;
-      return super.index(...arguments as Arguments);
-    }
-
-    override slice(i: SliceItem, j: SliceItem): General {
-      // What inherits from a view, or is a proxy of one, has no private fields.
-      if (!(#end in this) || this.data.length === 0) return super.slice(...arguments as Items);
-      if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
-        const at = i < 0 ? i + this.#last0 + 1 : i;
-        if (at >= 0 && at <= this.#last0) {
-          return new Row!(
-            this.data,
-            this.offset + at * this.#stride0,
-            this.#last1 + 1,
-            this.#stride1,
-          );
-        }
-      }
-      if (arguments.length === 2) {
-        const range0 = rangeOf(i, this.#last0 + 1);
-        const range1 = range0 && rangeOf(j, this.#last1 + 1);
-        if (range0 !== null && range1 !== null) {
-          return new own.Fast!(
-            this.data,
-            this.offset + range0.start * this.#stride0 + range1.start * this.#stride1,
-            range0.length,
-            range1.length,
-            range0.step * this.#stride0 + 0,
-            range1.step * this.#stride1 + 0,
-          );
-        }
-      }
-      const n0 = this.#last0 + 1;
-      const n1 = this.#last1 + 1;
-      return sliceFrom(this, [n0, n1], [this.#stride0, this.#stride1], arguments as Items);
-    }
-  };
-}
-
-function rank3(
-  { Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom, own, rangeOf }: Outer,
-): FastClass {
-  let lastLength0: number, lastStride0: number;
-  let lastLength1: number, lastStride1: number;
-  let lastLength2: number, lastStride2: number;
-  let lastShape: Numbers = freeze([]);
-  let lastStrides: Numbers = lastShape;
-  return class extends Base {
-    declare readonly data: TypedArrayOf;
-    declare readonly shape: readonly number[];
-    declare readonly stride: readonly number[];
-    declare readonly offset: number;
-    declare readonly dtype: DType;
-    declare readonly size: number;
-    declare readonly ndim: number;
-    #last0 = 0;
-    #last1 = 0;
-    #last2 = 0;
-    #stride0 = 0;
-    #stride1 = 0;
-    #stride2 = 0;
-    #end = 0;
-
-    constructor(
-      data: TypedArrayOf,
-      offset: number,
-      n0: number,
-      n1: number,
-      n2: number,
-      s0: number,
-      s1: number,
-      s2: number,
-    ) {
-      super();
-      this.data = data;
-      if (lastLength0 !== n0 || lastLength1 !== n1 || lastLength2 !== n2) {
-        lastLength0 = n0;
-        lastLength1 = n1;
-        lastLength2 = n2;
-        lastShape = freeze([n0, n1, n2]);
-      }
-      if (lastStride0 !== s0 || lastStride1 !== s1 || lastStride2 !== s2) {
-        lastStride0 = s0;
-        lastStride1 = s1;
-        lastStride2 = s2;
-        lastStrides = freeze([s0, s1, s2]);
-      }
-      this.shape = lastShape;
-      this.stride = lastStrides;
-      this.offset = offset;
-      this.dtype = dtype;
-      this.size = n0 * n1 * n2;
-      this.ndim = 3;
-      this.#last0 = n0 - 1;
-      this.#last1 = n1 - 1;
-      this.#last2 = n2 - 1;
-      this.#stride0 = s0;
-      this.#stride1 = s1;
-      this.#stride2 = s2;
-      if (this.size > 0) {
-        this.#end = offset + this.#last0 * this.#stride0 + this.#last1 * this.#stride1 +
-          this.#last2 * this.#stride2;
-      }
-    }
-
-    override get(i: number, j: number, k: number): number | bigint {
-      let value;
-      try {
-        const wrong = -(arguments.length !== 3);
-        const last0 = this.#last0 | (wrong >> 31);
-        const negative0 = min(i, 0);
-        const left0 = (last0 | (negative0 >> 31)) - i;
-        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        const last1 = this.#last1 | (wrong0 >> 31);
-        const negative1 = min(j, 0);
-        const left1 = (last1 | (negative1 >> 31)) - j;
-        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
-        const last2 = this.#last2 | (wrong1 >> 31);
-        const negative2 = min(k, 0);
-        const left2 = (last2 | (negative2 >> 31)) - k;
-        const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
-        const position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
-          imul(left2, this.#stride2)) | (wrong2 >> 31);
-        value = this.data[position];
-      } catch { /* The general method says what is wrong. */ }
-      if (value === undefined) return super.get(...arguments as Arguments);
-      return isBool ? (value ? 1 : 0) : value;
-    }
-
-    override set(i: number, j: number, k: number, value: unknown): void {
-      const data: Storable = this.data;
-      let position = -1;
-      try {
-        const wrong = -(arguments.length !== 4);
-        const last0 = this.#last0 | (wrong >> 31);
-        const negative0 = min(i, 0);
-        const left0 = (last0 | (negative0 >> 31)) - i;
-        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        const last1 = this.#last1 | (wrong0 >> 31);
-        const negative1 = min(j, 0);
-        const left1 = (last1 | (negative1 >> 31)) - j;
-        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
-        const last2 = this.#last2 | (wrong1 >> 31);
-        const negative2 = min(k, 0);
-        const left2 = (last2 | (negative2 >> 31)) - k;
-        const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
-        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
-          imul(left2, this.#stride2)) | (wrong2 >> 31);
-      } catch { /* The general method says what is wrong. */ }
-      if (isBool && (typeof value === "boolean" || typeof value === "number")) {
-        value = value || value !== value ? 1 : 0;
-      }
-      if (data[position] !== undefined && typeof value === kind) data[position] = value;
-      else super.set(...arguments as Arguments);
-    }
-
-    override index(i: number, j: number, k: number): number {
-      let position = -1;
-      try {
-        const wrong = -(arguments.length !== 3);
-        const last0 = this.#last0 | (wrong >> 31);
-        const negative0 = min(i, 0);
-        const left0 = (last0 | (negative0 >> 31)) - i;
-        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        const last1 = this.#last1 | (wrong0 >> 31);
-        const negative1 = min(j, 0);
-        const left1 = (last1 | (negative1 >> 31)) - j;
-        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
-        const last2 = this.#last2 | (wrong1 >> 31);
-        const negative2 = min(k, 0);
-        const left2 = (last2 | (negative2 >> 31)) - k;
-        const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
-        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
-          imul(left2, this.#stride2)) | (wrong2 >> 31);
-      } catch { /* The general method says what is wrong. */ }
-      if (position >= 0 && position < this.data.length) return position;
-      return super.index(...arguments as Arguments);
-    }
-
-    override slice(i: SliceItem, j: SliceItem, k: SliceItem): General {
-      // What inherits from a view, or is a proxy of one, has no private fields.
-      if (!(#end in this) || this.data.length === 0) return super.slice(...arguments as Items);
-      if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
-        const at = i < 0 ? i + this.#last0 + 1 : i;
-        if (at >= 0 && at <= this.#last0) {
-          return new Row!(
-            this.data,
-            this.offset + at * this.#stride0,
-            this.#last1 + 1,
-            this.#last2 + 1,
-            this.#stride1,
-            this.#stride2,
-          );
-        }
-      }
-      if (arguments.length === 3) {
-        const range0 = rangeOf(i, this.#last0 + 1);
-        const range1 = range0 && rangeOf(j, this.#last1 + 1);
-        const range2 = range1 && rangeOf(k, this.#last2 + 1);
-        if (range0 !== null && range1 !== null && range2 !== null) {
-          return new own.Fast!(
-            this.data,
-            this.offset + range0.start * this.#stride0 + range1.start * this.#stride1 +
-              range2.start * this.#stride2,
-            range0.length,
-            range1.length,
-            range2.length,
-            range0.step * this.#stride0 + 0,
-            range1.step * this.#stride1 + 0,
-            range2.step * this.#stride2 + 0,
-          );
-        }
-      }
-      const n0 = this.#last0 + 1;
-      const n1 = this.#last1 + 1;
-      const n2 = this.#last2 + 1;
-      return sliceFrom(
-        this,
-        [n0, n1, n2],
-        [this.#stride0, this.#stride1, this.#stride2],
-        arguments as Items,
-      );
-    }
-  };
-}
-
-function rank4(
-  { Base, dtype, isBool, kind, freeze, min, imul, Row, sliceFrom, own, rangeOf }: Outer,
-): FastClass {
-  let lastLength0: number, lastStride0: number;
-  let lastLength1: number, lastStride1: number;
-  let lastLength2: number, lastStride2: number;
-  let lastLength3: number, lastStride3: number;
-  let lastShape: Numbers = freeze([]);
-  let lastStrides: Numbers = lastShape;
-  return class extends Base {
-    declare readonly data: TypedArrayOf;
-    declare readonly shape: readonly number[];
-    declare readonly stride: readonly number[];
-    declare readonly offset: number;
-    declare readonly dtype: DType;
-    declare readonly size: number;
-    declare readonly ndim: number;
-    #last0 = 0;
-    #last1 = 0;
-    #last2 = 0;
-    #last3 = 0;
-    #stride0 = 0;
-    #stride1 = 0;
-    #stride2 = 0;
-    #stride3 = 0;
-    #end = 0;
-
-    constructor(
-      data: TypedArrayOf,
-      offset: number,
-      n0: number,
-      n1: number,
-      n2: number,
-      n3: number,
-      s0: number,
-      s1: number,
-      s2: number,
-      s3: number,
-    ) {
-      super();
-      this.data = data;
-      if (lastLength0 !== n0 || lastLength1 !== n1 || lastLength2 !== n2 || lastLength3 !== n3) {
-        lastLength0 = n0;
-        lastLength1 = n1;
-        lastLength2 = n2;
-        lastLength3 = n3;
-        lastShape = freeze([n0, n1, n2, n3]);
-      }
-      if (lastStride0 !== s0 || lastStride1 !== s1 || lastStride2 !== s2 || lastStride3 !== s3) {
-        lastStride0 = s0;
-        lastStride1 = s1;
-        lastStride2 = s2;
-        lastStride3 = s3;
-        lastStrides = freeze([s0, s1, s2, s3]);
-      }
-      this.shape = lastShape;
-      this.stride = lastStrides;
-      this.offset = offset;
-      this.dtype = dtype;
-      this.size = n0 * n1 * n2 * n3;
-      this.ndim = 4;
-      this.#last0 = n0 - 1;
-      this.#last1 = n1 - 1;
-      this.#last2 = n2 - 1;
-      this.#last3 = n3 - 1;
-      this.#stride0 = s0;
-      this.#stride1 = s1;
-      this.#stride2 = s2;
-      this.#stride3 = s3;
-      if (this.size > 0) {
-        this.#end = offset + this.#last0 * this.#stride0 + this.#last1 * this.#stride1 +
-          this.#last2 * this.#stride2 + this.#last3 * this.#stride3;
-      }
-    }
-
-    override get(i: number, j: number, k: number, l: number): number | bigint {
-      let value;
-      try {
-        const wrong = -(arguments.length !== 4);
-        const last0 = this.#last0 | (wrong >> 31);
-        const negative0 = min(i, 0);
-        const left0 = (last0 | (negative0 >> 31)) - i;
-        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        const last1 = this.#last1 | (wrong0 >> 31);
-        const negative1 = min(j, 0);
-        const left1 = (last1 | (negative1 >> 31)) - j;
-        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
-        const last2 = this.#last2 | (wrong1 >> 31);
-        const negative2 = min(k, 0);
-        const left2 = (last2 | (negative2 >> 31)) - k;
-        const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
-        const last3 = this.#last3 | (wrong2 >> 31);
-        const negative3 = min(l, 0);
-        const left3 = (last3 | (negative3 >> 31)) - l;
-        const wrong3 = left3 | (negative3 & (last3 + negative3 + 1)) | -(l !== (l | 0));
-        const position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
-          imul(left2, this.#stride2) - imul(left3, this.#stride3)) | (wrong3 >> 31);
-        value = this.data[position];
-      } catch { /* The general method says what is wrong. */ }
-      if (value === undefined) return super.get(...arguments as Arguments);
-      return isBool ? (value ? 1 : 0) : value;
-    }
-
-    override set(i: number, j: number, k: number, l: number, value: unknown): void {
-      const data: Storable = this.data;
-      let position = -1;
-      try {
-        const wrong = -(arguments.length !== 5);
-        const last0 = this.#last0 | (wrong >> 31);
-        const negative0 = min(i, 0);
-        const left0 = (last0 | (negative0 >> 31)) - i;
-        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        const last1 = this.#last1 | (wrong0 >> 31);
-        const negative1 = min(j, 0);
-        const left1 = (last1 | (negative1 >> 31)) - j;
-        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
-        const last2 = this.#last2 | (wrong1 >> 31);
-        const negative2 = min(k, 0);
-        const left2 = (last2 | (negative2 >> 31)) - k;
-        const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
-        const last3 = this.#last3 | (wrong2 >> 31);
-        const negative3 = min(l, 0);
-        const left3 = (last3 | (negative3 >> 31)) - l;
-        const wrong3 = left3 | (negative3 & (last3 + negative3 + 1)) | -(l !== (l | 0));
-        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
-          imul(left2, this.#stride2) - imul(left3, this.#stride3)) | (wrong3 >> 31);
-      } catch { /* The general method says what is wrong. */ }
-      if (isBool && (typeof value === "boolean" || typeof value === "number")) {
-        value = value || value !== value ? 1 : 0;
-      }
-      if (data[position] !== undefined && typeof value === kind) data[position] = value;
-      else super.set(...arguments as Arguments);
-    }
-
-    override index(i: number, j: number, k: number, l: number): number {
-      let position = -1;
-      try {
-        const wrong = -(arguments.length !== 4);
-        const last0 = this.#last0 | (wrong >> 31);
-        const negative0 = min(i, 0);
-        const left0 = (last0 | (negative0 >> 31)) - i;
-        const wrong0 = left0 | (negative0 & (last0 + negative0 + 1)) | -(i !== (i | 0));
-        const last1 = this.#last1 | (wrong0 >> 31);
-        const negative1 = min(j, 0);
-        const left1 = (last1 | (negative1 >> 31)) - j;
-        const wrong1 = left1 | (negative1 & (last1 + negative1 + 1)) | -(j !== (j | 0));
-        const last2 = this.#last2 | (wrong1 >> 31);
-        const negative2 = min(k, 0);
-        const left2 = (last2 | (negative2 >> 31)) - k;
-        const wrong2 = left2 | (negative2 & (last2 + negative2 + 1)) | -(k !== (k | 0));
-        const last3 = this.#last3 | (wrong2 >> 31);
-        const negative3 = min(l, 0);
-        const left3 = (last3 | (negative3 >> 31)) - l;
-        const wrong3 = left3 | (negative3 & (last3 + negative3 + 1)) | -(l !== (l | 0));
-        position = (this.#end - imul(left0, this.#stride0) - imul(left1, this.#stride1) -
-          imul(left2, this.#stride2) - imul(left3, this.#stride3)) | (wrong3 >> 31);
-      } catch { /* The general method says what is wrong. */ }
-      if (position >= 0 && position < this.data.length) return position;
-      return super.index(...arguments as Arguments);
-    }
-
-    override slice(i: SliceItem, j: SliceItem, k: SliceItem, l: SliceItem): General {
-      // What inherits from a view, or is a proxy of one, has no private fields.
-      if (!(#end in this) || this.data.length === 0) return super.slice(...arguments as Items);
-      if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
-        const at = i < 0 ? i + this.#last0 + 1 : i;
-        if (at >= 0 && at <= this.#last0) {
-          return new Row!(
-            this.data,
-            this.offset + at * this.#stride0,
-            this.#last1 + 1,
-            this.#last2 + 1,
-            this.#last3 + 1,
-            this.#stride1,
-            this.#stride2,
-            this.#stride3,
-          );
-        }
-      }
-      if (arguments.length === 4) {
-        const range0 = rangeOf(i, this.#last0 + 1);
-        const range1 = range0 && rangeOf(j, this.#last1 + 1);
-        const range2 = range1 && rangeOf(k, this.#last2 + 1);
-        const range3 = range2 && rangeOf(l, this.#last3 + 1);
-        if (range0 !== null && range1 !== null && range2 !== null && range3 !== null) {
-          return new own.Fast!(
-            this.data,
-            this.offset + range0.start * this.#stride0 + range1.start * this.#stride1 +
-              range2.start * this.#stride2 + range3.start * this.#stride3,
-            range0.length,
-            range1.length,
-            range2.length,
-            range3.length,
-            range0.step * this.#stride0 + 0,
-            range1.step * this.#stride1 + 0,
-            range2.step * this.#stride2 + 0,
-            range3.step * this.#stride3 + 0,
-          );
-        }
-      }
-      const n0 = this.#last0 + 1;
-      const n1 = this.#last1 + 1;
-      const n2 = this.#last2 + 1;
-      const n3 = this.#last3 + 1;
-      return sliceFrom(this, [n0, n1, n2, n3], [
-        this.#stride0,
-        this.#stride1,
-        this.#stride2,
-        this.#stride3,
-      ], arguments as Items);
     }
   };
 }
@@ -883,44 +239,336 @@ function anyRank({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
   };
 }
 
-const factories = [rank0, rank1, rank2, rank3, rank4, anyRank];
+/** A view of one axis without gaps, whose table is a typed array over just its elements (deviation 8). */
+interface Windowed extends Fields {
+  readonly [AXIS0]: TypedArrayOf;
+}
+
+function readWindow({ coldGet, isBool, AXIS0 }: ReadParts & Pick<Outer, "isBool">): Get {
+  return function (this: Windowed, i: number, extra?: unknown): Element {
+    if (extra === undefined && typeof i === "number") {
+      const value = this[AXIS0][i];
+      if (value !== undefined) return isBool ? (value ? 1 : 0) : value;
+    }
+    return coldGet(this);
+  };
+}
+
+function writeWindow(
+  { coldSet, coldIndex, isBool, kind, AXIS0 }: WriteParts & Pick<Outer, "isBool">,
+): Writers {
+  return {
+    set(this: Windowed, i: number, value: unknown): void {
+      const data: Storable = this[AXIS0];
+      const isTruth = isBool && (typeof value === "boolean" || typeof value === "number");
+      const stored = isTruth ? (value || value !== value ? 1 : 0) : value;
+      const position = arguments.length === 2 && typeof i === "number" && typeof stored === kind
+        ? i
+        : -1;
+      if (data[position] !== undefined) data[position] = stored;
+      else coldSet(this, arguments.length, i, value);
+    },
+    index(this: Windowed, i: number): number {
+      const position = arguments.length === 1 && typeof i === "number" ? i : -1;
+      return this[AXIS0][position] !== undefined
+        ? this.offset + position
+        : coldIndex(this, arguments.length, i);
+    },
+  };
+}
+
+/** A view that lies beyond 2^31, of which `inner` has the same elements at lower positions. */
+function wide({ Base, dtype, INNER }: { Base: new () => General; dtype: DType; INNER: symbol }) {
+  return class extends Base {
+    declare readonly data: TypedArrayOf;
+    declare readonly shape: Numbers;
+    declare readonly stride: Numbers;
+    declare readonly offset: number;
+    declare readonly dtype: DType;
+    declare readonly size: number;
+    declare readonly ndim: number;
+
+    constructor(data: TypedArrayOf, { shape, stride, offset, size }: Layout, inner: General) {
+      super();
+      this.data = data;
+      this.shape = shape;
+      this.stride = stride;
+      this.offset = offset;
+      this.dtype = dtype;
+      this.size = size;
+      this.ndim = shape.length;
+      (this as unknown as Inner)[INNER] = inner;
+    }
+
+    override get(...indices: number[]): Element {
+      return (this as unknown as Inner)[INNER].get(...indices);
+    }
+
+    override set(...args: unknown[]): void {
+      (this as unknown as Inner)[INNER].set(...args);
+    }
+  };
+}
+const INNER = Symbol("inner");
+type Inner = { [INNER: symbol]: General };
+type WideClass = new (data: TypedArrayOf, layout: Layout, inner: General) => General;
+const wideClasses: { [D in DType]?: WideClass } = {};
+
+// --- Classes by dtype, number of axes and access -----------------------------------------------
 
 /** From so many axes on, the classes of a dtype are one. */
 export const MANY_AXES = 5;
 
 /**
- * Makes the class of views of one dtype and rank: a subclass of the general one with methods of its own
- * for elements and rows.
+ * How a view reaches its elements: by a table for each axis, by a typed array over just its elements ("window"), by
+ * computing their positions ("far"), by another view at lower positions ("wide"), or by the general methods.
+ */
+export type Access = "tables" | "window" | "far" | "wide" | "general";
+
+/**
+ * Chooses how a view reaches its elements.
  *
- * @param Base makes an object that has the general methods, and nothing else
+ * @param data the typed array
+ * @param layout lies within `data`
+ */
+export function accessOf(data: TypedArrayOf, layout: Layout): Access {
+  const { shape } = layout;
+  const rank = shape.length;
+  if (data.length > MAX_INT32) {
+    const { lowest, highest } = extent(layout);
+    if (highest - lowest >= MAX_INT32) return rank < MANY_AXES ? "far" : "general";
+    if (highest > MAX_INT32) return "wide";
+  }
+  let longest = 0;
+  for (let axis = 0; axis < rank; axis++) if (shape[axis] > longest) longest = shape[axis];
+  // Of a view that lies in a small array, only an axis along which nothing steps can be as long.
+  if (rank >= MANY_AXES) return longest > MAX_INT32 ? "general" : "tables";
+  if (rank === 0) return "tables";
+  if (!canUseTables()) return "far";
+  if (!isLongAxis(longest)) return "tables";
+  if (rank === 1 && layout.stride[0] === 1) return "window";
+  // A table is worth a quarter of the bytes that it leads to, and no more.
+  return longest * 4 * Int32Array.BYTES_PER_ELEMENT <= data.byteLength ? "tables" : "far";
+}
+
+let tablesWork: boolean | undefined;
+
+/** Whether code may be made from text, and a function in sloppy mode has its arguments (deviation 2). */
+function canUseTables(): boolean {
+  if (tablesWork === undefined) {
+    const own: { asked: { arguments?: ArrayLike<unknown> } | null } = { asked: null };
+    const copy = copyOfFactory(askedFactory, "probe", "sloppy");
+    const asked = copy(() => own.asked!.arguments);
+    own.asked = asked as { arguments?: ArrayLike<unknown> };
+    try {
+      const got = copy === askedFactory ? null : asked(1, undefined);
+      tablesWork = got?.length === 2 && got[0] === 1;
+    } catch {
+      tablesWork = false; // a runtime whose functions have no arguments
+    }
+  }
+  return tablesWork;
+}
+
+type Asked = (...args: unknown[]) => ArrayLike<unknown> | undefined;
+
+function askedFactory(tell: () => ArrayLike<unknown> | undefined): Asked {
+  return function () {
+    return tell();
+  };
+}
+
+/** What makes classes of views; it is the same for all of them. */
+export interface Maker {
+  /** Makes an object that has the general methods, and nothing else. */
+  readonly Base: new () => General;
+  /** Makes slices that are not rows. */
+  readonly sliceFrom: SliceFrom;
+  /** Gives the class of views with tables, of the same dtype and another number of axes. */
+  readonly classOf: (dtype: DType, rank: number) => FastClass;
+  /** Gives what makes a view of any access. */
+  readonly anyClassOf: (dtype: DType, rank: number) => FastClass;
+}
+
+/**
+ * Makes the class of views of one dtype, one number of axes and one access: a subclass of the general one with
+ * methods of its own for elements and rows.
+ *
+ * @param maker what all classes have in common
  * @param dtype the dtype of the views
  * @param rank the number of axes, {@linkcode MANY_AXES} for all from there on
- * @param sliceFrom what slices that are not rows are made by
- * @param classOf gives the class of the same dtype and a smaller rank
+ * @param access how the views reach their elements
  */
 export function makeFastClass(
-  Base: new () => General,
+  { Base, sliceFrom, classOf, anyClassOf }: Maker,
   dtype: DType,
   rank: number,
-  sliceFrom: SliceFrom,
-  classOf: (rank: number) => FastClass,
+  access: "tables" | "window" | "far",
 ): FastClass {
-  const factory = copyOfFactory(factories[rank], `${dtype}, ${rank} axes`);
+  const key = `${dtype}, ${rank} axes, ${access}`;
   const kind = dtype === "int64" || dtype === "uint64" ? "bigint" : "number";
-  const { min, imul } = Math;
-  const { freeze } = Object;
   const isBool = dtype === "bool";
-  const Row = rank === 0 || rank === MANY_AXES ? null : classOf(rank - 1);
-  const own: Outer["own"] = { Fast: null };
-  const Fast = factory({
-    ...{ Base, Row, own, dtype, isBool, kind },
-    ...{ rangeOf, sliceFrom, freeze, min, imul },
-  });
-  own.Fast = Fast;
+  const { freeze } = Object;
+  let Fast: FastClass;
+  if (rank === 0 || rank === MANY_AXES) {
+    const factory = copyOfFactory(rank === 0 ? rank0 : anyRank, key);
+    Fast = factory({ Base, dtype, isBool, kind, freeze });
+  } else {
+    const own: ClassParts["own"] = { Fast: null };
+    const rowOf = access === "tables" || rank === 1 ? classOf : anyClassOf;
+    Fast = copyOfFactory(classes[rank - 1], key)({
+      ...{ Base, own, dtype, rangeOf, sliceFrom, freeze, ...keys },
+      Row: rowOf(dtype, rank - 1),
+      axisOf: access === "far" ? (length, stride) => ({ length, stride }) : tableOf,
+    });
+    own.Fast = access === "tables" ? Fast : anyClassOf(dtype, rank);
+    const describe = { dtype, rank, kind, isBool, general: Base.prototype, key } as const;
+    if (access === "far") giveFarMethods(Fast.prototype, describe);
+    else giveTableMethods(Fast.prototype, describe, access);
+  }
   Object.defineProperty(
     Fast.prototype,
     "constructor",
     descriptorOf({ value: Base.prototype.constructor }),
   );
   return Fast;
+}
+
+/** What the methods of a class depend on. */
+interface Described {
+  readonly dtype: DType;
+  readonly rank: number;
+  readonly kind: "number" | "bigint";
+  readonly isBool: boolean;
+  readonly general: General;
+  readonly key: string;
+}
+
+/** Defines methods, which are first deleted: V8 then takes them for constants of their class again. */
+function define(prototype: object, methods: object): void {
+  const names = Reflect.ownKeys(methods);
+  for (const name of names) Reflect.deleteProperty(prototype, name);
+  for (const name of names) {
+    const value = Reflect.get(methods, name);
+    Object.defineProperty(
+      prototype,
+      name,
+      descriptorOf({ value, writable: true, configurable: true }),
+    );
+  }
+}
+
+/** The arguments of a call, of which so many were given, and those that it has names for. */
+function argumentsOf(count: number, named: unknown[]): unknown[] {
+  named.length = count;
+  return named;
+}
+
+function giveFarMethods(
+  prototype: object,
+  { rank, kind, isBool, general, key }: Described,
+): void {
+  const coldGet: Cold<Element> = (view, count, ...args) =>
+    general.get.apply(view as never, argumentsOf(count, args) as number[]);
+  const coldSet: Cold<void> = (view, count, ...args) =>
+    general.set.apply(view as never, argumentsOf(count, args));
+  const coldIndex: Cold<number> = (view, count, ...args) =>
+    general.index.apply(view as never, argumentsOf(count, args) as number[]);
+  const factory = copyOfFactory(fars[rank - 1], key);
+  define(prototype, factory({ coldGet, coldSet, coldIndex, at, isBool, kind, ...keys }));
+}
+
+/** So many milliseconds lie between two renewals of the methods of a class at least (deviation 5). */
+const RENEWAL_PAUSE = 100;
+/** So many negative indices since the last renewal, and the next one serves them (deviation 6). */
+const MANY_NEGATIVES = 100;
+
+function giveTableMethods(
+  prototype: object,
+  { rank, kind, isBool, general, key }: Described,
+  access: "tables" | "window",
+): void {
+  let copies = 0;
+  let renewedAt = -Infinity;
+  let negatives = 0;
+  let wraps = isBool;
+
+  /** Is called with the indices of each call that the tables did not serve. */
+  const learn = (view: Fields, indices: readonly unknown[]): void => {
+    if (access === "tables") fillTables(view);
+    for (let axis = 0; axis < rank && axis < indices.length; axis++) {
+      const index = indices[axis];
+      if (typeof index === "number" && index < 0) negatives++;
+    }
+    const now = performance.now();
+    if (now - renewedAt < RENEWAL_PAUSE) return;
+    renewedAt = now;
+    wraps ||= negatives >= MANY_NEGATIVES;
+    negatives = 0;
+    renew();
+  };
+
+  const coldSet: Cold<void> = (view, count, ...args) => {
+    learn(view, args);
+    general.set.apply(view as never, argumentsOf(count, args));
+  };
+  const coldIndex: Cold<number> = (view, count, ...args) => {
+    learn(view, args);
+    return general.index.apply(view as never, argumentsOf(count, args) as number[]);
+  };
+
+  const renew = (): void => {
+    const text = `${key}, copy ${copies++}`;
+    const own: { get: (Get & { arguments?: ArrayLike<number> }) | null } = { get: null };
+    const coldGet = (view: Fields): Element => {
+      const args = Array.from(own.get!.arguments!);
+      learn(view, args);
+      return general.get.apply(view as never, args);
+    };
+    const [read, write] = access === "window" ? [readWindow, writeWindow] : [
+      (isBool ? readsOfBool : wraps ? readsWrapping : reads)[rank - 1],
+      (isBool ? writesOfBool : wraps ? writesWrapping : writes)[rank - 1],
+    ];
+    const get = own.get = copyOfFactory(read, text, "sloppy")({ coldGet, isBool, ...keys });
+    const writers = copyOfFactory(write, text)({ coldSet, coldIndex, kind, isBool, ...keys });
+    define(prototype, { get, ...writers });
+  };
+  renew();
+}
+
+/** Gives a view the tables of its long axes, which are made when an element is first asked for. */
+function fillTables(view: Fields): void {
+  const { shape, stride, size } = view as Fields & Layout;
+  if (size === 0) return;
+  for (let axis = 0; axis < shape.length; axis++) {
+    const key = axisKeys[axis];
+    if (!isLongAxis(shape[axis]) || !Object.hasOwn(view, key)) continue;
+    if (((view as Fields & Axes)[key] as Int32Array).length > 0) continue;
+    (view as Fields & Axes)[key] = longTableOf(shape[axis], stride[axis]);
+  }
+}
+
+/** Makes a view of a long axis without gaps, whose table is a typed array over just its elements. */
+export function makeWindow(
+  Fast: FastClass,
+  data: TypedArrayOf,
+  layout: Layout,
+  dtype: DType,
+): General {
+  const { shape: [length], stride: [stride], offset } = layout;
+  const view = new Fast(data, offset, length, stride) as General & Axes;
+  view[AXIS0] = elementsAt({ dtype, data }, offset, length) as never;
+  return view;
+}
+
+/** Makes a view that lies beyond 2^31, from one of the same elements at lower positions. */
+export function makeWide(
+  Base: new () => General,
+  dtype: DType,
+  data: TypedArrayOf,
+  layout: Layout,
+  inner: General,
+): General {
+  const Wide = wideClasses[dtype] ??= copyOfFactory(wide, `${dtype}, wide`)({ Base, dtype, INNER });
+  return new Wide(data, layout, inner);
 }

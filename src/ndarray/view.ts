@@ -38,15 +38,24 @@ import {
   contiguousLayout,
   extent,
   isContiguous,
-  type Layout,
+  Layout,
   reshapeLayout,
+  sizeOf,
   sliceLayout,
   sliceLists,
   transposeLayout,
 } from "./layout.ts";
-import { type Cells, elementsAt, isWide, MAX_INT32 } from "./loop_plan.ts";
+import { type Cells, elementsAt } from "./loop_plan.ts";
 import { resolveIndex, type SliceItem } from "./slice.ts";
-import { type FastClass, makeFastClass, MANY_AXES, type SliceFrom } from "./element_access.ts";
+import type { FastClass, General } from "./access_parts.ts";
+import {
+  accessOf,
+  makeFastClass,
+  type Maker,
+  makeWide,
+  makeWindow,
+  MANY_AXES,
+} from "./element_access.ts";
 
 /** What all views are: see `NDArray` in `ndarray.ts` for what each member does. */
 export class View<B extends ArrayBufferLike = ArrayBufferLike> {
@@ -89,7 +98,7 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
   }
 
   // The general methods: right for every rank, position and argument. The classes that
-  // makeViewClass() makes come here with whatever they cannot serve.
+  // makeFastClass() makes come here with whatever they cannot serve.
 
   get(...indices: number[]): number | bigint {
     const value = this.data[this.index(...indices)];
@@ -305,23 +314,31 @@ function checkDType(data: TypedArrayOf, like: DTypeLike | undefined): DType {
 const Bare = function () {} as unknown as new () => View;
 Bare.prototype = View.prototype;
 
-/** The classes of views by dtype and rank, made at first use. */
-const classes: { [D in DType]?: (FastClass | undefined)[] } = {};
-
-const sliceFrom: SliceFrom = (view, shape, stride, items) => {
-  const { data, offset, dtype } = view as View;
-  return makeView(data, sliceLists(shape, stride, offset, items), dtype);
+/** The classes of views by access, dtype and number of axes, made at first use. */
+const classes: { [A in "tables" | "window" | "far"]: { [D in DType]?: FastClass[] } } = {
+  tables: {},
+  window: {},
+  far: {},
 };
 
-function classOf(dtype: DType, rank: number): FastClass {
-  const ofDType = classes[dtype] ??= [];
-  return ofDType[rank] ??= makeFastClass(
-    Bare,
-    dtype,
-    rank,
-    sliceFrom,
-    (rank) => classOf(dtype, rank),
-  );
+const maker: Maker = {
+  Base: Bare,
+  sliceFrom(view, shape, stride, items) {
+    const { data, offset, dtype } = view as View;
+    return makeView(data, sliceLists(shape, stride, offset, items), dtype);
+  },
+  classOf: (dtype, rank) => classOf("tables", dtype, rank),
+  anyClassOf(dtype, rank) {
+    return function (data: TypedArrayOf, offset: number, ...lists: number[]) {
+      const shape = lists.slice(0, rank);
+      return makeView(data, new Layout(shape, lists.slice(rank), offset, sizeOf(shape)), dtype);
+    } as unknown as FastClass;
+  },
+};
+
+function classOf(access: "tables" | "window" | "far", dtype: DType, rank: number): FastClass {
+  const ofDType = classes[access][dtype] ??= [];
+  return ofDType[rank] ??= makeFastClass(maker, dtype, rank, access);
 }
 
 /**
@@ -336,37 +353,54 @@ export function makeView<B extends ArrayBufferLike>(
   layout: Layout,
   dtype: DType,
 ): View<B> {
-  const rank = layout.shape.length;
-  if (isNarrow(data, layout)) {
-    const { shape: n, stride: s, offset } = layout;
-    const Fast = classOf(dtype, Math.min(rank, MANY_AXES));
-    // Spread arguments would take longer than all else.
-    switch (rank) {
-      case 0:
-        return new Fast(data, offset) as unknown as View<B>;
-      case 1:
-        return new Fast(data, offset, n[0], s[0]) as unknown as View<B>;
-      case 2:
-        return new Fast(data, offset, n[0], n[1], s[0], s[1]) as unknown as View<B>;
-      case 3:
-        return new Fast(data, offset, n[0], n[1], n[2], s[0], s[1], s[2]) as unknown as View<B>;
-      default:
-        return new Fast(data, offset, ...n, ...s) as unknown as View<B>;
-    }
-  }
-  const view = new Bare() as unknown as View<B>;
-  describe(view, data, layout, dtype);
-  return view;
+  const access = accessOf(data, layout);
+  return (access === "general"
+    ? makeGeneralView(data, layout, dtype)
+    : access === "wide"
+    ? makeViewBeyond(data, layout, dtype)
+    : access === "window"
+    ? makeWindow(classOf(access, dtype, 1), data, layout, dtype)
+    : makeFastView(access, data, layout, dtype)) as View<B>;
 }
 
-/** Whether all positions and lengths are integers of 32 bits. */
-function isNarrow(data: TypedArrayOf, layout: Layout): boolean {
-  if (data.length > MAX_INT32 && isWide(layout)) return false;
-  // Of a view that lies in a small array, only an axis along which nothing steps can be long.
-  for (let axis = 0; axis < layout.shape.length; axis++) {
-    if (layout.shape[axis] > MAX_INT32) return false;
+function makeFastView(
+  access: "tables" | "far",
+  data: TypedArrayOf,
+  { shape: n, stride: s, offset }: Layout,
+  dtype: DType,
+): General {
+  const rank = n.length;
+  const Fast = classOf(access, dtype, Math.min(rank, MANY_AXES));
+  // Spread arguments would take longer than all else.
+  switch (rank) {
+    case 0:
+      return new Fast(data, offset);
+    case 1:
+      return new Fast(data, offset, n[0], s[0]);
+    case 2:
+      return new Fast(data, offset, n[0], n[1], s[0], s[1]);
+    case 3:
+      return new Fast(data, offset, n[0], n[1], n[2], s[0], s[1], s[2]);
+    default:
+      return new Fast(data, offset, ...n, ...s);
   }
-  return true;
+}
+
+/** Makes a view that lies beyond 2^31, and the one of the same elements at lower positions that it asks. */
+function makeViewBeyond(data: TypedArrayOf, layout: Layout, dtype: DType): General {
+  const { shape, stride, offset, size } = layout;
+  const { lowest, highest } = extent(layout);
+  const part = elementsAt({ dtype, data }, lowest, highest - lowest + 1);
+  const inner = makeView(part, new Layout(shape, stride, offset - lowest, size), dtype);
+  Object.freeze(shape);
+  Object.freeze(stride);
+  return makeWide(Bare, dtype, data, layout, inner);
+}
+
+function makeGeneralView(data: TypedArrayOf, layout: Layout, dtype: DType): View {
+  const view = new Bare();
+  describe(view, data, layout, dtype);
+  return view;
 }
 
 /** Gives a view its fields. */

@@ -1,0 +1,1155 @@
+// Written by scripts/generate_ranks.ts: change that script, and run `deno task generate`.
+
+/**
+ * What views of one to four axes do with their elements. `element_access.ts` says how it works, and puts the
+ * parts together.
+ *
+ * @module
+ */
+
+import type { DType, TypedArrayOf } from "../dtype.ts";
+import type {
+  Axes,
+  Axis,
+  ClassParts,
+  Element,
+  Far,
+  FarMethods,
+  FarParts,
+  FastClass,
+  General,
+  Get,
+  Items,
+  Numbers,
+  ReadParts,
+  Storable,
+  Tabled,
+  WriteParts,
+  Writers,
+} from "./access_parts.ts";
+import type { SliceItem } from "./slice.ts";
+
+// Each function is closed: see copyOfFactory() in element_access.ts.
+
+/** The class of views of one axis. */
+export function class1(
+  { Base, Row, own, dtype, rangeOf, sliceFrom, freeze, axisOf, AXIS0 }: ClassParts,
+): FastClass {
+  let lastShape: Numbers = freeze([]);
+  let lastStrides: Numbers = lastShape;
+  let lastLength0: number, lastStride0: number, lastAxis0: Axis;
+  return class extends Base {
+    declare readonly data: TypedArrayOf;
+    declare readonly shape: Numbers;
+    declare readonly stride: Numbers;
+    declare readonly offset: number;
+    declare readonly dtype: DType;
+    declare readonly size: number;
+    declare readonly ndim: number;
+    #n0 = 0;
+    #s0 = 0;
+
+    constructor(data: TypedArrayOf, offset: number, n0: number, s0: number) {
+      super();
+      this.data = data;
+      if (lastLength0 !== n0) lastShape = freeze([n0]);
+      if (lastStride0 !== s0) {
+        lastStrides = freeze([s0]);
+      }
+      if (lastLength0 !== n0 || lastStride0 !== s0) {
+        lastLength0 = n0;
+        lastStride0 = s0;
+        lastAxis0 = axisOf(n0, s0);
+      }
+      this.shape = lastShape;
+      this.stride = lastStrides;
+      this.offset = offset;
+      this.dtype = dtype;
+      this.size = n0;
+      this.ndim = 1;
+      (this as unknown as Axes)[AXIS0] = lastAxis0;
+      this.#n0 = n0;
+      this.#s0 = s0;
+    }
+
+    override slice(i: SliceItem): General {
+      // What inherits from a view, or is a proxy of one, has no private fields.
+      if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
+      if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
+        const at = i < 0 ? i + this.#n0 : i;
+        if (at >= 0 && at < this.#n0) {
+          return new Row(this.data, this.offset + at * this.#s0);
+        }
+      }
+      if (arguments.length === 1) {
+        const range0 = rangeOf(i, this.#n0);
+        if (range0 !== null) {
+          return new own.Fast!(
+            this.data,
+            this.offset + range0.start * this.#s0,
+            range0.length,
+            range0.step * this.#s0 + 0,
+          );
+        }
+      }
+      return sliceFrom(this, [this.#n0], [this.#s0], arguments as Items);
+    }
+  };
+}
+
+export function read1(
+  { coldGet, AXIS0 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, extra?: unknown): Element {
+    if (extra === undefined && typeof i === "number") {
+      const value = this.data[this.offset + this[AXIS0][i]];
+      if (value !== undefined) return value;
+    }
+    return coldGet(this);
+  };
+}
+
+export function write1(
+  { coldSet, coldIndex, kind, AXIS0 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = arguments.length === 2 && typeof i === "number" && typeof value === kind
+        ? this.offset + this[AXIS0][i]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments.length, i, value);
+    },
+    index(this: Tabled, i: number): number {
+      const position = arguments.length === 1 && typeof i === "number"
+        ? this.offset + this[AXIS0][i]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i);
+    },
+  };
+}
+
+export function readWrapping1(
+  { coldGet, AXIS0 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, extra?: unknown): Element {
+    if (extra === undefined && typeof i === "number" && i === (i | 0)) {
+      const value = this.data[this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]];
+      if (value !== undefined) return value;
+    }
+    return coldGet(this);
+  };
+}
+
+export function writeWrapping1(
+  { coldSet, coldIndex, kind, AXIS0 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position =
+        arguments.length === 2 && typeof i === "number" && i === (i | 0) && typeof value === kind
+          ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]
+          : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments.length, i, value);
+    },
+    index(this: Tabled, i: number): number {
+      const position = arguments.length === 1 && typeof i === "number" && i === (i | 0)
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i);
+    },
+  };
+}
+
+export function readBoolWrapping1(
+  { coldGet, AXIS0 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, extra?: unknown): Element {
+    if (extra === undefined && typeof i === "number" && i === (i | 0)) {
+      const value = this.data[this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]];
+      if (value !== undefined) return value ? 1 : 0;
+    }
+    return coldGet(this);
+  };
+}
+
+export function writeBoolWrapping1(
+  { coldSet, coldIndex, AXIS0 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, value: unknown): void {
+      const data: Storable = this.data;
+      const isTruth = typeof value === "boolean" || typeof value === "number";
+      const position = arguments.length === 2 && typeof i === "number" && i === (i | 0) && isTruth
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]
+        : -1;
+      if (data[position] !== undefined) data[position] = value || value !== value ? 1 : 0;
+      else coldSet(this, arguments.length, i, value);
+    },
+    index(this: Tabled, i: number): number {
+      const position = arguments.length === 1 && typeof i === "number" && i === (i | 0)
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i);
+    },
+  };
+}
+
+export function far1(
+  { coldGet, coldSet, coldIndex, at, isBool, kind, AXIS0 }: FarParts,
+): FarMethods {
+  return {
+    get(this: Far, i: number): Element {
+      const value = this.data[arguments.length === 1 ? this.offset + at(i, this[AXIS0]) : -1];
+      if (value === undefined) return coldGet(this, arguments.length, i);
+      return isBool ? (value ? 1 : 0) : value;
+    },
+    set(this: Far, i: number, value: unknown): void {
+      const data: Storable = this.data;
+      const position = arguments.length === 2 ? this.offset + at(i, this[AXIS0]) : -1;
+      const isTruth = isBool && (typeof value === "boolean" || typeof value === "number");
+      const stored = isTruth ? (value || value !== value ? 1 : 0) : value;
+      if (typeof stored === kind && data[position] !== undefined) data[position] = stored;
+      else coldSet(this, arguments.length, i, value);
+    },
+    index(this: Far, i: number): number {
+      const position = arguments.length === 1 ? this.offset + at(i, this[AXIS0]) : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i);
+    },
+  };
+}
+
+/** The class of views of two axes. */
+export function class2(
+  { Base, Row, own, dtype, rangeOf, sliceFrom, freeze, axisOf, AXIS0, AXIS1 }: ClassParts,
+): FastClass {
+  let lastShape: Numbers = freeze([]);
+  let lastStrides: Numbers = lastShape;
+  let lastLength0: number, lastStride0: number, lastAxis0: Axis;
+  let lastLength1: number, lastStride1: number, lastAxis1: Axis;
+  return class extends Base {
+    declare readonly data: TypedArrayOf;
+    declare readonly shape: Numbers;
+    declare readonly stride: Numbers;
+    declare readonly offset: number;
+    declare readonly dtype: DType;
+    declare readonly size: number;
+    declare readonly ndim: number;
+    #n0 = 0;
+    #s0 = 0;
+    #n1 = 0;
+    #s1 = 0;
+
+    constructor(
+      data: TypedArrayOf,
+      offset: number,
+      n0: number,
+      n1: number,
+      s0: number,
+      s1: number,
+    ) {
+      super();
+      this.data = data;
+      if (lastLength0 !== n0 || lastLength1 !== n1) lastShape = freeze([n0, n1]);
+      if (lastStride0 !== s0 || lastStride1 !== s1) {
+        lastStrides = freeze([s0, s1]);
+      }
+      if (lastLength0 !== n0 || lastStride0 !== s0) {
+        lastLength0 = n0;
+        lastStride0 = s0;
+        lastAxis0 = axisOf(n0, s0);
+      }
+      if (lastLength1 !== n1 || lastStride1 !== s1) {
+        lastLength1 = n1;
+        lastStride1 = s1;
+        lastAxis1 = axisOf(n1, s1);
+      }
+      this.shape = lastShape;
+      this.stride = lastStrides;
+      this.offset = offset;
+      this.dtype = dtype;
+      this.size = n0 * n1;
+      this.ndim = 2;
+      (this as unknown as Axes)[AXIS0] = lastAxis0;
+      this.#n0 = n0;
+      this.#s0 = s0;
+      (this as unknown as Axes)[AXIS1] = lastAxis1;
+      this.#n1 = n1;
+      this.#s1 = s1;
+    }
+
+    override slice(i: SliceItem, j: SliceItem): General {
+      // What inherits from a view, or is a proxy of one, has no private fields.
+      if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
+      if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
+        const at = i < 0 ? i + this.#n0 : i;
+        if (at >= 0 && at < this.#n0) {
+          return new Row(this.data, this.offset + at * this.#s0, this.#n1, this.#s1);
+        }
+      }
+      if (arguments.length === 2) {
+        const range0 = rangeOf(i, this.#n0);
+        const range1 = range0 && rangeOf(j, this.#n1);
+        if (range0 !== null && range1 !== null) {
+          return new own.Fast!(
+            this.data,
+            this.offset + range0.start * this.#s0 + range1.start * this.#s1,
+            range0.length,
+            range1.length,
+            range0.step * this.#s0 + 0,
+            range1.step * this.#s1 + 0,
+          );
+        }
+      }
+      return sliceFrom(this, [this.#n0, this.#n1], [this.#s0, this.#s1], arguments as Items);
+    }
+  };
+}
+
+export function read2(
+  { coldGet, AXIS0, AXIS1 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, j: number, extra?: unknown): Element {
+    if (extra === undefined && typeof i === "number" && typeof j === "number") {
+      const value = this.data[this.offset + this[AXIS0][i] + this[AXIS1][j]];
+      if (value !== undefined) return value;
+    }
+    return coldGet(this);
+  };
+}
+
+export function write2(
+  { coldSet, coldIndex, kind, AXIS0, AXIS1 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = arguments.length === 3 && typeof i === "number" && typeof j === "number" &&
+          typeof value === kind
+        ? this.offset + this[AXIS0][i] + this[AXIS1][j]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments.length, i, j, value);
+    },
+    index(this: Tabled, i: number, j: number): number {
+      const position = arguments.length === 2 && typeof i === "number" && typeof j === "number"
+        ? this.offset + this[AXIS0][i] + this[AXIS1][j]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i, j);
+    },
+  };
+}
+
+export function readWrapping2(
+  { coldGet, AXIS0, AXIS1 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, j: number, extra?: unknown): Element {
+    if (
+      extra === undefined && typeof i === "number" && typeof j === "number" && i === (i | 0) &&
+      j === (j | 0)
+    ) {
+      const value = this
+        .data[
+          this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
+        ];
+      if (value !== undefined) return value;
+    }
+    return coldGet(this);
+  };
+}
+
+export function writeWrapping2(
+  { coldSet, coldIndex, kind, AXIS0, AXIS1 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position =
+        arguments.length === 3 && typeof i === "number" && typeof j === "number" && i === (i | 0) &&
+          j === (j | 0) && typeof value === kind
+          ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+            this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
+          : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments.length, i, j, value);
+    },
+    index(this: Tabled, i: number, j: number): number {
+      const position =
+        arguments.length === 2 && typeof i === "number" && typeof j === "number" && i === (i | 0) &&
+          j === (j | 0)
+          ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+            this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
+          : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i, j);
+    },
+  };
+}
+
+export function readBoolWrapping2(
+  { coldGet, AXIS0, AXIS1 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, j: number, extra?: unknown): Element {
+    if (
+      extra === undefined && typeof i === "number" && typeof j === "number" && i === (i | 0) &&
+      j === (j | 0)
+    ) {
+      const value = this
+        .data[
+          this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
+        ];
+      if (value !== undefined) return value ? 1 : 0;
+    }
+    return coldGet(this);
+  };
+}
+
+export function writeBoolWrapping2(
+  { coldSet, coldIndex, AXIS0, AXIS1 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, value: unknown): void {
+      const data: Storable = this.data;
+      const isTruth = typeof value === "boolean" || typeof value === "number";
+      const position =
+        arguments.length === 3 && typeof i === "number" && typeof j === "number" && i === (i | 0) &&
+          j === (j | 0) && isTruth
+          ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+            this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
+          : -1;
+      if (data[position] !== undefined) data[position] = value || value !== value ? 1 : 0;
+      else coldSet(this, arguments.length, i, j, value);
+    },
+    index(this: Tabled, i: number, j: number): number {
+      const position =
+        arguments.length === 2 && typeof i === "number" && typeof j === "number" && i === (i | 0) &&
+          j === (j | 0)
+          ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+            this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
+          : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i, j);
+    },
+  };
+}
+
+export function far2(
+  { coldGet, coldSet, coldIndex, at, isBool, kind, AXIS0, AXIS1 }: FarParts,
+): FarMethods {
+  return {
+    get(this: Far, i: number, j: number): Element {
+      const value = this
+        .data[
+          arguments.length === 2 ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) : -1
+        ];
+      if (value === undefined) return coldGet(this, arguments.length, i, j);
+      return isBool ? (value ? 1 : 0) : value;
+    },
+    set(this: Far, i: number, j: number, value: unknown): void {
+      const data: Storable = this.data;
+      const position = arguments.length === 3
+        ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1])
+        : -1;
+      const isTruth = isBool && (typeof value === "boolean" || typeof value === "number");
+      const stored = isTruth ? (value || value !== value ? 1 : 0) : value;
+      if (typeof stored === kind && data[position] !== undefined) data[position] = stored;
+      else coldSet(this, arguments.length, i, j, value);
+    },
+    index(this: Far, i: number, j: number): number {
+      const position = arguments.length === 2
+        ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1])
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i, j);
+    },
+  };
+}
+
+/** The class of views of three axes. */
+export function class3(
+  { Base, Row, own, dtype, rangeOf, sliceFrom, freeze, axisOf, AXIS0, AXIS1, AXIS2 }: ClassParts,
+): FastClass {
+  let lastShape: Numbers = freeze([]);
+  let lastStrides: Numbers = lastShape;
+  let lastLength0: number, lastStride0: number, lastAxis0: Axis;
+  let lastLength1: number, lastStride1: number, lastAxis1: Axis;
+  let lastLength2: number, lastStride2: number, lastAxis2: Axis;
+  return class extends Base {
+    declare readonly data: TypedArrayOf;
+    declare readonly shape: Numbers;
+    declare readonly stride: Numbers;
+    declare readonly offset: number;
+    declare readonly dtype: DType;
+    declare readonly size: number;
+    declare readonly ndim: number;
+    #n0 = 0;
+    #s0 = 0;
+    #n1 = 0;
+    #s1 = 0;
+    #n2 = 0;
+    #s2 = 0;
+
+    constructor(
+      data: TypedArrayOf,
+      offset: number,
+      n0: number,
+      n1: number,
+      n2: number,
+      s0: number,
+      s1: number,
+      s2: number,
+    ) {
+      super();
+      this.data = data;
+      if (lastLength0 !== n0 || lastLength1 !== n1 || lastLength2 !== n2) {
+        lastShape = freeze([n0, n1, n2]);
+      }
+      if (lastStride0 !== s0 || lastStride1 !== s1 || lastStride2 !== s2) {
+        lastStrides = freeze([s0, s1, s2]);
+      }
+      if (lastLength0 !== n0 || lastStride0 !== s0) {
+        lastLength0 = n0;
+        lastStride0 = s0;
+        lastAxis0 = axisOf(n0, s0);
+      }
+      if (lastLength1 !== n1 || lastStride1 !== s1) {
+        lastLength1 = n1;
+        lastStride1 = s1;
+        lastAxis1 = axisOf(n1, s1);
+      }
+      if (lastLength2 !== n2 || lastStride2 !== s2) {
+        lastLength2 = n2;
+        lastStride2 = s2;
+        lastAxis2 = axisOf(n2, s2);
+      }
+      this.shape = lastShape;
+      this.stride = lastStrides;
+      this.offset = offset;
+      this.dtype = dtype;
+      this.size = n0 * n1 * n2;
+      this.ndim = 3;
+      (this as unknown as Axes)[AXIS0] = lastAxis0;
+      this.#n0 = n0;
+      this.#s0 = s0;
+      (this as unknown as Axes)[AXIS1] = lastAxis1;
+      this.#n1 = n1;
+      this.#s1 = s1;
+      (this as unknown as Axes)[AXIS2] = lastAxis2;
+      this.#n2 = n2;
+      this.#s2 = s2;
+    }
+
+    override slice(i: SliceItem, j: SliceItem, k: SliceItem): General {
+      // What inherits from a view, or is a proxy of one, has no private fields.
+      if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
+      if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
+        const at = i < 0 ? i + this.#n0 : i;
+        if (at >= 0 && at < this.#n0) {
+          return new Row(
+            this.data,
+            this.offset + at * this.#s0,
+            this.#n1,
+            this.#n2,
+            this.#s1,
+            this.#s2,
+          );
+        }
+      }
+      if (arguments.length === 3) {
+        const range0 = rangeOf(i, this.#n0);
+        const range1 = range0 && rangeOf(j, this.#n1);
+        const range2 = range1 && rangeOf(k, this.#n2);
+        if (range0 !== null && range1 !== null && range2 !== null) {
+          return new own.Fast!(
+            this.data,
+            this.offset + range0.start * this.#s0 + range1.start * this.#s1 +
+              range2.start * this.#s2,
+            range0.length,
+            range1.length,
+            range2.length,
+            range0.step * this.#s0 + 0,
+            range1.step * this.#s1 + 0,
+            range2.step * this.#s2 + 0,
+          );
+        }
+      }
+      return sliceFrom(
+        this,
+        [this.#n0, this.#n1, this.#n2],
+        [this.#s0, this.#s1, this.#s2],
+        arguments as Items,
+      );
+    }
+  };
+}
+
+export function read3(
+  { coldGet, AXIS2, PAIR01 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, j: number, k: number, extra?: unknown): Element {
+    if (
+      extra === undefined && typeof i === "number" && typeof j === "number" && typeof k === "number"
+    ) {
+      const value = this.data[this.offset + this[PAIR01](i, j) + this[AXIS2][k]];
+      if (value !== undefined) return value;
+    }
+    return coldGet(this);
+  };
+}
+
+export function write3(
+  { coldSet, coldIndex, kind, AXIS0, AXIS1, AXIS2, PAIR01 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, k: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = arguments.length === 4 && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof value === kind
+        ? this.offset + this[PAIR01](i, j) + this[AXIS2][k]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments.length, i, j, k, value);
+    },
+    index(this: Tabled, i: number, j: number, k: number): number {
+      const position = arguments.length === 3 && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number"
+        ? this.offset + this[PAIR01](i, j) + this[AXIS2][k]
+        : -1;
+      return this.data[position] !== undefined
+        ? position
+        : coldIndex(this, arguments.length, i, j, k);
+    },
+    [PAIR01](this: Tabled, i: number, j: number): number {
+      return this[AXIS0][i] + this[AXIS1][j];
+    },
+  };
+}
+
+export function readWrapping3(
+  { coldGet, AXIS0, AXIS1, AXIS2 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, j: number, k: number, extra?: unknown): Element {
+    if (
+      extra === undefined && typeof i === "number" && typeof j === "number" &&
+      typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0)
+    ) {
+      const value = this
+        .data[
+          this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
+        ];
+      if (value !== undefined) return value;
+    }
+    return coldGet(this);
+  };
+}
+
+export function writeWrapping3(
+  { coldSet, coldIndex, kind, AXIS0, AXIS1, AXIS2 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, k: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = arguments.length === 4 && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0) &&
+          typeof value === kind
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments.length, i, j, k, value);
+    },
+    index(this: Tabled, i: number, j: number, k: number): number {
+      const position = arguments.length === 3 && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0)
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
+        : -1;
+      return this.data[position] !== undefined
+        ? position
+        : coldIndex(this, arguments.length, i, j, k);
+    },
+  };
+}
+
+export function readBoolWrapping3(
+  { coldGet, AXIS0, AXIS1, AXIS2 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, j: number, k: number, extra?: unknown): Element {
+    if (
+      extra === undefined && typeof i === "number" && typeof j === "number" &&
+      typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0)
+    ) {
+      const value = this
+        .data[
+          this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
+        ];
+      if (value !== undefined) return value ? 1 : 0;
+    }
+    return coldGet(this);
+  };
+}
+
+export function writeBoolWrapping3(
+  { coldSet, coldIndex, AXIS0, AXIS1, AXIS2 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, k: number, value: unknown): void {
+      const data: Storable = this.data;
+      const isTruth = typeof value === "boolean" || typeof value === "number";
+      const position = arguments.length === 4 && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0) && isTruth
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
+        : -1;
+      if (data[position] !== undefined) data[position] = value || value !== value ? 1 : 0;
+      else coldSet(this, arguments.length, i, j, k, value);
+    },
+    index(this: Tabled, i: number, j: number, k: number): number {
+      const position = arguments.length === 3 && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0)
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
+        : -1;
+      return this.data[position] !== undefined
+        ? position
+        : coldIndex(this, arguments.length, i, j, k);
+    },
+  };
+}
+
+export function far3(
+  { coldGet, coldSet, coldIndex, at, isBool, kind, AXIS0, AXIS1, AXIS2 }: FarParts,
+): FarMethods {
+  return {
+    get(this: Far, i: number, j: number, k: number): Element {
+      const value = this
+        .data[
+          arguments.length === 3
+            ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) + at(k, this[AXIS2])
+            : -1
+        ];
+      if (value === undefined) return coldGet(this, arguments.length, i, j, k);
+      return isBool ? (value ? 1 : 0) : value;
+    },
+    set(this: Far, i: number, j: number, k: number, value: unknown): void {
+      const data: Storable = this.data;
+      const position = arguments.length === 4
+        ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) + at(k, this[AXIS2])
+        : -1;
+      const isTruth = isBool && (typeof value === "boolean" || typeof value === "number");
+      const stored = isTruth ? (value || value !== value ? 1 : 0) : value;
+      if (typeof stored === kind && data[position] !== undefined) data[position] = stored;
+      else coldSet(this, arguments.length, i, j, k, value);
+    },
+    index(this: Far, i: number, j: number, k: number): number {
+      const position = arguments.length === 3
+        ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) + at(k, this[AXIS2])
+        : -1;
+      return this.data[position] !== undefined
+        ? position
+        : coldIndex(this, arguments.length, i, j, k);
+    },
+  };
+}
+
+/** The class of views of four axes. */
+export function class4(
+  { Base, Row, own, dtype, rangeOf, sliceFrom, freeze, axisOf, AXIS0, AXIS1, AXIS2, AXIS3 }:
+    ClassParts,
+): FastClass {
+  let lastShape: Numbers = freeze([]);
+  let lastStrides: Numbers = lastShape;
+  let lastLength0: number, lastStride0: number, lastAxis0: Axis;
+  let lastLength1: number, lastStride1: number, lastAxis1: Axis;
+  let lastLength2: number, lastStride2: number, lastAxis2: Axis;
+  let lastLength3: number, lastStride3: number, lastAxis3: Axis;
+  return class extends Base {
+    declare readonly data: TypedArrayOf;
+    declare readonly shape: Numbers;
+    declare readonly stride: Numbers;
+    declare readonly offset: number;
+    declare readonly dtype: DType;
+    declare readonly size: number;
+    declare readonly ndim: number;
+    #n0 = 0;
+    #s0 = 0;
+    #n1 = 0;
+    #s1 = 0;
+    #n2 = 0;
+    #s2 = 0;
+    #n3 = 0;
+    #s3 = 0;
+
+    constructor(
+      data: TypedArrayOf,
+      offset: number,
+      n0: number,
+      n1: number,
+      n2: number,
+      n3: number,
+      s0: number,
+      s1: number,
+      s2: number,
+      s3: number,
+    ) {
+      super();
+      this.data = data;
+      if (lastLength0 !== n0 || lastLength1 !== n1 || lastLength2 !== n2 || lastLength3 !== n3) {
+        lastShape = freeze([n0, n1, n2, n3]);
+      }
+      if (lastStride0 !== s0 || lastStride1 !== s1 || lastStride2 !== s2 || lastStride3 !== s3) {
+        lastStrides = freeze([s0, s1, s2, s3]);
+      }
+      if (lastLength0 !== n0 || lastStride0 !== s0) {
+        lastLength0 = n0;
+        lastStride0 = s0;
+        lastAxis0 = axisOf(n0, s0);
+      }
+      if (lastLength1 !== n1 || lastStride1 !== s1) {
+        lastLength1 = n1;
+        lastStride1 = s1;
+        lastAxis1 = axisOf(n1, s1);
+      }
+      if (lastLength2 !== n2 || lastStride2 !== s2) {
+        lastLength2 = n2;
+        lastStride2 = s2;
+        lastAxis2 = axisOf(n2, s2);
+      }
+      if (lastLength3 !== n3 || lastStride3 !== s3) {
+        lastLength3 = n3;
+        lastStride3 = s3;
+        lastAxis3 = axisOf(n3, s3);
+      }
+      this.shape = lastShape;
+      this.stride = lastStrides;
+      this.offset = offset;
+      this.dtype = dtype;
+      this.size = n0 * n1 * n2 * n3;
+      this.ndim = 4;
+      (this as unknown as Axes)[AXIS0] = lastAxis0;
+      this.#n0 = n0;
+      this.#s0 = s0;
+      (this as unknown as Axes)[AXIS1] = lastAxis1;
+      this.#n1 = n1;
+      this.#s1 = s1;
+      (this as unknown as Axes)[AXIS2] = lastAxis2;
+      this.#n2 = n2;
+      this.#s2 = s2;
+      (this as unknown as Axes)[AXIS3] = lastAxis3;
+      this.#n3 = n3;
+      this.#s3 = s3;
+    }
+
+    override slice(i: SliceItem, j: SliceItem, k: SliceItem, l: SliceItem): General {
+      // What inherits from a view, or is a proxy of one, has no private fields.
+      if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
+      if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
+        const at = i < 0 ? i + this.#n0 : i;
+        if (at >= 0 && at < this.#n0) {
+          return new Row(
+            this.data,
+            this.offset + at * this.#s0,
+            this.#n1,
+            this.#n2,
+            this.#n3,
+            this.#s1,
+            this.#s2,
+            this.#s3,
+          );
+        }
+      }
+      if (arguments.length === 4) {
+        const range0 = rangeOf(i, this.#n0);
+        const range1 = range0 && rangeOf(j, this.#n1);
+        const range2 = range1 && rangeOf(k, this.#n2);
+        const range3 = range2 && rangeOf(l, this.#n3);
+        if (range0 !== null && range1 !== null && range2 !== null && range3 !== null) {
+          return new own.Fast!(
+            this.data,
+            this.offset + range0.start * this.#s0 + range1.start * this.#s1 +
+              range2.start * this.#s2 + range3.start * this.#s3,
+            range0.length,
+            range1.length,
+            range2.length,
+            range3.length,
+            range0.step * this.#s0 + 0,
+            range1.step * this.#s1 + 0,
+            range2.step * this.#s2 + 0,
+            range3.step * this.#s3 + 0,
+          );
+        }
+      }
+      return sliceFrom(this, [this.#n0, this.#n1, this.#n2, this.#n3], [
+        this.#s0,
+        this.#s1,
+        this.#s2,
+        this.#s3,
+      ], arguments as Items);
+    }
+  };
+}
+
+export function read4(
+  { coldGet, PAIR01, PAIR23 }: ReadParts,
+): Get {
+  return function (
+    this: Tabled,
+    i: number,
+    j: number,
+    k: number,
+    l: number,
+    extra?: unknown,
+  ): Element {
+    if (
+      extra === undefined && typeof i === "number" && typeof j === "number" &&
+      typeof k === "number" && typeof l === "number"
+    ) {
+      const value = this.data[this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)];
+      if (value !== undefined) return value;
+    }
+    return coldGet(this);
+  };
+}
+
+export function write4(
+  { coldSet, coldIndex, kind, AXIS0, AXIS1, AXIS2, AXIS3, PAIR01, PAIR23 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, k: number, l: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = arguments.length === 5 && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof l === "number" && typeof value === kind
+        ? this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments.length, i, j, k, l, value);
+    },
+    index(this: Tabled, i: number, j: number, k: number, l: number): number {
+      const position = arguments.length === 4 && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof l === "number"
+        ? this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)
+        : -1;
+      return this.data[position] !== undefined
+        ? position
+        : coldIndex(this, arguments.length, i, j, k, l);
+    },
+    [PAIR01](this: Tabled, i: number, j: number): number {
+      return this[AXIS0][i] + this[AXIS1][j];
+    },
+    [PAIR23](this: Tabled, k: number, l: number): number {
+      return this[AXIS2][k] + this[AXIS3][l];
+    },
+  };
+}
+
+export function readWrapping4(
+  { coldGet, AXIS0, AXIS1, AXIS2, AXIS3 }: ReadParts,
+): Get {
+  return function (
+    this: Tabled,
+    i: number,
+    j: number,
+    k: number,
+    l: number,
+    extra?: unknown,
+  ): Element {
+    if (
+      extra === undefined && typeof i === "number" && typeof j === "number" &&
+      typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
+      k === (k | 0) && l === (l | 0)
+    ) {
+      const value = this
+        .data[
+          this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
+          this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
+        ];
+      if (value !== undefined) return value;
+    }
+    return coldGet(this);
+  };
+}
+
+export function writeWrapping4(
+  { coldSet, coldIndex, kind, AXIS0, AXIS1, AXIS2, AXIS3 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, k: number, l: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = arguments.length === 5 && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
+          k === (k | 0) && l === (l | 0) && typeof value === kind
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
+          this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments.length, i, j, k, l, value);
+    },
+    index(this: Tabled, i: number, j: number, k: number, l: number): number {
+      const position = arguments.length === 4 && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
+          k === (k | 0) && l === (l | 0)
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
+          this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
+        : -1;
+      return this.data[position] !== undefined
+        ? position
+        : coldIndex(this, arguments.length, i, j, k, l);
+    },
+  };
+}
+
+export function readBoolWrapping4(
+  { coldGet, AXIS0, AXIS1, AXIS2, AXIS3 }: ReadParts,
+): Get {
+  return function (
+    this: Tabled,
+    i: number,
+    j: number,
+    k: number,
+    l: number,
+    extra?: unknown,
+  ): Element {
+    if (
+      extra === undefined && typeof i === "number" && typeof j === "number" &&
+      typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
+      k === (k | 0) && l === (l | 0)
+    ) {
+      const value = this
+        .data[
+          this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
+          this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
+        ];
+      if (value !== undefined) return value ? 1 : 0;
+    }
+    return coldGet(this);
+  };
+}
+
+export function writeBoolWrapping4(
+  { coldSet, coldIndex, AXIS0, AXIS1, AXIS2, AXIS3 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, k: number, l: number, value: unknown): void {
+      const data: Storable = this.data;
+      const isTruth = typeof value === "boolean" || typeof value === "number";
+      const position = arguments.length === 5 && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
+          k === (k | 0) && l === (l | 0) && isTruth
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
+          this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
+        : -1;
+      if (data[position] !== undefined) data[position] = value || value !== value ? 1 : 0;
+      else coldSet(this, arguments.length, i, j, k, l, value);
+    },
+    index(this: Tabled, i: number, j: number, k: number, l: number): number {
+      const position = arguments.length === 4 && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
+          k === (k | 0) && l === (l | 0)
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
+          this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
+        : -1;
+      return this.data[position] !== undefined
+        ? position
+        : coldIndex(this, arguments.length, i, j, k, l);
+    },
+  };
+}
+
+export function far4(
+  { coldGet, coldSet, coldIndex, at, isBool, kind, AXIS0, AXIS1, AXIS2, AXIS3 }: FarParts,
+): FarMethods {
+  return {
+    get(this: Far, i: number, j: number, k: number, l: number): Element {
+      const value = this
+        .data[
+          arguments.length === 4
+            ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) + at(k, this[AXIS2]) +
+              at(l, this[AXIS3])
+            : -1
+        ];
+      if (value === undefined) return coldGet(this, arguments.length, i, j, k, l);
+      return isBool ? (value ? 1 : 0) : value;
+    },
+    set(this: Far, i: number, j: number, k: number, l: number, value: unknown): void {
+      const data: Storable = this.data;
+      const position = arguments.length === 5
+        ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) + at(k, this[AXIS2]) +
+          at(l, this[AXIS3])
+        : -1;
+      const isTruth = isBool && (typeof value === "boolean" || typeof value === "number");
+      const stored = isTruth ? (value || value !== value ? 1 : 0) : value;
+      if (typeof stored === kind && data[position] !== undefined) data[position] = stored;
+      else coldSet(this, arguments.length, i, j, k, l, value);
+    },
+    index(this: Far, i: number, j: number, k: number, l: number): number {
+      const position = arguments.length === 4
+        ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) + at(k, this[AXIS2]) +
+          at(l, this[AXIS3])
+        : -1;
+      return this.data[position] !== undefined
+        ? position
+        : coldIndex(this, arguments.length, i, j, k, l);
+    },
+  };
+}
+
+export const classes = [class1, class2, class3, class4] as const;
+
+export const reads = [read1, read2, read3, read4] as const;
+
+export const writes = [write1, write2, write3, write4] as const;
+
+export const readsWrapping = [readWrapping1, readWrapping2, readWrapping3, readWrapping4] as const;
+
+export const writesWrapping = [
+  writeWrapping1,
+  writeWrapping2,
+  writeWrapping3,
+  writeWrapping4,
+] as const;
+
+export const readsOfBool = [
+  readBoolWrapping1,
+  readBoolWrapping2,
+  readBoolWrapping3,
+  readBoolWrapping4,
+] as const;
+
+export const writesOfBool = [
+  writeBoolWrapping1,
+  writeBoolWrapping2,
+  writeBoolWrapping3,
+  writeBoolWrapping4,
+] as const;
+
+export const fars = [far1, far2, far3, far4] as const;
