@@ -75,7 +75,7 @@ async function runSection(name: string, isQuick: boolean): Promise<SectionResult
     args: ["run", "-A", file, name],
     env: { BENCH_QUICK: isQuick ? "1" : "0" },
     stderr: "inherit",
-    signal: AbortSignal.timeout(240_000),
+    signal: AbortSignal.timeout(600_000),
   }).output();
   if (!success) throw new Error(`Cannot measure: section "${name}" failed`);
   return JSON.parse(new TextDecoder().decode(stdout));
