@@ -44,7 +44,7 @@ export function open(path: string, flags: number, mode = 0, advice?: Advice): nu
  */
 export function read(fd: number, bytes: Uint8Array<ArrayBuffer>, subject: string): number {
   const length = BigInt(bytes.length);
-  return checked("read", subject, () => Number(files().read(fd, bytes, length)));
+  return checked("read", subject, () => Number(segments().read(fd, bytes, length)));
 }
 
 /**

@@ -132,6 +132,15 @@ export function declareSegments(names: SymbolNames) {
       ],
       result: "i32", // int
     },
+    // ssize_t read(int fd, void *buf, size_t count)
+    read: {
+      parameters: [
+        "i32", // int fd
+        "buffer", // void *buf
+        "usize", // size_t count
+      ],
+      result: "isize", // ssize_t
+    },
     // int close(int fd)
     close: {
       parameters: ["i32"], // int fd
@@ -174,15 +183,6 @@ export function declareFiles() {
         "u32", // mode_t mode
       ],
       result: "i32", // int
-    },
-    // ssize_t read(int fd, void *buf, size_t count)
-    read: {
-      parameters: [
-        "i32", // int fd
-        "buffer", // void *buf
-        "usize", // size_t count
-      ],
-      result: "isize", // ssize_t
     },
     // ssize_t readlink(const char *pathname, char *buf, size_t bufsiz)
     readlink: {

@@ -297,3 +297,33 @@ export const UNFAMILIAR_FRAMES = 1000;
 /** What calls need when all has been called before. It takes half a microsecond: with 30 frames nothing was left in
  * 18 runs. */
 export const FAMILIAR_FRAMES = 100;
+
+// --- Two copies of this package ----------------------------------------------------------------
+
+/** Where each class says what it is: the same symbol in all copies of this package. */
+const CLASS_NAME: symbol = Symbol.for("@shm/array: class");
+
+/**
+ * Has the instances of a class be known to other copies of this package, of the same or another version, that one
+ * program has loaded: `instanceof` of one copy knows nothing of the instances of the other.
+ *
+ * @param prototype the prototype of the class; what it inherits from is given the mark, it gets no member itself
+ * @param className the name of the class, whatever a bundler makes of it
+ */
+export function markClass(prototype: object, className: string): void {
+  const marked: object = Object.create(Object.getPrototypeOf(prototype));
+  Object.defineProperty(marked, CLASS_NAME, descriptorOf({ value: className }));
+  Object.setPrototypeOf(prototype, marked);
+}
+
+/**
+ * Whether a value is an instance of a class, of this copy of the package or of another one.
+ *
+ * @param value anything
+ * @param className what the class was marked as by {@linkcode markClass}
+ * @returns whether it is
+ */
+export function isMarkedAs(value: unknown, className: string): boolean {
+  return typeof value === "object" && value !== null &&
+    (value as { readonly [key: symbol]: unknown })[CLASS_NAME] === className;
+}

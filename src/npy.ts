@@ -26,7 +26,7 @@
  */
 
 import { type OpenFile, runtime } from "../ffi/runtime/mod.ts";
-import { kindOf, listText, quote, shorten } from "./check.ts";
+import { isMarkedAs, kindOf, listText, quote, shorten } from "./check.ts";
 import {
   bytesPerElement,
   type DType,
@@ -203,8 +203,13 @@ function checkPath(path: unknown, action: string): void {
   }
 }
 
+/** Whether a value is a view, of whatever copy of this package. */
+function isView(value: unknown): value is NDArray {
+  return isMarkedAs(value, "NDArray");
+}
+
 function checkView(view: unknown): asserts view is NDArray {
-  if (!(view instanceof NDArray)) {
+  if (!isView(view)) {
     const isShared = typeof view === "object" && view !== null && "array" in view;
     throw new TypeError(
       `Cannot write a .npy file: the view must be an NDArray, not ${kindOf(view)}` +

@@ -114,6 +114,29 @@ export const magics = {
 /** The kinds of segments that have a magic. */
 export type SegmentKind = keyof typeof magics;
 
+const kinds = Object.keys(magics) as SegmentKind[];
+
+/**
+ * Tells the kind of a segment by how it begins.
+ *
+ * @param head its first bytes: {@linkcode HEAD_BYTES}, or as many as it has
+ * @param byteLength its size
+ * @returns its kind; `null` if it has no magic
+ */
+export function kindOfHead(head: Uint8Array, byteLength: number): SegmentKind | null {
+  for (const kind of kinds) {
+    const { text, at, size }: Magic = magics[kind];
+    if (size !== undefined && size !== byteLength) continue;
+    let same = 0;
+    while (same < text.length && head[at + same] === text.charCodeAt(same)) same++;
+    if (same === text.length) return kind;
+  }
+  return null;
+}
+
+/** So many bytes tell the kind of a segment. */
+export const HEAD_BYTES = 16;
+
 /**
  * Reads the magic of a segment.
  *
@@ -121,15 +144,8 @@ export type SegmentKind = keyof typeof magics;
  * @returns its kind; `null` if it has no magic
  */
 export function kindOfSegment(buffer: ArrayBuffer): SegmentKind | null {
-  for (const [kind, magic] of Object.entries(magics) as [SegmentKind, Magic][]) {
-    const { text, at, size } = magic;
-    if (size === undefined ? buffer.byteLength < at + text.length : buffer.byteLength !== size) {
-      continue;
-    }
-    const bytes = new Uint8Array(buffer, at, text.length);
-    if (bytes.every((byte, i) => byte === text.charCodeAt(i))) return kind;
-  }
-  return null;
+  const { byteLength } = buffer;
+  return kindOfHead(new Uint8Array(buffer, 0, Math.min(HEAD_BYTES, byteLength)), byteLength);
 }
 
 /**

@@ -252,20 +252,32 @@ Deno.test("types: views of a view keep the dtype, and iteration gives elements",
   });
 });
 
-Deno.test("types: from() takes the dtype from the descriptor, or from its type argument", () => {
+Deno.test("types: from() takes the dtype from the descriptor, or is told and checks it", () => {
   const descriptor = { shape: [4], dtype: "float32", name: "types" } as const;
   of<"float32">()(SharedMemoryArray.from(descriptor));
+  of<"float32">()(SharedMemoryArray.from(descriptor, "<f4"));
   const text = JSON.stringify(descriptor);
-  of<"float32">()(SharedMemoryArray.from<"float32">(JSON.parse(text)));
-  of<"float64">()(SharedMemoryArray.from<"<f8">(JSON.parse(text)));
+  of<"float32">()(SharedMemoryArray.from(JSON.parse(text), "float32"));
+  of<"float32">()(SharedMemoryArray.from(JSON.parse(text), Float32Array));
+  of<"float32">()(SharedMemoryArray.from(JSON.parse(text) as SharedMemoryDescriptor, "<f4"));
+  of<DType>()(SharedMemoryArray.from(JSON.parse(text)));
+  of<DType>()(SharedMemoryArray.from(JSON.parse(text) as SharedMemoryDescriptor));
+  of<DType>()(SharedMemoryArray.from({ ...descriptor, dtype: JSON.parse(text).dtype }));
   const sma = new SharedMemoryArray(4, "uint16", "types");
   of<"uint16">()(SharedMemoryArray.from(sma));
+  of<"uint16">()(SharedMemoryArray.from(sma, "uint16"));
   of<"uint16">()(SharedMemoryArray.from(structuredClone({ ...sma })));
   unrun(() => {
     // @ts-expect-error: the name is missing
     SharedMemoryArray.from({ shape: [4], dtype: "float32" });
     // @ts-expect-error: no dtype is called so
-    SharedMemoryArray.from<"float23">(JSON.parse(text));
+    SharedMemoryArray.from(JSON.parse(text), "float23");
+    // @ts-expect-error: a type argument would be a cast that nobody checks
+    SharedMemoryArray.from<"float32">(JSON.parse(text));
+    // @ts-expect-error: the same in another spelling
+    SharedMemoryArray.from<"<f8">(JSON.parse(text));
+    // A view says what it is of.
+    of<"int16">()(SharedMemoryArray.from(new NDArray(new Int16Array(4))));
   });
 });
 

@@ -20,9 +20,7 @@ const handlers: { readonly [how in Request["how"]]: Handler } = {
   descriptor({ rounds }) {
     wire.send("ready");
     for (let round = 0; round < rounds; round++) {
-      using sma = SharedMemoryArray.from<"float64">(
-        wire.receive<SharedMemoryDescriptor<"float64">>(),
-      );
+      using sma = SharedMemoryArray.from(wire.receive<SharedMemoryDescriptor<"float64">>());
       touch(sma.load().data);
       wire.send("yours");
     }

@@ -32,6 +32,8 @@ export function hillshade(h: NDArray<"float32">, shade: NDArray<"uint8">, spacin
 }
 
 if (!workerpool.isMainThread) {
-  const [shared, from] = [shmarrayWrap(hillshade), SharedMemoryArray.from];
-  workerpool.worker({ hillshade: (h, shade, spacing) => shared(from(h), from(shade), spacing) });
+  const [shared, { from }] = [shmarrayWrap(hillshade), SharedMemoryArray];
+  workerpool.worker({
+    hillshade: (h, shade, spacing) => shared(from(h, "float32"), from(shade, "uint8"), spacing),
+  });
 }

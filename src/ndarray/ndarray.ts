@@ -24,6 +24,7 @@ import type {
   TagOf,
   TypedArrayOf,
 } from "../dtype.ts";
+import { markClass } from "../check.ts";
 import type { SliceItem } from "./slice.ts";
 import { View } from "./view.ts";
 
@@ -616,6 +617,8 @@ type Proof = [
 function proven<T>(value: T, ..._proof: Proof extends true[] ? [] : [Proof]): T {
   return value;
 }
+
+markClass(View.prototype, "NDArray");
 
 /** Makes views over typed arrays: see {@linkcode NDArrayConstructor}. */
 // The cast gives the class its type parameters, which at run time are `dtype` and `ndim`.

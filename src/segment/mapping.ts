@@ -5,13 +5,14 @@
  */
 
 import { type Advice, hasCode } from "../../ffi/errors.ts";
-import { close, fstat, type OpenFileStatus } from "../../ffi/files.ts";
+import { close, fstat, type OpenFileStatus, read } from "../../ffi/files.ts";
 import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { sleep } from "../../ffi/time.ts";
 import { isDetached } from "../check.ts";
-import { invalidData } from "../errors.ts";
+import { invalidData, notFound } from "../errors.ts";
+import { HEAD_BYTES } from "../words.ts";
 import { countMappings, mostMappings } from "../process/proc.ts";
 import {
   checkAvailable,
@@ -146,15 +147,18 @@ export class Mapping {
    *
    * @param name a checked name
    * @param options access and timeout, checked
+   * @param look looks at the segment before it is mapped, and throws if it is none of the caller's
    */
-  static open(name: string, options: OpenOptions): Mapping {
+  static open(name: string, options: OpenOptions, look?: SegmentLook): Mapping {
     const { access = "read-write", timeout = 0 } = options;
     const isPrivate = access === "copy-on-write";
-    const fd = isAnonymousName(name)
-      ? openAnonymous(name, isPrivate)
-      : openOnceThere(name, isPrivate, timeout);
+    const { fd, status } = isAnonymousName(name)
+      ? statusOf(openAnonymous(name, isPrivate), name)
+      : openOnceSized(name, isPrivate, timeout);
     try {
-      const { byteLength, device, inode } = statusOnceSized(fd, name, timeout);
+      const { byteLength, device, inode } = status;
+      // macOS has no read() for segments, and none of the kinds that could be found there.
+      if (look !== undefined && platform().directory !== null) look(readHead(fd, name), byteLength);
       return Mapping.#map(fd, { name, device, inode, isPrivate }, byteLength);
     } finally {
       close(fd);
@@ -220,17 +224,58 @@ function detach(buffer: ArrayBuffer): boolean {
 
 // --- Attaching -------------------------------------------------------------------------------
 
-/** Opens a segment, waiting for its creator as long as that is asked for. */
-function openOnceThere(name: string, isPrivate: boolean, timeout: number): number {
+/** An open segment, and what `fstat` said of it. */
+interface Opened {
+  readonly fd: number;
+  readonly status: OpenFileStatus;
+}
+
+/** Opens a segment that has a size, waiting for its creator as long as that is asked for. */
+function openOnceSized(name: string, isPrivate: boolean, timeout: number): Opened {
+  const deadline = timeout === 0 ? 0 : performance.now() + timeout;
+  let firstRemoval = 0;
+  while (true) {
+    const fd = openOnceThere(name, isPrivate, timeout, deadline, firstRemoval > 0);
+    const status = statusOnceSized(fd, name, deadline);
+    if (status !== null) return { fd, status };
+    // It was removed: its creator gave up, or somebody swept it. The next one is waited for.
+    close(fd);
+    firstRemoval ||= performance.now();
+    if (performance.now() > Math.max(deadline, firstRemoval + SIZE_TIMEOUT)) {
+      throw notFound(
+        `Cannot attach to '${name}': one segment after the other was removed before it had a size`,
+      );
+    }
+  }
+}
+
+/** Looks at an open segment that has its size from the beginning; closes it if it cannot be looked at. */
+function statusOf(fd: number, name: string): Opened {
+  const status = statusOnceSized(fd, name, 0);
+  if (status !== null) return { fd, status };
+  close(fd);
+  throw notFound(`Cannot attach to '${name}': it has no size, and its creator has given it up`);
+}
+
+/** Opens a segment, waiting for its creator until the deadline; without one, there is one look. */
+function openOnceThere(
+  name: string,
+  isPrivate: boolean,
+  timeout: number,
+  deadline: number,
+  wasRemoved: boolean,
+): number {
   const { O_RDONLY, O_RDWR, O_NONBLOCK } = platform().flags;
   // Opened to read only, a FIFO in the place of a segment would block.
   const flags = isPrivate ? O_RDONLY | O_NONBLOCK : O_RDWR;
   const advice = isPrivate ? absentAdvice : attachAdvice;
   if (timeout === 0) return shmOpen(name, flags, 0, advice);
-  const deadline = performance.now() + timeout;
   const lateAdvice: Advice = (code) =>
     code === "ENOENT"
-      ? directoryAdvice(code) ?? `nobody has created it for ${timeout} ms`
+      ? directoryAdvice(code) ??
+        (wasRemoved
+          ? `its creator gave up and removed it, and nobody has created it again; ${timeout} ms are over`
+          : `nobody has created it for ${timeout} ms`)
       : advice(code);
   for (let pause = 1;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     try {
@@ -258,29 +303,49 @@ const attachAdvice: Advice = (code) =>
 /** How long `open` waits at least for a creator to set the size, in milliseconds. */
 const SIZE_TIMEOUT = 1000;
 
-/** Looks at an open segment, once its creator has set the size. */
-function statusOnceSized(fd: number, name: string, timeout: number): OpenFileStatus {
-  let deadline = 0;
-  while (true) {
-    const status = fstat(fd, name);
-    if (!status.regular) {
-      throw invalidData(
-        `Cannot attach to '${name}': it is no shared memory segment`,
-      );
+/**
+ * Looks at an open segment, once its creator has set the size. It closes a segment of which it throws.
+ *
+ * @param fd the segment
+ * @param name its name
+ * @param deadline until when to wait at least
+ * @returns its status; `null` if it was removed before it had a size
+ */
+function statusOnceSized(fd: number, name: string, deadline: number): OpenFileStatus | null {
+  let last = 0;
+  try {
+    while (true) {
+      const status = fstat(fd, name);
+      if (!status.regular) {
+        throw invalidData(`Cannot attach to '${name}': it is no shared memory segment`);
+      }
+      if (status.byteLength > 0) return status;
+      if (status.named === false) return null;
+      last ||= Math.max(deadline, performance.now() + SIZE_TIMEOUT);
+      if (performance.now() > last) {
+        throw new RangeError(
+          `Cannot attach to '${name}': its size is 0 bytes; its creator has not set one`,
+        );
+      }
+      sleep(1);
     }
-    if (status.byteLength > 0) return status;
-    deadline ||= performance.now() + Math.max(timeout, SIZE_TIMEOUT);
-    if (status.named === false || performance.now() > deadline) {
-      throw new RangeError(
-        `Cannot attach to '${name}': its size is 0 bytes; ` +
-          (status.named === false
-            ? "its creator gave up and removed it"
-            : "its creator has not set one"),
-      );
-    }
-    sleep(1);
+  } catch (error) {
+    close(fd);
+    throw error;
   }
 }
+
+/** Looks at a segment by its first {@linkcode HEAD_BYTES} and its size. */
+export type SegmentLook = (head: Uint8Array, byteLength: number) => void;
+
+/**
+ * Reads how a segment begins. It is not read through a mapping: where `/dev/shm` is full, the first look at a page
+ * that was not reserved would end the process.
+ */
+function readHead(fd: number, name: string): Uint8Array {
+  return head.subarray(0, read(fd, head, name));
+}
+const head = new Uint8Array(HEAD_BYTES);
 
 // --- Mapping ---------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ export {
   createMemory,
   LABEL,
   type LabelledOptions,
+  openMemory,
   SharedMemory,
   undoCreate,
 } from "./shared_memory.ts";

@@ -15,7 +15,7 @@ import {
 } from "../check.ts";
 import { showAs } from "../inspect.ts";
 import { isAnonymousName } from "./anonymous.ts";
-import { type CreateOptions, Mapping, type OpenOptions } from "./mapping.ts";
+import { type CreateOptions, Mapping, type OpenOptions, type SegmentLook } from "./mapping.ts";
 import { checkUsableName } from "./name.ts";
 
 /** Proves that the constructor is called by this file. */
@@ -118,8 +118,7 @@ export class SharedMemory {
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
   static open(name: string, options?: OpenOptions): SharedMemory {
-    checkUsableName(name);
-    return new SharedMemory(KEY, Mapping.open(name, checkOpenOptions(options)));
+    return openMemory(name, options);
   }
 
   /** The segment's name, without a slash. */
@@ -242,6 +241,20 @@ export function createMemory(
   checkByteLength(byteLength);
   const checked = checkCreateOptions(options);
   return new SharedMemory(KEY, Mapping.create(name, byteLength, checked));
+}
+
+/**
+ * Attaches as {@linkcode SharedMemory.open} does.
+ *
+ * @param look looks at the segment before it is mapped, and throws if it is none of the caller's
+ */
+export function openMemory(
+  name: string,
+  options: OpenOptions | undefined,
+  look?: SegmentLook,
+): SharedMemory {
+  checkUsableName(name);
+  return new SharedMemory(KEY, Mapping.open(name, checkOpenOptions(options), look));
 }
 
 /**

@@ -15,9 +15,12 @@ import {
 import {
   defineConstant,
   FAMILIAR_FRAMES,
+  isMarkedAs,
   kindOf,
   listText,
+  markClass,
   needStack,
+  quote,
   readOptions,
   UNFAMILIAR_FRAMES,
 } from "../check.ts";
@@ -43,15 +46,17 @@ import {
   listSegments,
   makeName,
   nameMax,
+  openMemory,
   type OpenOptions,
   type PruneOptions,
   pruneSegments,
   type SegmentInfo,
   sharedBytesOf,
-  SharedMemory,
+  type SharedMemory,
   undoCreate,
   unlink,
 } from "../segment/mod.ts";
+import { kindOfHead, magics } from "../words.ts";
 import { freezeLayout, type MemoryLayout, placeElements, type Placement } from "./memory_layout.ts";
 
 // Views know nothing of segments: here they learn how two attachments of one are told, and its name.
@@ -355,7 +360,8 @@ export class SharedMemoryArray<
    * @returns the array with `arraySlice` applied; the elements are shared, this instance owns the
    * mapping
    * @throws {Deno.errors.Busy} if this instance is attached already
-   * @throws {TypeError} if an option is of the wrong kind or unknown
+   * @throws {TypeError} if an option is of the wrong kind or unknown, or the segment is that of a lock, a ring or
+   * something else that is no array
    * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
    * @throws {Deno.errors.PermissionDenied} if its mode does not allow this user the access (`EACCES`)
    * @throws {RangeError} if the segment is smaller than shape, dtype and layout need, or an option has no
@@ -380,7 +386,14 @@ export class SharedMemoryArray<
    */
   load(options?: OpenOptions): NDArray<DTypeOf<T>, LoadedRank<S, P>> {
     this.#checkDetached("load");
-    const smh = SharedMemory.open(this.name, options);
+    const smh = openMemory(this.name, options, (head, byteLength) => {
+      const kind = kindOfHead(head, byteLength);
+      if (kind === null) return;
+      throw new TypeError(
+        `Cannot load '${this.name}' as an array: the segment is that of ${magics[kind].what}; ` +
+          `${otherKinds[kind]} attaches to it`,
+      );
+    });
     const { byteLength } = this.#placement;
     if (smh.size < byteLength) {
       smh.close();
@@ -499,7 +512,7 @@ export class SharedMemoryArray<
       readonly arraySlice?: Q;
     },
   ): SharedMemoryArray<DTypeOf<U>, N, Q> {
-    if (!(sma instanceof SharedMemoryArray)) {
+    if (!isMarkedAs(sma, "SharedMemoryArray")) {
       throw new TypeError(
         "Cannot clone: the first argument must be a SharedMemoryArray; from() takes plain data",
       );
@@ -526,10 +539,12 @@ export class SharedMemoryArray<
    *
    * @param descriptor plain data with `shape`, `dtype`, `name` and, if wanted, `arraySlice` and `layout`,
    * or a view; what else it holds is not looked at, but for keys that are easily mistaken for these
+   * @param dtype what the element type must be; the compiler then knows it, whatever it knows of the descriptor
    * @returns a new instance
    * @throws {TypeError} if it is no object, a part is missing or of the wrong kind, a key is one of
-   * NumPy's in the place of ours (`strides`, `order`, `array_slice`), or it is a view of other memory
-   * @throws {RangeError} if a part is wrong, or the view is empty
+   * NumPy's in the place of ours (`strides`, `array_slice`, an `order` of "C" or "F"), it describes something else
+   * than an array (a lock, a ring …), or it is a view of other memory
+   * @throws {RangeError} if a part is wrong, the element type is another one than `dtype`, or the view is empty
    * @throws {Deno.errors.BadResource} if it is a view whose memory is gone
    *
    * @example Through JSON, as a worker process receives it
@@ -538,7 +553,7 @@ export class SharedMemoryArray<
    * import { assertEquals } from "@std/assert";
    *
    * const line = JSON.stringify(new SharedMemoryArray([4, 4], "<f8", "tile", ["0:2"]));
-   * const sma = SharedMemoryArray.from<"float64">(JSON.parse(line));
+   * const sma = SharedMemoryArray.from(JSON.parse(line), "float64");
    * assertEquals(sma.dtype, "float64");
    * assertEquals(sma.arraySlice, ["0:2"]);
    * ```
@@ -552,14 +567,27 @@ export class SharedMemoryArray<
    * using image = createAndRegisterSma([4, 6], "uint8", register);
    * const job = JSON.stringify({ upsideDown: image.array!.slice("::-1", "2:5") });
    *
-   * using part = SharedMemoryArray.from<"uint8">(JSON.parse(job).upsideDown);
+   * using part = SharedMemoryArray.from(JSON.parse(job).upsideDown, "uint8");
    * part.load().slice(0).fill(9);
    * assertEquals(image.array!.slice(3).toArray(), [0, 0, 9, 9, 9, 0]);
    * ```
    */
   static from<const T extends DTypeLike>(
-    descriptor: SharedMemoryDescriptor<T>,
+    descriptor: SharedMemoryDescriptor | NDArray,
+    dtype: T,
   ): SharedMemoryArray<DTypeOf<T>>;
+  /**
+   * Makes an instance from a description that came from elsewhere. The compiler knows of the element type what it
+   * knows of the descriptor: of one that `JSON.parse()` made, nothing.
+   *
+   * @param descriptor plain data with `shape`, `dtype`, `name` and, if wanted, `arraySlice` and `layout`
+   * @returns a new instance, which is not attached
+   * @throws {TypeError} if it is no object, a part is missing or of the wrong kind, or it describes something else
+   * @throws {RangeError} if a part is wrong
+   */
+  static from<const D extends SharedMemoryDescriptor>(
+    descriptor: D,
+  ): SharedMemoryArray<0 extends 1 & D["dtype"] ? DType : DTypeOf<D["dtype"]>>;
   /**
    * Makes an instance that describes what a view of a shared array shows. It is not attached.
    *
@@ -569,46 +597,34 @@ export class SharedMemoryArray<
    * @throws {RangeError} if the view is empty
    * @throws {Deno.errors.BadResource} if its memory is gone
    */
-  static from<D extends DType>(view: NDArray<D>): SharedMemoryArray<D>;
-  static from(descriptor: SharedMemoryDescriptor | NDArray): SharedMemoryArray {
-    const plain = descriptor instanceof NDArray ? describeView(descriptor) : descriptor;
-    if (plain === null || typeof plain !== "object") {
-      throw new TypeError(
-        `Cannot make a SharedMemoryArray from ${
-          kindOf(plain)
-        }: a descriptor is an object with shape, dtype, name and arraySlice` +
-          (typeof plain === "string" ? "; JSON.parse() makes it of a text" : ""),
-      );
-    }
-    for (const part of ["shape", "dtype", "name"] as const) {
-      if (Object.hasOwn(plain, part)) continue;
-      throw new TypeError(
-        `Cannot make a SharedMemoryArray: the descriptor has no ${part}` +
-          (part in plain ? " of its own, as plain data has" : "") +
-          (ArrayBuffer.isView(plain) || Array.isArray(plain)
-            ? "; elements are shared by create() and then assign()"
-            : "") +
-          (part === "name" && dtypeOf((plain as { data?: unknown }).data) !== null
-            ? "; postMessage and structuredClone copy a view: send view.toJSON() in its place"
-            : ""),
-      );
-    }
-    for (const key of Object.keys(mistaken)) {
-      if (Object.hasOwn(plain, key) && (plain as unknown as MistakenKeys)[key] !== undefined) {
-        throw new TypeError(
-          `Cannot make a SharedMemoryArray: ${key} is none of its keys; ${mistaken[key]}`,
-        );
-      }
-    }
+  static from<V extends NDArray>(
+    view: V,
+  ): SharedMemoryArray<V extends NDArray<infer D extends DType> ? D : DType>;
+  static from(
+    descriptor: SharedMemoryDescriptor | NDArray,
+    dtype?: DTypeLike,
+  ): SharedMemoryArray {
+    const wanted = dtype === undefined ? null : parseDType(dtype);
+    const plain = isMarkedAs(descriptor, "NDArray")
+      ? describeView(descriptor as NDArray)
+      : descriptor as SharedMemoryDescriptor;
+    checkDescriptor(plain);
     const own = (key: "arraySlice" | "layout") => Object.hasOwn(plain, key) ? plain[key] : null;
-    const { shape, dtype, name } = plain;
-    return new SharedMemoryArray(
-      shape,
-      dtype,
-      name,
+    const sma = new SharedMemoryArray(
+      plain.shape,
+      plain.dtype,
+      plain.name,
       own("arraySlice") as readonly SliceItem[] | null,
       own("layout") as MemoryLayout | null,
     ) as SharedMemoryArray;
+    if (wanted !== null && sma.dtype !== wanted) {
+      throw new RangeError(
+        `Cannot make a SharedMemoryArray of ${wanted}: ${
+          quote(sma.name)
+        } is described as one of ${sma.dtype}`,
+      );
+    }
+    return sma;
   }
 
   /**
@@ -727,6 +743,7 @@ export class SharedMemoryArray<
   }
 
   static {
+    markClass(this.prototype, "SharedMemoryArray");
     // The prototype itself can be looked at, too.
     showAs(this.prototype, (sma) => #smh in sma ? { ...sma, attached: sma.smh !== null } : {});
   }
@@ -758,16 +775,71 @@ export class SharedMemoryArray<
  */
 const madeDTypes: Set<DType>[] = [];
 
-/** Describes what a view shows, if others can reach it. */
+/** Describes what a view shows, if others can reach it. The view may be another copy's of this package. */
 function describeView(view: NDArray): SharedMemoryDescriptor {
-  if (sharedBytesOf(view.data.buffer) === undefined) {
+  const isOurs = view instanceof NDArray;
+  const isShared = isOurs ? sharedBytesOf(view.data.buffer) !== undefined : true;
+  // Of other memory toJSON() gives the elements.
+  const descriptor: unknown = isShared ? view.toJSON() : null;
+  if (kindOf(descriptor) !== "an object") {
     throw new TypeError(
       "Cannot make a SharedMemoryArray from this view: its memory is no segment; create() an array, " +
         "and assign() the view to it",
     );
   }
-  return view.toJSON();
+  return descriptor as SharedMemoryDescriptor;
 }
+
+/** Checks what came from elsewhere, as far as the constructor does not. */
+function checkDescriptor(plain: SharedMemoryDescriptor): void {
+  if (plain === null || typeof plain !== "object") {
+    throw new TypeError(
+      `Cannot make a SharedMemoryArray from ${
+        kindOf(plain)
+      }: a descriptor is an object with shape, dtype, name and arraySlice` +
+        (typeof plain === "string" ? "; JSON.parse() makes it of a text" : ""),
+    );
+  }
+  const valueOf = (key: string): unknown =>
+    Object.hasOwn(plain, key) ? (plain as unknown as UnknownKeys)[key] : undefined;
+  const kind = valueOf("kind");
+  if (typeof kind === "string" && Object.hasOwn(otherKinds, kind)) {
+    throw new TypeError(
+      `Cannot make a SharedMemoryArray: this describes a ${kind}, which is no array; ` +
+        `${otherKinds[kind]}.from() takes it`,
+    );
+  }
+  for (const part of ["shape", "dtype", "name"] as const) {
+    if (Object.hasOwn(plain, part)) continue;
+    throw new TypeError(
+      `Cannot make a SharedMemoryArray: the descriptor has no ${part}` +
+        (part in plain ? " of its own, as plain data has" : "") +
+        (ArrayBuffer.isView(plain) || Array.isArray(plain)
+          ? "; elements are shared by create() and then assign()"
+          : "") +
+        (part === "name" && dtypeOf((plain as { data?: unknown }).data) !== null
+          ? "; postMessage and structuredClone copy a view: send view.toJSON() in its place"
+          : ""),
+    );
+  }
+  for (const key of Object.keys(mistaken)) {
+    const value = valueOf(key);
+    // A job may be sent in some "order" of its own.
+    if (value === undefined || (key === "order" && value !== "C" && value !== "F")) continue;
+    throw new TypeError(
+      `Cannot make a SharedMemoryArray: ${key} is none of its keys; ${mistaken[key]}`,
+    );
+  }
+}
+
+/** What else has a descriptor, and which class takes it. */
+const otherKinds: { readonly [kind: string]: string } = {
+  lock: "SharedMemoryLock",
+  barrier: "SharedMemoryBarrier",
+  ring: "SharedMemoryRing",
+  versions: "SharedMemoryVersions",
+  queue: "SharedMemoryQueue",
+};
 
 /** Sees arguments in another order, and a descriptor, of which the dtype alone would be complained about. */
 function checkOrder(shape: unknown, dtype: unknown): void {
@@ -791,4 +863,4 @@ const mistaken: { readonly [key: string]: string } = {
   slots: "it describes a SharedMemoryRing: SharedMemoryRing.from() takes it",
   byte_offset: "it belongs into layout: { byteOffset }",
 };
-type MistakenKeys = { readonly [key: string]: unknown };
+type UnknownKeys = { readonly [key: string]: unknown };

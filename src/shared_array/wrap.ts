@@ -4,7 +4,7 @@
  * @module
  */
 
-import { descriptorOf, isThenable, kindOf } from "../check.ts";
+import { descriptorOf, isMarkedAs, isThenable, kindOf } from "../check.ts";
 import type { DType, DTypeLike } from "../dtype.ts";
 import type { NDArray } from "../ndarray/mod.ts";
 import type { SharedMemory } from "../segment/mod.ts";
@@ -182,16 +182,16 @@ type Described = Map<string, SharedMemoryArray>;
 
 /** Replaces an argument, or the values of an array or of an options object. */
 function resolve(arg: unknown, held: SharedMemory[], described: Described): unknown {
-  const sma = standsFor(arg, described);
-  if (sma !== null) return attach(sma, held);
+  const view = viewOf(arg, held, described);
+  if (view !== null) return view;
   if (Array.isArray(arg)) return resolveList(arg, held, described);
   if (!isPlainObject(arg)) return arg;
   let copy: Record<string, unknown> | undefined;
   for (const key of Object.keys(arg)) {
-    const inner = standsFor(arg[key], described);
+    const inner = viewOf(arg[key], held, described);
     if (inner === null) continue;
     copy ??= { ...arg };
-    copy[key] = attach(inner, held);
+    copy[key] = inner;
   }
   return copy ?? arg;
 }
@@ -200,22 +200,33 @@ function resolve(arg: unknown, held: SharedMemory[], described: Described): unkn
 function resolveList(list: unknown[], held: SharedMemory[], described: Described): unknown[] {
   let copy: unknown[] | undefined;
   for (let i = 0; i < list.length; i++) {
-    const inner = standsFor(list[i], described);
+    const inner = viewOf(list[i], held, described);
     if (inner === null) continue;
     copy ??= [...list];
-    copy[i] = attach(inner, held);
+    copy[i] = inner;
   }
   return copy ?? list;
 }
 
-/** The instance that a value is, or describes; `null` if it is something else. */
-function standsFor(value: unknown, described: Described): SharedMemoryArray | null {
+/** The view of the array that a value is, or describes; `null` if it is something else. */
+function viewOf(value: unknown, held: SharedMemory[], described: Described): NDArray | null {
   if (value === null || typeof value !== "object") return null;
-  if (value instanceof SharedMemoryArray) return value;
+  if (value instanceof SharedMemoryArray) return attach(value, held);
+  if (isMarkedAs(value, "SharedMemoryArray")) {
+    // Another copy of this package made it: its view is as good as one of ours, and it describes itself in the same
+    // way.
+    const foreign = value as SharedMemoryArray;
+    return foreign.array ?? attach(knownOr(foreign, described), held);
+  }
   if (!isPlainObject(value) || !DESCRIPTOR_KEYS.every((key) => Object.hasOwn(value, key))) {
     return null;
   }
-  const sma = SharedMemoryArray.from(value as unknown as SharedMemoryDescriptor);
+  return attach(knownOr(value as unknown as SharedMemoryDescriptor, described), held);
+}
+
+/** An instance for a descriptor: the same one for each that says the same. */
+function knownOr(descriptor: SharedMemoryDescriptor, described: Described): SharedMemoryArray {
+  const sma = SharedMemoryArray.from(descriptor) as SharedMemoryArray;
   const text = JSON.stringify(sma);
   const known = described.get(text);
   if (known === undefined) described.set(text, sma);

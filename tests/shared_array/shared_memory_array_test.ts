@@ -590,7 +590,7 @@ Deno.test("from() takes structuredClone, JSON, an instance and a literal", () =>
       literal: { shape: [2, 3], dtype: "<i2", name, arraySlice: [{ stop: 1 }, "::2"] } as const,
     };
     for (const [source, descriptor] of Object.entries(descriptors)) {
-      using copy = SharedMemoryArray.from<"int16">(descriptor);
+      using copy = SharedMemoryArray.from(descriptor, "int16");
       assertEquals([copy.smh, copy.array], [null, null], source);
       assertEquals([copy.shape, copy.dtype, copy.name], [[2, 3], "int16", name]);
       assertEquals(copy.load().toArray(), [[1, 3]], source);

@@ -1,0 +1,82 @@
+// One program that has loaded this package twice: a bundle and an import, or two versions.
+
+import { assert, assertEquals, assertNotStrictEquals } from "@std/assert";
+import * as ours from "../../mod.ts";
+import { writeNpy } from "../../src/npy.ts";
+import { withFolder, withNames } from "../helpers/helpers.ts";
+
+/** Copies the sources elsewhere, so that Deno loads them once more. */
+async function withCopy(body: (copy: typeof ours) => void | Promise<void>): Promise<void> {
+  await withFolder(async (folder) => {
+    const root = new URL("../../", import.meta.url).pathname;
+    const { success, stderr } = await new Deno.Command("cp", {
+      args: ["-R", `${root}mod.ts`, `${root}src`, `${root}ffi`, folder],
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    const copy = await import(`file://${folder}/mod.ts`) as typeof ours;
+    assertNotStrictEquals(copy.SharedMemoryArray, ours.SharedMemoryArray);
+    await body(copy);
+  });
+}
+
+Deno.test("shmarrayWrap() loads the instance of another copy, and closes what it loaded", () =>
+  withCopy((copy) =>
+    withNames((name) => {
+      using made = new copy.SharedMemoryArray([2, 3], "int16", name, ["1:"]);
+      made.create().assign([[1, 2, 3], [4, 5, 6]]);
+      made.close();
+      const seen: unknown[] = [];
+      const take = ours.shmarrayWrap((view: ours.NDArray, options: { other: ours.NDArray }) => {
+        seen.push(view.toArray(), options.other.toArray());
+        view.set(0, 0, 40);
+      });
+      take(made as never, { other: made as never });
+      assertEquals([seen, made.smh], [[[[4, 5, 6]], [[4, 5, 6]]], null]);
+      assertEquals(made.load().get(0, 0), 40);
+      made.unlink();
+    })
+  ));
+
+Deno.test("shmarrayWrap() gives the array of an attached instance of another copy", () =>
+  withCopy((copy) =>
+    withNames((name) => {
+      using made = new copy.SharedMemoryArray(3, "float64", name);
+      const array = made.create();
+      made.unlink(); // nobody could attach to it any more
+      ours.shmarrayWrap((view: ours.NDArray) => void view.fill(2))(made as never);
+      assertEquals([array.toArray(), made.array === array], [[2, 2, 2], true]);
+    })
+  ));
+
+Deno.test("clone() and from() take the instance and the view of another copy", () =>
+  withCopy((copy) =>
+    withNames((name) => {
+      using made = new copy.SharedMemoryArray([2, 3], "int16", name);
+      made.create().assign([[1, 2, 3], [4, 5, 6]]);
+      const descriptors = [
+        ours.SharedMemoryArray.clone(made as never),
+        ours.SharedMemoryArray.from(made),
+        ours.SharedMemoryArray.from(made.array! as ours.NDArray),
+      ];
+      for (const mine of descriptors) {
+        using sma = mine;
+        assert(sma instanceof ours.SharedMemoryArray);
+        assertEquals(sma.load().toArray(), [[1, 2, 3], [4, 5, 6]]);
+      }
+      using turned = ours.SharedMemoryArray.from(made.array!.T.slice("::-1") as ours.NDArray);
+      assertEquals(turned.load().toArray(), [[3, 6], [2, 5], [1, 4]]);
+      made.unlink();
+    })
+  ));
+
+Deno.test("assign() and writeNpy() take the view of another copy", () =>
+  withCopy((copy) =>
+    withFolder(async (folder) => {
+      const view = new copy.NDArray(Float32Array.of(1, 2, 3, 4), { shape: [2, 2] }) as ours.NDArray;
+      writeNpy(`${folder}/a.npy`, view.T);
+      const bytes = await Deno.readFile(`${folder}/a.npy`);
+      assertEquals([...new Float32Array(bytes.slice(-16).buffer)], [1, 2, 3, 4]); // Fortran's order
+      const mine = new ours.NDArray(new Float64Array(4), { shape: [2, 2] });
+      assertEquals(mine.assign(view.T).toArray(), [[1, 3], [2, 4]]);
+    })
+  ));
