@@ -230,23 +230,33 @@ interface Opened {
   readonly status: OpenFileStatus;
 }
 
-/** Opens a segment that has a size, waiting for its creator as long as that is asked for. */
+/**
+ * Opens a segment that has a size, waiting for its creator as long as that is asked for. One that is removed before
+ * it had a size is none: with a time limit, the next one of its name is waited for.
+ */
 function openOnceSized(name: string, isPrivate: boolean, timeout: number): Opened {
   const deadline = timeout === 0 ? 0 : performance.now() + timeout;
-  let firstRemoval = 0;
-  while (true) {
-    const fd = openOnceThere(name, isPrivate, timeout, deadline, firstRemoval > 0);
+  for (let wasRemoved = false;; wasRemoved = true) {
+    const fd = openOnceThere(name, isPrivate, timeout, deadline, wasRemoved);
     const status = statusOnceSized(fd, name, deadline);
     if (status !== null) return { fd, status };
-    // It was removed: its creator gave up, or somebody swept it. The next one is waited for.
     close(fd);
-    firstRemoval ||= performance.now();
-    if (performance.now() > Math.max(deadline, firstRemoval + SIZE_TIMEOUT)) {
-      throw notFound(
-        `Cannot attach to '${name}': one segment after the other was removed before it had a size`,
-      );
+    if (timeout === 0) throw removedError(name);
+    // When time is up, there is one more look for the name; a new segment without a size is not waited for again.
+    if (wasRemoved && performance.now() > deadline) {
+      throw notFound(`Cannot attach to '${name}': ${givenUpText(timeout)}`);
     }
   }
+}
+
+function removedError(name: string): Error {
+  return new RangeError(
+    `Cannot attach to '${name}': its size is 0 bytes; its creator gave up and removed it`,
+  );
+}
+
+function givenUpText(timeout: number): string {
+  return `its creator gave up and removed it, and nobody has created it again for ${timeout} ms`;
 }
 
 /** Looks at an open segment that has its size from the beginning; closes it if it cannot be looked at. */
@@ -254,7 +264,7 @@ function statusOf(fd: number, name: string): Opened {
   const status = statusOnceSized(fd, name, 0);
   if (status !== null) return { fd, status };
   close(fd);
-  throw notFound(`Cannot attach to '${name}': it has no size, and its creator has given it up`);
+  throw removedError(name);
 }
 
 /** Opens a segment, waiting for its creator until the deadline; without one, there is one look. */
@@ -273,9 +283,7 @@ function openOnceThere(
   const lateAdvice: Advice = (code) =>
     code === "ENOENT"
       ? directoryAdvice(code) ??
-        (wasRemoved
-          ? `its creator gave up and removed it, and nobody has created it again; ${timeout} ms are over`
-          : `nobody has created it for ${timeout} ms`)
+        (wasRemoved ? givenUpText(timeout) : `nobody has created it for ${timeout} ms`)
       : advice(code);
   for (let pause = 1;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     try {

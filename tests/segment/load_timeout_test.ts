@@ -1,0 +1,87 @@
+// What `load({ timeout })` waits for: a segment with a size, whatever comes and goes before it.
+
+import { assert, assertEquals, assertGreaterOrEqual, assertLess } from "@std/assert";
+import { SharedMemory, SharedMemoryArray } from "../../mod.ts";
+import {
+  descriptorsOf,
+  errorOf,
+  segmentExists,
+  segmentPath,
+  withNames,
+} from "../helpers/helpers.ts";
+
+/** Runs shell commands beside the test, which blocks meanwhile; `$1` is the segment's file. */
+function beside(commands: string, name: string): Promise<void> {
+  const child = new Deno.Command("sh", {
+    args: ["-ec", commands, "sh", segmentPath(name)],
+    stderr: "piped",
+  }).spawn();
+  return child.output().then(({ success, stderr }) => {
+    assert(success, new TextDecoder().decode(stderr));
+  });
+}
+
+const attaching: { [how: string]: (name: string, timeout: number) => Disposable } = {
+  "SharedMemory.open()": (name, timeout) => SharedMemory.open(name, { timeout }),
+  "load()": (name, timeout) => {
+    const sma = new SharedMemoryArray(64, "uint8", name);
+    sma.load({ timeout });
+    return sma;
+  },
+  'load({ access: "copy-on-write" })': (name, timeout) => {
+    const sma = new SharedMemoryArray(64, "uint8", name);
+    sma.load({ timeout, access: "copy-on-write" });
+    return sma;
+  },
+};
+
+for (const [how, attach] of Object.entries(attaching)) {
+  Deno.test(`${how} with a time limit outlives segments without a size that are removed`, () =>
+    withNames(async (name) => {
+      Deno.writeFileSync(segmentPath(name), new Uint8Array(0));
+      // The first creators were killed; somebody sweeps what they left. Then one comes to the end.
+      const others = beside(
+        'sleep 0.2; rm "$1"; sleep 0.1; : > "$1"; sleep 0.1; rm "$1"; sleep 0.1; ' +
+          ': > "$1"; sleep 0.1; truncate --size 64 "$1"',
+        name,
+      );
+      using attached = attach(name, 60_000);
+      assert(attached);
+      await others;
+      assertEquals(descriptorsOf(name), 0);
+    }));
+
+  Deno.test(`${how} with a time limit is NotFound when an empty segment was removed and time is up`, () =>
+    withNames(async (name) => {
+      Deno.writeFileSync(segmentPath(name), new Uint8Array(0));
+      const others = beside('sleep 0.1; rm "$1"', name);
+      const start = performance.now();
+      const error = errorOf(() => attach(name, 600));
+      const took = performance.now() - start;
+      assertEquals([error.constructor, error.code], [Deno.errors.NotFound, "ENOENT"]);
+      assert(error.message.includes("its creator gave up and removed it"), error.message);
+      assertGreaterOrEqual(took, 599);
+      assertLess(took, 10_000);
+      await others;
+      assertEquals([segmentExists(name), descriptorsOf(name)], [false, 0]);
+    }));
+}
+
+Deno.test("open() with a time limit ends, though segments without a size come and go for ever", () =>
+  withNames(async (name) => {
+    const child = new Deno.Command("sh", {
+      args: ["-c", 'while :; do : > "$1"; rm "$1"; done', "sh", segmentPath(name)],
+      stderr: "null", // its last rm may find the file gone
+    }).spawn();
+    try {
+      for (let i = 0; i < 5; i++) {
+        const start = performance.now();
+        const error = errorOf(() => SharedMemory.open(name, { timeout: 100 }));
+        assertEquals([error.constructor, error.code], [Deno.errors.NotFound, "ENOENT"]);
+        assertLess(performance.now() - start, 10_000);
+      }
+    } finally {
+      child.kill("SIGKILL");
+      await child.status;
+    }
+  }));
