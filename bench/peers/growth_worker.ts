@@ -10,7 +10,7 @@ import { expectSame } from "../measure.ts";
 import { TextLineStream } from "./lines.ts";
 
 const [array, lockOf] = JSON.parse(Deno.args[0]);
-const sma = SharedMemoryArray.from<"float64">(array);
+const sma = SharedMemoryArray.from(array, "float64");
 const view = sma.load();
 const counters = SharedMemoryArray.clone(sma, {
   dtype: "int32",

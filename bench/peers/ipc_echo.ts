@@ -26,8 +26,8 @@ function echoFrames(): void {
 
 /** Answers each turn in the array that both have attached. */
 function echoTurns(): void {
-  const turns = SharedMemoryArray.from<"int32">(first).load().data;
-  const elements = SharedMemoryArray.from<"int32">(second).load().data;
+  const turns = SharedMemoryArray.from(first, "int32").load().data;
+  const elements = SharedMemoryArray.from(second, "int32").load().data;
   console.log("ready");
   for (let turn = 0;; turn++) {
     while (Atomics.load(turns, 0) === turn) wait(turns, 0, turn);
