@@ -6,7 +6,7 @@
  * @module
  */
 
-export { explainGone } from "./gone.ts";
+export { explainGone, goneMessage } from "./gone.ts";
 export { checkShape, contiguousLayout, extent, Layout, sliceLayout } from "./layout.ts";
 export {
   type AssignSource,

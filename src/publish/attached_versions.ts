@@ -5,7 +5,9 @@
  * @module
  */
 
-import { explainGone } from "../ndarray/mod.ts";
+import { isDetached } from "../check.ts";
+import { badResource } from "../errors.ts";
+import { explainGone, goneMessage } from "../ndarray/mod.ts";
 
 /** A version that is mapped. */
 interface AttachedVersion {
@@ -140,6 +142,8 @@ export class AttachedVersions {
   }
 
   #hold(version: AttachedVersion): Disposable {
+    const buffer = version.buffer.deref();
+    if (buffer !== undefined && isDetached(buffer)) throw badResource(goneMessage(buffer));
     version.holds++;
     let isHeld = true;
     return {

@@ -29,7 +29,7 @@ import { SharedMemory, undoCreate } from "./shared_memory.ts";
 export type SegmentCheck = (memory: SharedMemory, isTimeUp: boolean) => boolean;
 
 /** How long `open()` waits at least for a creator to write what tells the segment, in milliseconds. */
-const CREATOR_TIMEOUT = 1000;
+const CREATOR_TIMEOUT = 900;
 
 /** How many segments of one name, each of which is gone at once, `open()` looks at when its time is up. */
 const MOST_SUCCESSORS = 100;
