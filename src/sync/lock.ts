@@ -6,7 +6,17 @@
  */
 
 import { monotonicNow } from "../../ffi/futex.ts";
-import { checkTimeout, defineConstant, isGiven, kindOf, quote, readOptions } from "../check.ts";
+import {
+  checkTimeout,
+  defineConstant,
+  FAMILIAR_FRAMES,
+  isGiven,
+  kindOf,
+  needStack,
+  quote,
+  readOptions,
+  UNFAMILIAR_FRAMES,
+} from "../check.ts";
 import { badResource, busy, errors, notFound } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import { checkLocksSegments, checkName, nameMax, OpenSegment, unlink } from "../segment/mod.ts";
@@ -164,15 +174,20 @@ class Attachment {
     Atomics.store(this.#words, indexOf(HELD), 0);
   }
 
-  /** Lets another one have the lock, unless all was given up already. */
+  /** Gives the lock back, unless all was given up already. */
   unlock(): void {
+    if (this.segment.isOpen) this.segment.unlock();
+  }
+
+  /** Wakes a waiter, if there is one, and notes that this thread lets it in. */
+  wakeNext(): void {
     const { segment, event } = this;
     if (!segment.isOpen) return;
-    segment.unlock();
     const advance = event.advance(1);
     if (advance === null) return;
     const isCertain = advance.woken > 0;
     const until = monotonicNow() + (isCertain ? LOCK_SLICE : PASSAGE_TIME);
+    if (debts.size >= MOST_DEBTS) forgetOldDebts();
     debts.set(segment.identity, { turn: advance.turn, until, isCertain });
   }
 }
@@ -201,6 +216,7 @@ interface Holding {
 /** Runs after a guard was garbage-collected that had not been released. */
 const droppedGuards = new FinalizationRegistry<Holding>(({ name, attachment, ended }) => {
   attachment.unlock();
+  attachment.wakeNext();
   ended();
   if (warnedOf.has(name)) return;
   warnedOf.add(name);
@@ -396,6 +412,7 @@ export class SharedMemoryLock {
   close(): void {
     const attachment = this.#attachment;
     if (attachment === null) return;
+    needStack(UNFAMILIAR_FRAMES);
     if (this.#isHeld) {
       throw busy(
         `Cannot close '${this.name}': this instance holds the lock; release() its guard first`,
@@ -505,6 +522,7 @@ export class SharedMemoryLock {
       "acquire",
       Infinity,
     );
+    needStack(frames.sync);
     this.#attached();
     if (this.#isHeld) {
       throw busy(
@@ -554,6 +572,7 @@ export class SharedMemoryLock {
    * ```
    */
   tryAcquire(): LockGuard | null {
+    needStack(frames.sync);
     const attachment = this.#attached();
     return this.#isHeld || debtOf(attachment)?.isCertain ? null : this.#take();
   }
@@ -595,6 +614,7 @@ export class SharedMemoryLock {
       "acquire",
     );
     const limit = checkTimeout(timeout, "acquire", Infinity);
+    needStack(frames.async);
     this.#attached();
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<LockGuard>();
@@ -691,7 +711,10 @@ export class SharedMemoryLock {
       // The name was removed. Nobody else comes to this segment any more: go where they go.
       this.#attachment = openNext(this.name);
     } finally {
-      if (isTaken && !isNamed) attachment.unlock();
+      if (isTaken && !isNamed) {
+        attachment.unlock();
+        attachment.event.advance();
+      }
     }
     segment.close();
     return MOVED;
@@ -705,7 +728,7 @@ export class SharedMemoryLock {
     if (hasWaited) attachment.event.count();
     this.#isHeld = true;
     heldHere.add(identity);
-    let isReleased = false;
+    let steps = 0;
     const ended = (): void => {
       heldHere.delete(identity);
       this.#isHeld = false;
@@ -713,12 +736,26 @@ export class SharedMemoryLock {
     };
     const holding: Holding = { name: this.name, attachment, ended };
     const guard = new LockGuard(KEY, isAbandoned, () => {
-      if (isReleased) return;
-      isReleased = true;
-      droppedGuards.unregister(holding);
-      attachment.leave();
-      attachment.unlock();
-      ended();
+      // At the end of the stack each step may throw. Called again, this goes on with the step that is missing: the
+      // others must not be done twice, as the lock may be somebody else's by then.
+      if (steps === 0) {
+        attachment.leave();
+        steps = 1;
+      }
+      if (steps === 1) {
+        attachment.unlock();
+        steps = 2;
+      }
+      if (steps === 2) {
+        attachment.wakeNext();
+        steps = 3;
+      }
+      if (steps === 3) {
+        droppedGuards.unregister(holding);
+        ended();
+        steps = 4;
+        frames.sync = TAKING_FRAMES;
+      }
     });
     droppedGuards.register(guard, holding, holding);
     return guard;
@@ -733,6 +770,7 @@ export class SharedMemoryLock {
         const guard = await this.#takeAsync(task.failure.signal);
         if (guard === null) continue;
         task.resolve(guard);
+        frames.async = FAMILIAR_FRAMES;
       } catch (error) {
         task.reject(error);
       }
@@ -795,6 +833,15 @@ export class SharedMemoryLock {
   }
 }
 
+/**
+ * How much of the stack is needed before anything is done. At the end of the stack an error could come between the
+ * taking of a lock and the making of its guard, and nobody could give the lock back.
+ */
+const frames = { sync: UNFAMILIAR_FRAMES, async: UNFAMILIAR_FRAMES };
+
+/** How much is needed when a lock has been taken and given back before: 100 frames would take half a microsecond. */
+const TAKING_FRAMES = 60;
+
 // --- What this thread has done with locks ------------------------------------------------------
 
 /** The locks that instances of this thread hold, by the identity of their segments. */
@@ -815,6 +862,14 @@ interface Debt {
 
 /** What this thread owes, by the identity of the segments. */
 const debts = new Map<string, Debt>();
+
+/** How many debts are kept before those are looked for that are over: locks that were closed leave theirs. */
+const MOST_DEBTS = 100;
+
+function forgetOldDebts(): void {
+  const now = monotonicNow();
+  for (const [identity, { until }] of debts) if (until <= now) debts.delete(identity);
+}
 
 /** Tells whether this thread has to let a waiter in. */
 function debtOf({ segment, event }: Attachment): Debt | null {

@@ -27,7 +27,7 @@ import {
 } from "../../ffi/futex.ts";
 import { hasCode } from "../../ffi/errors.ts";
 import { runtime } from "../../ffi/runtime/mod.ts";
-import { isDetached } from "../check.ts";
+import { FAMILIAR_FRAMES, isDetached, needStack, UNFAMILIAR_FRAMES } from "../check.ts";
 import { badResource } from "../errors.ts";
 import { onClose } from "../segment/mod.ts";
 
@@ -57,6 +57,9 @@ interface Owner {
   /** Has the reasons of the waits looked at. */
   poke(): void;
 }
+
+/** How much of the stack a wait needs before anything is noted of it; less when all has been called once. */
+let framesNeeded = UNFAMILIAR_FRAMES;
 
 /** How many waits there have been. */
 let waitsBegun = 0;
@@ -98,6 +101,8 @@ class PendingWait {
   /** Gives the wait a reason to end; the first one counts. */
   end(reason: Reason): void {
     if (this.reason !== null || this.isOver) return;
+    // A reason that nobody is told of, because the stack ends in between, would never end the wait.
+    needStack(FAMILIAR_FRAMES);
     this.reason = reason;
     this.owner.poke();
   }
@@ -141,6 +146,7 @@ class PendingWait {
   }
 
   #isOver(): void {
+    framesNeeded = FAMILIAR_FRAMES;
     this.isOver = true;
     for (const action of this.#undo) action();
   }
@@ -164,6 +170,7 @@ export function beginWait(
   timeout: number,
   signal: AbortSignal | undefined,
 ): Promise<Ending> {
+  needStack(framesNeeded);
   const { promise, resolve, reject } = Promise.withResolvers<Ending>();
   const deadline = timeout === Infinity ? Infinity : monotonicNow() + timeout;
   const wait = new PendingWait(word, expected, deadline, resolve, reject);
