@@ -9,6 +9,8 @@
  * @module
  */
 
+import { format } from "./format.ts";
+
 const NAMES = ["i", "j", "k", "l"];
 
 /** What a function gives for each axis, in one text. */
@@ -331,22 +333,7 @@ export function ranksText(): string {
 
 /** The text of the file, as `deno fmt` leaves it: what it leaves once it may change again. */
 export async function formatted(): Promise<string> {
-  return await format(await format(ranksText()));
-}
-
-async function format(text: string): Promise<string> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--ext", "ts", "-"],
-    cwd: new URL("..", import.meta.url),
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(text));
-  await writer.close();
-  const { code, stdout } = await child.output();
-  if (code !== 0) throw new Error("Cannot format the file that was generated");
-  return new TextDecoder().decode(stdout);
+  return await format(await format(ranksText(), "ts"), "ts");
 }
 
 if (import.meta.main) {

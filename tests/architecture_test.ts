@@ -2,56 +2,9 @@
 // --json`), so that no form of import is overlooked: types, re-exports, imports for their effects.
 
 import { assert, assertEquals } from "@std/assert";
-
-/** A row of the table: files of one layer in one place, and what they may import. */
-interface Row {
-  layer: "top" | "4" | "3" | "2" | "1" | "0" | "−1";
-  /** A file, or a folder with its slash. */
-  where: string;
-  /** Layers, or places; what stands in the same folder may be imported, too. */
-  mayImport: readonly string[];
-  /** Whether other places may import the folder's `mod.ts` only. */
-  entered?: "by mod.ts";
-}
-
-/**
- * The table. Imports point down only. README.md draws it, and CONTRIBUTING.md lists the files of each
- * place. A new file in one of these folders needs a line in that list, and no change here.
- */
-const table: readonly Row[] = [
-  { layer: "top", where: "mod.ts", mayImport: ["4", "3", "2", "1", "0", "−1"] },
-  { layer: "top", where: "src/cli.ts", mayImport: ["mod.ts", "4", "3", "2", "1", "0", "−1"] },
-  { layer: "4", where: "src/publish/", mayImport: ["3", "2", "1"] },
-  { layer: "4", where: "src/npy.ts", mayImport: ["3", "2", "1", "0", "−1"] },
-  { layer: "3", where: "src/sync/", mayImport: ["2", "1", "0", "−1"] },
-  { layer: "3", where: "src/shared_array/", mayImport: ["2", "1", "0", "−1"] },
-  // What /proc says serves segments (who maps one) and the end of a process alike.
-  {
-    layer: "2",
-    where: "src/segment/",
-    mayImport: ["src/process/", "1", "0", "−1"],
-    entered: "by mod.ts",
-  },
-  { layer: "2", where: "src/process/", mayImport: ["1", "0", "−1"] },
-  // Views know neither segments nor C: they need no permission.
-  { layer: "2", where: "src/ndarray/", mayImport: ["1"], entered: "by mod.ts" },
-  // A layer whose files import nothing would have the way to name a kind of value and to quote a text
-  // twice: in check.ts and in dtype.ts, whose messages need it.
-  { layer: "1", where: "src/dtype.ts", mayImport: ["src/check.ts"] },
-  { layer: "1", where: "src/inspect.ts", mayImport: ["src/check.ts", "ffi/runtime/errors.ts"] },
-  { layer: "1", where: "src/words.ts", mayImport: ["src/check.ts", "src/errors.ts"] },
-  { layer: "1", where: "src/errors.ts", mayImport: ["ffi/runtime/errors.ts"] },
-  { layer: "1", where: "src/check.ts", mayImport: [] },
-  { layer: "0", where: "ffi/", mayImport: ["−1"] },
-  { layer: "−1", where: "ffi/runtime/", mayImport: [] },
-];
-
-const isFolder = (place: string): boolean => place.endsWith("/");
-
-function rowOf(file: string): Row | undefined {
-  // A folder in another one has a row of its own, which comes after that of the other.
-  return table.findLast(({ where }) => isFolder(where) ? file.startsWith(where) : file === where);
-}
+import { format } from "../scripts/format.ts";
+import { listFiles, makePage } from "../scripts/generate_architecture.ts";
+import { isFolder, publishedFiles, rowOf, table } from "../scripts/layers.ts";
 
 /** Each file with what it imports, as it is written in the file. */
 type Graph = ReadonlyMap<string, readonly string[]>;
@@ -65,7 +18,9 @@ function targetOf(file: string, specifier: string): string {
 function violations(graph: Graph, listed: readonly string[]): string[] {
   const found = listed.filter((file) => !graph.has(file)).map((file) => `${file} is missing`);
   for (const [file, specifiers] of graph) {
-    if (!listed.includes(file)) found.push(`${file} is not in CONTRIBUTING's list of files`);
+    if (!listed.includes(file)) {
+      found.push(`${file} is not in docs/architecture.md's list of files`);
+    }
     const row = rowOf(file);
     if (row === undefined) {
       found.push(`${file} has no place in the table`);
@@ -141,25 +96,14 @@ async function graphOf(root: URL, files: readonly string[]): Promise<Graph> {
 }
 
 const root = new URL("../", import.meta.url);
-const { publish, exports } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root))) as {
-  publish: { include: string[] };
+const { exports } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root))) as {
   exports: { [subPath: string]: string };
 };
-const published = publish.include.flatMap(sourcesIn);
+const published = publishedFiles();
 
-/** The files of program text at a path of `publish.include` of deno.json. */
-function sourcesIn(path: string): string[] {
-  if (!isFolder(path)) return /\.[cm]?[jt]sx?$/.test(path) ? [path] : [];
-  return [...Deno.readDirSync(new URL(path, root))]
-    .flatMap(({ name, isDirectory }) => sourcesIn(path + name + (isDirectory ? "/" : "")));
-}
-
-/** The files that CONTRIBUTING.md lists: each has a line of its own, which says what it is for. */
-const listed = Array.from(
-  Deno.readTextFileSync(new URL("CONTRIBUTING.md", root))
-    .matchAll(/^- `((?:(?:src|ffi)\/\S+|mod)\.ts)`: /gm),
-  ([, file]) => file,
-);
+/** The page that draws the layers and lists the files. */
+const page = Deno.readTextFileSync(new URL("docs/architecture.md", root));
+const listed = listFiles(page);
 
 /** The code of a published file, without its comments: examples in these import what they like. */
 function codeOf(file: string): string {
@@ -235,18 +179,8 @@ Deno.test("mod.ts of the package and of each folder holds nothing but re-exports
   }
 });
 
-Deno.test("README.md draws the table as it is", () => {
-  const readme = Deno.readTextFileSync(new URL("README.md", root));
-  const [, drawing] = /```text\n([^`]*│ layer[^`]*)```/.exec(readme)!;
-  const [head, ...rows] = drawing.split("\n").filter((line) => line.startsWith("│"))
-    .map((line) => line.split("│").slice(1, -1).map((cell) => cell.trim()));
-  assertEquals(head, ["layer", "where", "what it is for", "may import"]);
-  // A layer is written once, beside its first place.
-  let layer = "";
-  assertEquals(
-    rows.map(([first, where, , mayImport]) => [layer = first || layer, where, mayImport]),
-    table.map(({ layer, where, mayImport }) => [layer, where, mayImport.join(", ") || "–"]),
-  );
+Deno.test("docs/architecture.md draws the table and lists the files as they are", async () => {
+  assertEquals(page, await format(makePage(), "md"), "run `deno task generate`");
 });
 
 // --- That the tests can fail -------------------------------------------------------------------
@@ -334,11 +268,11 @@ const examples: [what: string, changes: { [file: string]: string[] | null }, fou
     "src/shared_array/wrap.ts": ["../../tests/helpers/helpers.ts"],
   }, ["src/shared_array/wrap.ts imports tests/helpers/helpers.ts, which is not published"]],
   ["a file without a place", { "src/utils.ts": [] }, [
-    "src/utils.ts is not in CONTRIBUTING's list of files",
+    "src/utils.ts is not in docs/architecture.md's list of files",
     "src/utils.ts has no place in the table",
   ]],
   ["a new file in a known folder", { "src/ndarray/new.ts": ["./slice.ts"] }, [
-    "src/ndarray/new.ts is not in CONTRIBUTING's list of files",
+    "src/ndarray/new.ts is not in docs/architecture.md's list of files",
   ]],
   ["a file that is missing", { "src/cli.ts": null }, ["src/cli.ts is missing"]],
 ];

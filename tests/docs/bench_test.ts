@@ -3,33 +3,19 @@ import { compareRows, isFatal } from "../../bench/compare.ts";
 import { type Goal, makeRow, type Row } from "../../bench/measure.ts";
 import { makeHighlights, makeResultsPage, replaceHighlights } from "../../bench/report.ts";
 import { readResults } from "../../bench/results.ts";
+import { format } from "../../scripts/format.ts";
 
 const root = new URL("../../", import.meta.url);
 
-/** Formats Markdown as this repository does. */
-async function format(text: string): Promise<string> {
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--ext", "md", "-"],
-    cwd: root,
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
-  const writer = command.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(text));
-  await writer.close();
-  const { stdout } = await command.output();
-  return new TextDecoder().decode(stdout);
-}
-
 Deno.test("bench/RESULTS.md shows the newest results", async () => {
   const page = await Deno.readTextFile(new URL("bench/RESULTS.md", root));
-  assertEquals(await format(makeResultsPage(await readResults())), page);
+  assertEquals(await format(makeResultsPage(await readResults()), "md"), page);
 });
 
 Deno.test("README's figures are those of the newest results", async () => {
   const readme = await Deno.readTextFile(new URL("README.md", root));
   const highlights = makeHighlights(await readResults());
-  assertEquals(await format(replaceHighlights(readme, highlights)), readme);
+  assertEquals(await format(replaceHighlights(readme, highlights), "md"), readme);
 });
 
 /** A row of so many rounds, which lie about a value. */
