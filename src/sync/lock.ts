@@ -530,8 +530,8 @@ export class SharedMemoryLock {
       );
     }
     const deadline = deadlineOf(timeout);
-    this.#letIn(deadline);
-    const guard = this.#take();
+    // Whoever has let another one in announces before it takes, or waiters behind it sleep on beside a free lock.
+    const guard = this.#letIn(deadline) ? null : this.#take();
     if (guard !== null) return guard;
     const check = (): void => {
       if (timeout === Infinity) this.#checkNotHeldHere();
@@ -673,15 +673,20 @@ export class SharedMemoryLock {
     );
   }
 
-  /** Blocks until the waiter that this thread has woken at its last release has had its turn. */
-  #letIn(deadline: number): void {
+  /**
+   * Blocks until the waiter that this thread has woken at its last release has had its turn.
+   *
+   * @returns whether there was one
+   */
+  #letIn(deadline: number): boolean {
     const attachment = this.#attached();
     const debt = debtOf(attachment);
-    if (debt === null) return;
+    if (debt === null) return false;
     debts.delete(attachment.segment.identity);
     const { event } = attachment;
     event.announce();
     event.sleep(debt.turn, Math.max(0, Math.min(debt.until, deadline) - monotonicNow()));
+    return true;
   }
 
   /** Takes the lock if nobody has it. This instance must not hold it. */
