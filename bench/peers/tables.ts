@@ -37,22 +37,27 @@ function growth(count: number, make: (i: number) => NDArray): number {
 export function measureTables(): Row[] {
   const item = "memory of views and their tables";
   const LENGTH = 60_000;
-  const data = new Uint8Array(LENGTH * 8);
+  const FIRST = 16;
+  const data = new Uint8Array(LENGTH * (FIRST + 8));
   const whole = new NDArray(data, { shape: [LENGTH, 4] }) as NDArray;
   whole.slice("1:").get(0, 0); // the code's own memory is there
   const [tall, many] = [
     new NDArray(data, { shape: [LENGTH] }),
     new NDArray(data.subarray(0, 2 ** 16)),
   ];
-  const other = growth(1, () => new NDArray(data, { shape: [LENGTH, 7] }) as NDArray);
+  // Each of them has rows of another stride.
+  const other = growth(
+    FIRST,
+    (i) => new NDArray(data, { shape: [LENGTH, 7 + i] }) as NDArray,
+  );
   const same = growth(10_000, (i) => whole.slice(`${i % 100}:`) as NDArray);
   const lengths = growth(4096, (i) => tall.slice(`:${i + 1}`) as NDArray);
   const strides = growth(4096, (i) => many.slice(`::${i + 1}`) as NDArray);
   return [
     makeOwnRow(
-      { item, what: "a first view of 60,000 rows", unit: "bytes per row" },
+      { item, what: "first views of 60,000 rows", unit: "bytes per row" },
       { most: 4.1 },
-      [other / LENGTH],
+      [other / (FIRST * LENGTH)],
     ),
     makeOwnRow({ item, what: "10,000 parts of one view", unit: "bytes each" }, undefined, [
       same / 10_000,
