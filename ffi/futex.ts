@@ -14,9 +14,11 @@ import { declareFutex } from "./symbols.ts";
 
 const calls = group(declareFutex);
 
-/** The number of the system call. */
+let callNumber: number | undefined;
+
+/** The number of the system call; -1 where there is none. */
 function futexCall(): number {
-  return platform().futexCall ?? -1;
+  return callNumber ??= platform().futexCall ?? -1;
 }
 
 /** New system calls have the same number on all processors; that of `futex` is in the platform's table. */
