@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type CodedError, type ErrorName, errors } from "./runtime/errors.ts";
+import { type CodedError, type ErrorName, errors, visible } from "./runtime/errors.ts";
 
 /** An error of the operating system: one of `Deno.errors` where Deno has a class, with `code`. */
 export type SystemError = CodedError;
@@ -106,7 +106,8 @@ export function systemError(
     : errors[className];
   const wayOut = advice?.(code);
   const message = `${text} (os error ${errno}): ${call}` +
-    (subject === null ? "" : ` '${subject}'`) + (wayOut === undefined ? "" : `; ${wayOut}`);
+    (subject === null ? "" : ` '${visible(subject)}'`) +
+    (wayOut === undefined ? "" : `; ${visible(wayOut)}`);
   return Object.assign(new SystemErrorClass(message), { code });
 }
 

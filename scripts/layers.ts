@@ -31,7 +31,7 @@ export const table: readonly Row[] = [
   },
   {
     layer: "top",
-    where: "src/cli.ts",
+    where: "src/cli/",
     purpose: "commands for the shell",
     mayImport: ["mod.ts", "4", "3", "2", "1", "0", "−1"],
   },
@@ -107,7 +107,12 @@ export const table: readonly Row[] = [
     purpose: "errors that no function of C told",
     mayImport: ["ffi/runtime/errors.ts"],
   },
-  { layer: "1", where: "src/check.ts", purpose: "how arguments are checked", mayImport: [] },
+  {
+    layer: "1",
+    where: "src/check.ts",
+    purpose: "how arguments are checked",
+    mayImport: ["ffi/runtime/errors.ts"],
+  },
   {
     layer: "0",
     where: "ffi/",

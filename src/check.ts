@@ -5,6 +5,8 @@
  * @module
  */
 
+import { visible } from "../ffi/runtime/errors.ts";
+
 /**
  * Names the kind of a value, as a message says it: "null", "an array", "a string".
  *
@@ -27,17 +29,33 @@ const MOST_QUOTED = 80;
  * @returns the text, or its first 80 characters and "…"
  */
 export function shorten(text: string): string {
-  return text.length > MOST_QUOTED ? text.slice(0, MOST_QUOTED).toWellFormed() + "…" : text;
+  return visible(
+    text.length > MOST_QUOTED ? text.slice(0, MOST_QUOTED).toWellFormed() + "…" : text,
+  );
 }
 
 /**
- * Quotes a text of the caller in a message, as JSON writes it: a NUL or a lone surrogate can be seen.
+ * Quotes a text of the caller in a message, as JSON writes it: a NUL, a lone surrogate or a character that
+ * changes the direction of writing can be seen.
  *
  * @param text the text
  * @returns the text in quotation marks, shortened
  */
 export function quote(text: string): string {
-  return JSON.stringify(text.length > MOST_QUOTED ? text.slice(0, MOST_QUOTED) + "…" : text);
+  return visible(
+    JSON.stringify(text.length > MOST_QUOTED ? text.slice(0, MOST_QUOTED) + "…" : text),
+  );
+}
+
+/**
+ * Quotes the name of a segment in a message. It is the whole name, so that the segment can be found, and
+ * everything in it can be seen.
+ *
+ * @param name the name, which anybody may have chosen
+ * @returns the name in single quotation marks, as in the errors of the operating system
+ */
+export function quoteName(name: string): string {
+  return `'${visible(name)}'`;
 }
 
 /**

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { shorten } from "./check.ts";
+import { quoteName, shorten } from "./check.ts";
 import { invalidData } from "./errors.ts";
 
 /** A word of a segment. */
@@ -21,7 +21,8 @@ export interface Word {
 /** The error for what cannot stand in a segment. */
 export function invalidWord(segment: string, what: string): Error {
   return invalidData(
-    `Cannot use '${segment}': ${what}; somebody has written over the segment, or it is none of this kind`,
+    `Cannot use ${quoteName(segment)}: ` +
+      `${what}; somebody has written over the segment, or it is none of this kind`,
   );
 }
 
@@ -178,7 +179,8 @@ export function refuseOtherKinds(buffer: ArrayBuffer, kind: SegmentKind, name: s
   if (found === kind) return true;
   if (found === null) return false;
   throw new TypeError(
-    `Cannot load '${name}' as ${magics[kind].what}: the segment is that of ${magics[found].what}`,
+    `Cannot load ${quoteName(name)} as ${magics[kind].what}: ` +
+      `the segment is that of ${magics[found].what}`,
   );
 }
 
@@ -203,6 +205,7 @@ export function checkMagic(
   const isEmpty = new Uint8Array(buffer, at, text.length).every((byte) => byte === 0);
   if (isEmpty && !isTimeUp) return false;
   throw new TypeError(
-    `Cannot load '${name}' as ${what}: the segment is not that of ${what}; nothing was written to it`,
+    `Cannot load ${quoteName(name)} ` +
+      `as ${what}: the segment is not that of ${what}; nothing was written to it`,
   );
 }

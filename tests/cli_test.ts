@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { type SegmentInfo, SharedMemory, SharedMemoryArray } from "@shm/array";
-import { run } from "../src/cli.ts";
+import { run } from "../src/cli/mod.ts";
 import { runChild, segmentExists, withNames } from "./helpers/helpers.ts";
 import { find, leftover, withPrefix } from "./helpers/leftovers.ts";
 import { everyTestWith, inNamespaces, testWith } from "./helpers/test_with.ts";
@@ -16,7 +16,7 @@ function shell(...args: string[]): { code: number; out: string[]; err: string[] 
   return { code, out, err };
 }
 
-const cli = new URL("../src/cli.ts", import.meta.url).pathname;
+const cli = new URL("../src/cli/mod.ts", import.meta.url).pathname;
 
 /** Runs a command in a process of its own. */
 async function command(
@@ -119,7 +119,7 @@ testWith(
   async () => {
     const { stdout, stderr } = await runChild(
       `
-    import { run } from ${JSON.stringify(new URL("../src/cli.ts", import.meta.url))};
+    import { run } from ${JSON.stringify(new URL("../src/cli/mod.ts", import.meta.url))};
     for (const name of ["mine", "yours"]) SharedMemory.create(name, 4096).close();
     SharedMemory.create(SharedMemoryArray.buildSmaName(), 4096).close();
     run(["prune"]);

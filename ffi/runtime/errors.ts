@@ -1,6 +1,6 @@
 /**
- * What is needed of a runtime before anything is called: its classes of errors, and the key by which its
- * console shows an object. Nothing of the runtime is touched at import.
+ * What is needed of a runtime before anything is called: its classes of errors, what can be written to its
+ * terminal, and the key by which its console shows an object. Nothing of the runtime is touched at import.
  *
  * @module
  */
@@ -94,13 +94,31 @@ export function makeError(
   cause?: unknown,
   code: string = codes[name],
 ): CodedError {
-  const error = Object.assign(new errors[name](message), { code });
+  const error = Object.assign(new errors[name](visible(message)), { code });
   // Deno 2.2's classes ignore it as an option. As in other errors, it cannot be listed.
   if (cause !== undefined) {
     Object.defineProperty(error, "cause", { value: cause, writable: true, configurable: true });
   }
   return error;
 }
+
+/**
+ * Writes a text so that a terminal shows all of it: what would move the cursor, change the direction of writing
+ * or not be seen at all is written as its number, `\\u{202e}`. Names of segments and paths may hold any
+ * character, and whoever makes a segment chooses its name.
+ *
+ * @param text a text that somebody else may have chosen
+ * @returns the text, without control and format characters, line separators and lone surrogates
+ */
+export function visible(text: string): string {
+  return invisible.test(text)
+    ? text.replaceAll(
+      new RegExp(invisible, "gu"),
+      (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
+    )
+    : text;
+}
+const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 /** The key of the method that the runtime's console calls to show an object. */
 export const inspectKey: symbol = Symbol.for("Deno.customInspect");

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isDetached } from "../check.ts";
+import { isDetached, quoteName } from "../check.ts";
 import { badResource } from "../errors.ts";
 import { explainGone, goneMessage } from "../ndarray/mod.ts";
 
@@ -134,7 +134,8 @@ export class AttachedVersions {
     if (limit !== null) {
       explainGone(
         buffer,
-        `Cannot use version ${version.number} of '${this.#name}': it was closed, because there is ` +
+        `Cannot use version ${version.number} of ${quoteName(this.#name)}: ` +
+          "it was closed, because there is " +
           `a newer one, and this instance keeps no more than ${limit}; hold() keeps a version`,
       );
     }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, isThenable, kindOf, quote, readOptions } from "../check.ts";
+import { checkInteger, isThenable, kindOf, quote, quoteName, readOptions } from "../check.ts";
 import {
   type DType,
   type DTypeLike,
@@ -748,7 +748,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   /** One line that says which ring this is. */
   toString(): string {
     const { name, shape, dtype, slots } = this;
-    return `SharedMemoryRing '${name}' ${slots} × [${shape.join(", ")}] ${dtype}`;
+    return `SharedMemoryRing ${quoteName(name)} ${slots} × [${shape.join(", ")}] ${dtype}`;
   }
 
   static {

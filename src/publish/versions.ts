@@ -4,7 +4,15 @@
  * @module
  */
 
-import { checkInteger, checkTimeout, isThenable, kindOf, quote, readOptions } from "../check.ts";
+import {
+  checkInteger,
+  checkTimeout,
+  isThenable,
+  kindOf,
+  quote,
+  quoteName,
+  readOptions,
+} from "../check.ts";
 import type { DType, DTypeLike, DTypeOf } from "../dtype.ts";
 import { busy, errors, invalidData, notFound } from "../errors.ts";
 import { showAs } from "../inspect.ts";
@@ -710,7 +718,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
 
   /** One line that says which publication this is. */
   toString(): string {
-    return `SharedMemoryVersions '${this.name}' [${this.shape.join(", ")}] ${this.dtype}`;
+    return `SharedMemoryVersions ${quoteName(this.name)} [${this.shape.join(", ")}] ${this.dtype}`;
   }
 
   static {
@@ -893,7 +901,8 @@ function closeFilled(part: SharedMemoryArray, version: number, name: string): vo
   const { buffer } = part.array!.data;
   explainGone(
     buffer,
-    `Cannot use this array: it was filled, and is version ${version} of '${name}' now; current() gives ` +
+    `Cannot use this array: it was filled, and is version ${version} of ${quoteName(name)} ` +
+      "now; current() gives " +
       "an array to read from",
   );
   part.close();

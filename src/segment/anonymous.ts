@@ -6,6 +6,7 @@
  * @module
  */
 
+import { quoteName } from "../check.ts";
 import { hasCode, systemError } from "../../ffi/errors.ts";
 import { fcntl } from "../../ffi/fcntl.ts";
 import { close, fchmod, fstat } from "../../ffi/files.ts";
@@ -250,7 +251,8 @@ function refuseForeign(name: string, pid: string): boolean {
     if (!hasCode(error, "EACCES")) throw error;
   }
   throw permissionDenied(
-    `Cannot unlink '${name}': it belongs to process ${pid}, which made it, and goes with it or ` +
+    `Cannot unlink ${quoteName(name)}: ` +
+      `it belongs to process ${pid}, which made it, and goes with it or ` +
       "by its unlink()",
   );
 }

@@ -10,7 +10,7 @@ import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { sleep } from "../../ffi/time.ts";
-import { isDetached } from "../check.ts";
+import { isDetached, quoteName } from "../check.ts";
 import { invalidData, notFound } from "../errors.ts";
 import { HEAD_BYTES } from "../words.ts";
 import { countMappings, mostMappings } from "../process/proc.ts";
@@ -244,14 +244,14 @@ function openOnceSized(name: string, isPrivate: boolean, timeout: number): Opene
     if (timeout === 0) throw removedError(name);
     // When time is up, there is one more look for the name; a new segment without a size is not waited for again.
     if (wasRemoved && performance.now() > deadline) {
-      throw notFound(`Cannot attach to '${name}': ${givenUpText(timeout)}`);
+      throw notFound(`Cannot attach to ${quoteName(name)}: ${givenUpText(timeout)}`);
     }
   }
 }
 
 function removedError(name: string): Error {
   return new RangeError(
-    `Cannot attach to '${name}': its size is 0 bytes; its creator gave up and removed it`,
+    `Cannot attach to ${quoteName(name)}: its size is 0 bytes; its creator gave up and removed it`,
   );
 }
 
@@ -325,14 +325,14 @@ function statusOnceSized(fd: number, name: string, deadline: number): OpenFileSt
     while (true) {
       const status = fstat(fd, name);
       if (!status.regular) {
-        throw invalidData(`Cannot attach to '${name}': it is no shared memory segment`);
+        throw invalidData(`Cannot attach to ${quoteName(name)}: it is no shared memory segment`);
       }
       if (status.byteLength > 0) return status;
       if (status.named === false) return null;
       last ||= Math.max(deadline, performance.now() + SIZE_TIMEOUT);
       if (performance.now() > last) {
         throw new RangeError(
-          `Cannot attach to '${name}': its size is 0 bytes; its creator has not set one`,
+          `Cannot attach to ${quoteName(name)}: its size is 0 bytes; its creator has not set one`,
         );
       }
       sleep(1);

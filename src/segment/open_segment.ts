@@ -12,7 +12,7 @@ import { tryFlock, unflock } from "../../ffi/flock.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { sleep } from "../../ffi/time.ts";
-import { quote } from "../check.ts";
+import { quote, quoteName } from "../check.ts";
 import { notFound, notSupported } from "../errors.ts";
 import { isAnonymousName } from "./anonymous.ts";
 import { segmentOf } from "./buffer_segment.ts";
@@ -213,7 +213,7 @@ export class OpenSegment {
  */
 export function checkLocksSegments(action: string, name: string, what: string): void {
   if (platform().os === "linux") return;
-  throw notSupported(`Cannot ${action} '${name}': ${what} to be had on Linux only`);
+  throw notSupported(`Cannot ${action} ${quoteName(name)}: ${what} to be had on Linux only`);
 }
 
 /** Attaches. Where that is not permitted, there is another way out than for arrays, which need not write. */

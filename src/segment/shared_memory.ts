@@ -9,6 +9,7 @@ import {
   kindOf,
   needStack,
   quote,
+  quoteName,
   readOptions,
   shorten,
   UNFAMILIAR_FRAMES,
@@ -208,7 +209,7 @@ export class SharedMemory {
 
   /** One line that says what this memory is. */
   toString(): string {
-    return `SharedMemory '${this.name}' ${this.size} bytes`;
+    return `SharedMemory ${quoteName(this.name)} ${this.size} bytes`;
   }
 
   static {

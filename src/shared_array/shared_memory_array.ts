@@ -21,6 +21,7 @@ import {
   markClass,
   needStack,
   quote,
+  quoteName,
   readOptions,
   UNFAMILIAR_FRAMES,
 } from "../check.ts";
@@ -390,15 +391,15 @@ export class SharedMemoryArray<
       const kind = kindOfHead(head, byteLength);
       if (kind === null) return;
       throw new TypeError(
-        `Cannot load '${this.name}' as an array: the segment is that of ${magics[kind].what}; ` +
-          `${otherKinds[kind]} attaches to it`,
+        `Cannot load ${quoteName(this.name)} as an array: ` +
+          `the segment is that of ${magics[kind].what}; ${otherKinds[kind]} attaches to it`,
       );
     });
     const { byteLength } = this.#placement;
     if (smh.size < byteLength) {
       smh.close();
       throw new RangeError(
-        `Cannot load '${this.name}': the segment has ${smh.size} bytes, and shape ` +
+        `Cannot load ${quoteName(this.name)}: the segment has ${smh.size} bytes, and shape ` +
           `${listText(this.shape)} of ${this.dtype} needs ${byteLength}` +
           (this.layout === undefined ? "" : " in its layout"),
       );
@@ -739,7 +740,7 @@ export class SharedMemoryArray<
 
   /** One line that says what this array is. */
   toString(): string {
-    return `SharedMemoryArray '${this.name}' ${listText(this.shape)} ${this.dtype}`;
+    return `SharedMemoryArray ${quoteName(this.name)} ${listText(this.shape)} ${this.dtype}`;
   }
 
   static {
@@ -751,7 +752,8 @@ export class SharedMemoryArray<
   #checkDetached(action: string): void {
     if (this.smh !== null) {
       throw busy(
-        `Cannot ${action} '${this.name}': this instance is attached already; close() it first, ` +
+        `Cannot ${action} ${quoteName(this.name)}: ` +
+          "this instance is attached already; close() it first, " +
           "or clone() it for a second attachment",
       );
     }

@@ -14,6 +14,7 @@ import {
   kindOf,
   needStack,
   quote,
+  quoteName,
   readOptions,
   UNFAMILIAR_FRAMES,
 } from "../check.ts";
@@ -199,7 +200,8 @@ function openNext(name: string): Attachment {
   } catch (cause) {
     if (!(cause instanceof errors.NotFound)) throw cause;
     throw notFound(
-      `Cannot acquire '${name}': its name was removed; close() this instance, and create() a new lock`,
+      `Cannot acquire ${quoteName(name)}: ` +
+        "its name was removed; close() this instance, and create() a new lock",
       cause,
     );
   }
@@ -221,7 +223,8 @@ const droppedGuards = new FinalizationRegistry<Holding>(({ name, attachment, end
   if (warnedOf.has(name)) return;
   warnedOf.add(name);
   console.warn(
-    `A guard of the SharedMemoryLock '${name}' was dropped without release(), and the lock given back when the ` +
+    `A guard of the SharedMemoryLock ${quoteName(name)} ` +
+      "was dropped without release(), and the lock given back when the " +
       "guard was garbage-collected: what it protects was open to others. Keep the guard: " +
       "using guard = await lock.acquireAsync();",
   );
@@ -415,7 +418,8 @@ export class SharedMemoryLock {
     needStack(UNFAMILIAR_FRAMES);
     if (this.#isHeld) {
       throw busy(
-        `Cannot close '${this.name}': this instance holds the lock; release() its guard first`,
+        `Cannot close ${quoteName(this.name)}: ` +
+          "this instance holds the lock; release() its guard first",
       );
     }
     this.#attachment = null;
@@ -423,7 +427,7 @@ export class SharedMemoryLock {
       this.#fail(
         task,
         badResource(
-          `Cannot acquire '${this.name}': this instance was closed meanwhile`,
+          `Cannot acquire ${quoteName(this.name)}: this instance was closed meanwhile`,
         ),
       );
     }
@@ -526,7 +530,7 @@ export class SharedMemoryLock {
     this.#attached();
     if (this.#isHeld) {
       throw busy(
-        `Cannot acquire '${this.name}': this instance holds the lock already`,
+        `Cannot acquire ${quoteName(this.name)}: this instance holds the lock already`,
       );
     }
     const deadline = deadlineOf(timeout);
@@ -635,7 +639,7 @@ export class SharedMemoryLock {
 
   /** One line that says which lock this is. */
   toString(): string {
-    return `SharedMemoryLock '${this.name}'`;
+    return `SharedMemoryLock ${quoteName(this.name)}`;
   }
 
   static {
@@ -648,7 +652,8 @@ export class SharedMemoryLock {
   #checkDetached(action: string): void {
     if (this.#attachment !== null) {
       throw busy(
-        `Cannot ${action} '${this.name}': this instance is attached already; close() it first`,
+        `Cannot ${action} ${quoteName(this.name)}: ` +
+          "this instance is attached already; close() it first",
       );
     }
     checkLocksSegments(action, this.name, "locks between processes are");
@@ -658,7 +663,8 @@ export class SharedMemoryLock {
     const attachment = this.#attachment;
     if (attachment === null) {
       throw badResource(
-        `Cannot acquire '${this.name}': this instance is not attached; create() or load() it first`,
+        `Cannot acquire ${quoteName(this.name)}: ` +
+          "this instance is not attached; create() or load() it first",
       );
     }
     return attachment;
@@ -668,7 +674,8 @@ export class SharedMemoryLock {
   #checkNotHeldHere(): void {
     if (!heldHere.has(this.#attached().segment.identity)) return;
     throw busy(
-      `Cannot acquire '${this.name}': another instance of this thread holds the lock, and could not give it ` +
+      `Cannot acquire ${quoteName(this.name)}: ` +
+        "another instance of this thread holds the lock, and could not give it " +
         "back while this call blocks; acquireAsync() does not block, and { timeout } ends the waiting",
     );
   }
@@ -920,7 +927,7 @@ function describe(value: unknown): string {
 
 function timeoutError(name: string): DOMException {
   return new DOMException(
-    `Cannot acquire '${name}': somebody has the lock still, and time is up`,
+    `Cannot acquire ${quoteName(name)}: somebody has the lock still, and time is up`,
     "TimeoutError",
   );
 }

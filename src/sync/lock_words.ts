@@ -8,6 +8,7 @@
  * @module
  */
 
+import { quoteName } from "../check.ts";
 import { checkMagic, magics, refuseOtherKinds, type Word, writeMagic } from "../words.ts";
 
 /** The size of a lock's segment in bytes. */
@@ -65,7 +66,8 @@ export function checkLock(buffer: ArrayBuffer, name: string, isTimeUp: boolean):
   if (byteLength === LOCK_BYTES) return checkMagic(buffer, "lock", name, isTimeUp);
   refuseOtherKinds(buffer, "lock", name);
   throw new RangeError(
-    `Cannot load '${name}': the segment has ${byteLength} bytes, and a lock needs ${LOCK_BYTES}` +
+    `Cannot load ${quoteName(name)}: ` +
+      `the segment has ${byteLength} bytes, and a lock needs ${LOCK_BYTES}` +
       (byteLength > LOCK_BYTES ? "; it is something else, which a lock would write to" : ""),
   );
 }

@@ -1,0 +1,107 @@
+/**
+ * How segments are shown.
+ *
+ * @module
+ */
+
+import { visible } from "../../ffi/runtime/errors.ts";
+import type { SegmentInfo } from "../../mod.ts";
+import { units } from "./arguments.ts";
+
+/**
+ * Tells why `prune` left segments where they are.
+ *
+ * @param segments those that are left
+ * @param limit how old a leftover must be, in milliseconds
+ * @param prefix the prefix that was asked for
+ * @returns the reasons; empty if none is left
+ */
+export function whatIsKept(
+  segments: readonly SegmentInfo[],
+  limit: number,
+  prefix: string | undefined,
+): string {
+  const now = Date.now();
+  let [used, young, foreign] = [0, 0, 0];
+  for (const segment of segments) {
+    if (prefix !== undefined && segment.prefix !== prefix) continue;
+    if (segment.prefix === null) foreign++;
+    else if (segment.pids.length > 0) used++;
+    else if (now - segment.createdAt.getTime() < limit) young++;
+  }
+  return [
+    young > 0 ? `${young} younger than ${duration(limit)}` : "",
+    used > 0 ? `${used} that processes map` : "",
+    foreign > 0 ? `${foreign} with names of their own, which prune never removes, and rm does` : "",
+  ].filter((part) => part !== "").join("; ");
+}
+
+/** A duration as a command line takes it, in the largest unit that gives a whole number. */
+function duration(milliseconds: number): string {
+  const [unit, length] = Object.entries(units).toReversed()
+    .find(([, length]) => milliseconds % length === 0) ?? ["ms", 1];
+  return `${milliseconds / length}${unit || "ms"}`;
+}
+
+/**
+ * Makes the table of `ls`.
+ *
+ * @param segments the segments
+ * @param now the time, in milliseconds of the epoch
+ * @returns its lines, with a header
+ */
+export function table(segments: readonly SegmentInfo[], now: number): string[] {
+  if (segments.length === 0) return ["No segments."];
+  const rows = [
+    ["SIZE", "AGE", "PREFIX", "PIDS", "NAME"],
+    ...segments.map(({ name, byteLength, createdAt, prefix, pids }) => [
+      size(byteLength),
+      age(now - createdAt.getTime()),
+      prefix === null ? "-" : visible(prefix),
+      pids.length === 0 ? "-" : pids.join(","),
+      visible(name),
+    ]),
+  ];
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows.map((row) =>
+    row.map((cell, column) =>
+      column < 2 ? cell.padStart(widths[column]) : cell.padEnd(widths[column])
+    ).join("  ").trimEnd()
+  );
+}
+
+/**
+ * Writes a value as JSON in which everything can be seen; it stands for the same names.
+ *
+ * @param value what JSON can hold
+ * @returns the text
+ */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value, null, 2).replaceAll(
+    /[\p{Cf}\p{Zl}\p{Zp}\x7f-\x9f]/gu,
+    (character) =>
+      Array.from(
+        { length: character.length },
+        (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`,
+      ).join(""),
+  );
+}
+
+/** A size that is easy to read: "512 B", "1.5 KiB", "20 MiB". */
+function size(bytes: number): string {
+  let unit = 0;
+  let amount = bytes;
+  // A size that would be rounded to 1024 is given in the next unit, too.
+  for (; Math.round(amount) >= 1024; unit++) amount /= 1024;
+  const rounded = unit === 0 || amount >= 9.95 ? Math.round(amount) : amount.toFixed(1);
+  return `${rounded} ${["B", "KiB", "MiB", "GiB", "TiB", "PiB"][unit]}`;
+}
+
+/** An age that is easy to read: "12s", "5m", "3h", "2d". */
+function age(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 60 * 60) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 24 * 60 * 60) return `${Math.floor(seconds / (60 * 60))}h`;
+  return `${Math.floor(seconds / (24 * 60 * 60))}d`;
+}
