@@ -1,5 +1,5 @@
 /**
- * From errno to the error object that Deno itself would throw.
+ * Makes the error object that Deno itself would throw, from a number of errno.
  *
  * @module
  */
@@ -53,8 +53,9 @@ const table: readonly (readonly [code: string, text: string, linux: number, darw
 ];
 
 /**
- * The classes in `Deno.errors` that Deno's own file errors have, by name: nothing of Deno is touched at
- * import. What is not here is a plain `Error`, as there.
+ * The names of the classes in `Deno.errors` that Deno's own file errors have. They are names, so that
+ * nothing of Deno is touched at import. A code that is not in this list becomes a plain `Error`, as in
+ * Deno.
  */
 const classes: { readonly [code: string]: ErrorName | undefined } = {
   EPERM: "PermissionDenied",

@@ -1,9 +1,9 @@
 /**
  * What is done with open files by `fcntl`: duplicates, seals, and locks on single bytes.
  *
- * A lock on bytes belongs to the open file, as that of `flock` does: it excludes another descriptor of the same
- * process that was opened apart, and the kernel gives it back when the last descriptor is closed that leads to
- * the open file. The two kinds of locks know nothing of each other.
+ * A lock on bytes belongs to the open file, as a lock of `flock` does. It excludes other open files, also
+ * those of the same process, and the kernel gives it back when the last descriptor of its open file is
+ * closed. The two kinds of locks know nothing of each other.
  *
  * @see {@link https://man7.org/linux/man-pages/man2/fcntl_locking.2.html | fcntl_locking(2)}
  * @module
@@ -110,7 +110,7 @@ export interface ByteLock {
   readonly start: number;
   /** How many bytes; 0 means all up to the end of the file, wherever that is. */
   readonly length: number;
-  /** The process, of a lock that belongs to one (`lockf`); `null` of a lock that belongs to an open file. */
+  /** The process that owns the lock (one of `lockf`); `null` if an open file owns it. */
   readonly pid: number | null;
 }
 

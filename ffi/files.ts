@@ -2,7 +2,8 @@
  * Open files, directories, and what the system knows of them.
  *
  * Deno's own functions for files under /dev and /proc want all permissions; these want --allow-ffi only.
- * What takes a path is for Linux, where the variadic open(2) takes its arguments as any function does.
+ * The functions that take a path are for Linux only, where the variadic open(2) takes its arguments as any
+ * function does.
  *
  * @module
  */
@@ -102,7 +103,7 @@ export function posixFallocate(
   if (posix_fallocate === null) return false;
   const { os } = platform();
   const length = BigInt(byteLength);
-  // It returns the error, and leaves errno alone: what checked() is for cannot happen here. Older kernels begin
+  // This function returns the error and leaves errno alone, so it needs no checked(). Older kernels begin
   // anew after a signal: a program that gets signals all the time would never come to the end.
   for (let i = 1;; i++) {
     const errno = posix_fallocate(fd, 0n, length);
@@ -127,7 +128,7 @@ export interface OpenFileStatus {
   readonly named: boolean | null;
   /** The device that it is on. */
   readonly device: number;
-  /** What tells it from the other files of the device; 0 where the system gives segments no number. */
+  /** Its number, which no other file of the device has; 0 where the system gives segments no number. */
   readonly inode: number;
 }
 
@@ -194,7 +195,7 @@ export interface FileStatus {
   readonly user: number;
   /** When it was made, in milliseconds since the epoch. */
   readonly createdAt: number;
-  /** Device and inode, as `major:minor:inode`: what tells it from every other file. */
+  /** Device and inode, as `major:minor:inode`, which no other file has. */
   readonly identity: string;
 }
 
@@ -388,7 +389,7 @@ export function readlink(path: string): string | null {
 }
 
 /**
- * Gives the user as whom this process makes and opens files.
+ * Gives the user id with which this process makes and opens files.
  *
  * @returns the effective user id
  * @see {@link https://man7.org/linux/man-pages/man2/geteuid.2.html | geteuid(2)}

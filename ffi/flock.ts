@@ -1,5 +1,5 @@
 /**
- * Locks on open files, which the kernel gives back when their holder ends, however it ends.
+ * Locks on open files. The kernel gives a lock back when its holder ends, however it ends.
  *
  * @see {@link https://man7.org/linux/man-pages/man2/flock.2.html | flock(2)}
  * @module

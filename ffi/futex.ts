@@ -1,6 +1,6 @@
 /**
- * Waiting on 32-bit words of memory, and waking who waits: the futex of Linux, by its numbers, because the
- * C library has no functions for it.
+ * Waiting on 32-bit words of memory, and waking the threads that wait: the futex of Linux. It is called by
+ * its number, because the C library has no function for it.
  *
  * @see {@link https://man7.org/linux/man-pages/man2/futex.2.html | futex(2)}
  * @see {@link https://docs.kernel.org/userspace-api/futex2.html | futex_waitv(2)}
@@ -80,7 +80,7 @@ const scratch = makeTimespec();
  * @see {@link https://man7.org/linux/man-pages/man3/clock_gettime.3.html | clock_gettime(3)}
  */
 export function monotonicNow(): number {
-  if (!hasFutex()) return performance.now(); // there nothing but our own loops is limited by it
+  if (!hasFutex()) return performance.now(); // without a futex, only loops of this library ask for the time
   calls().clock_gettime(CLOCK_MONOTONIC, scratch);
   return (scratch[0] + scratch[1] * 2 ** 32) * 1000 + scratch[2] / 1e6;
 }
@@ -94,14 +94,14 @@ export function bufferAddress(buffer: ArrayBuffer): number {
   return Number(runtime().addressOfBuffer(buffer));
 }
 
-/** What becomes of a wait. */
+/** How a wait ended. */
 export type FutexOutcome = "woken" | "changed" | "timed-out" | "interrupted";
 
 /**
  * Blocks this thread while a word has a value, until somebody wakes it.
  *
- * V8's own futex calls may overwrite errno before it is read: who is told "changed" or "timed-out" must
- * look whether it is so.
+ * V8's own futex calls may overwrite errno before it is read: a caller that gets "changed" or "timed-out"
+ * must look whether it is so.
  *
  * @param address the address of the word, which any number of processes may map
  * @param value the value, compared by the kernel in the moment in which the wait begins
@@ -130,7 +130,7 @@ const outcomes: { readonly [code: string]: FutexOutcome | undefined } = {
 const onceWaited = { answer: (code: string) => outcomes[code], isBelievedAtOnce: true };
 
 /**
- * Wakes who waits on a word.
+ * Wakes threads that wait on a word, in any process.
  *
  * @param address the address of the word
  * @param count how many to wake at the most, from 0 to 2^31 - 1
@@ -196,7 +196,7 @@ export class FutexVector {
    *
    * @param deadline when to give up, by {@linkcode monotonicNow}
    * @returns the position of the last word in the list that was woken, or -1 if none was: one has another
-   * value, time is up, or the call failed. Which, cannot be told: errno is that of the other thread.
+   * value, time is up, or the call failed. It cannot be told which: errno is that of the other thread.
    */
   wait(deadline: number): Promise<number> {
     this.#sleeper ??= runtime().sleeper(libc().name, this.#wake);

@@ -29,8 +29,8 @@ export function libc(): Library {
 }
 
 /**
- * Gives a group of functions of C. It is opened at the first use: each symbol takes a tenth of a millisecond,
- * which only who uses it should pay.
+ * Gives a group of functions of C. It is opened at the first use: each symbol takes a tenth of a
+ * millisecond, which only programs that use it should pay.
  *
  * @param declare declares the group: one of the functions of `symbols.ts`
  * @returns gives the functions
@@ -73,7 +73,8 @@ function openLibrary(): Library {
       // A missing permission is missing for the next library, too.
       if (error instanceof errors.NotCapable) throw error;
       if (!runtime().mayCallC()) {
-        // Deno then takes the library's name for a file in the working directory, and may read no memory.
+        // With a permission for certain libraries only, Deno takes the library's name for a file in the
+        // working directory, and may read no memory.
         throw makeError(
           "NotCapable",
           `Cannot share memory: ffi access was granted to "${name}" only, and all ffi access is needed; ` +
@@ -96,7 +97,7 @@ function isMinusOne(result: unknown): boolean {
   return result === -1;
 }
 
-/** What {@linkcode checked} may be told of a call. */
+/** What a caller of {@linkcode checked} may say about a call. */
 export interface CallOptions<T, A> {
   /** Tells from what the function returned whether it failed; by default it returned -1. */
   readonly isFailure?: (result: T) => boolean;

@@ -51,8 +51,8 @@ export function shmUnlink(name: string): boolean {
 }
 
 /**
- * Whether the C library would take another place: where there is no `/dev/shm`, glibc before 2.34, which has these
- * functions in librt, uses whatever tmpfs is mounted, and no other program looks there.
+ * Whether the C library would put segments in another place. Where there is no `/dev/shm`, glibc before
+ * 2.34 takes any tmpfs that is mounted, and no other program looks there.
  */
 function wouldStray(): boolean {
   const { name, platform } = libc();

@@ -13,5 +13,5 @@ export function sleep(milliseconds: number): void {
   Atomics.wait(nobodysWord, 0, 0, milliseconds);
 }
 
-/** A word that nobody else knows, so that nobody wakes who waits on it. */
+/** A word that nobody else knows, so that nobody ends a wait on it. */
 const nobodysWord = new Int32Array(new SharedArrayBuffer(4));

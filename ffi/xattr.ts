@@ -11,12 +11,15 @@ import { declareAttributes } from "./symbols.ts";
 
 const calls = group(declareAttributes);
 
-/** The file system has no such attributes, as tmpfs before Linux 6.6. */
+/** For {@linkcode checked}: that a file system has no such attributes (tmpfs before Linux 6.6) is an answer. */
 const falseIfNone = {
   answer: (code: string): false | undefined => code === "EOPNOTSUPP" ? false : undefined,
 };
 
-/** There is none of this name, there are none at all, or it is longer than what is asked for. */
+/**
+ * For {@linkcode checked}: that there is no such attribute, or that it is longer than asked for, is an
+ * answer.
+ */
 const nullIfNone = {
   answer: (code: string): null | undefined =>
     ["ENODATA", "EOPNOTSUPP", "ERANGE"].includes(code) ? null : undefined,

@@ -104,7 +104,7 @@ export const table: readonly Row[] = [
   {
     layer: "1",
     where: "src/errors.ts",
-    purpose: "errors that no function of C told",
+    purpose: "the errors that the library itself finds",
     mayImport: ["ffi/runtime/errors.ts"],
   },
   {

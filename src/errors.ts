@@ -1,6 +1,6 @@
 /**
- * The errors of this library that no function of C has told: their classes, and one way to make each. Nothing
- * of a runtime is touched at import, and no FFI is needed: views throw these in a browser, too.
+ * The errors that the library itself finds, and no function of C: their classes, and one way to make each.
+ * Nothing of a runtime is touched at import, and no FFI is needed: views throw these in a browser, too.
  *
  * An argument of the wrong kind is a `TypeError`, a wrong value, shape, size or name a `RangeError`; what C
  * told is made by `ffi/errors.ts`. All else is one of these.

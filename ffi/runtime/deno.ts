@@ -1,5 +1,5 @@
 /**
- * Deno.
+ * What the library needs of a JavaScript runtime, as Deno has it.
  *
  * @module
  */

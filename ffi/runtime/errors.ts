@@ -5,7 +5,7 @@
  * @module
  */
 
-/** The code of each class's errors that no function of C has told. */
+/** The code of each class, for errors that do not come from a function of C. */
 const codes = {
   AlreadyExists: "EEXIST",
   BadResource: "ERR_SHM_CLOSED",

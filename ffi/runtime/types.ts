@@ -83,7 +83,7 @@ export type Functions<D extends Declarations> = {
 /** Calls `futex_waitv` in another thread than this one, one call at a time. */
 export interface Sleeper {
   /**
-   * Waits. What it is given must be kept, and left as it is, until the call has returned.
+   * Waits. The arguments must be kept, and left as they are, until the call has returned.
    *
    * @param words the array of `struct futex_waitv`
    * @param length how many words it has
@@ -167,11 +167,14 @@ export interface Runtime {
   /** Ends the program; in a Worker, the Worker. */
   exit(code: number): never;
   isWorker(): boolean;
-  /** Calls a function when this isolate ends; what is returned takes that back. */
+  /** Calls a function when this isolate ends. The function that is returned takes that back. */
   onExit(action: () => void): () => void;
-  /** Calls a function at an error or a rejection that nobody caught; what is returned takes that back. */
+  /**
+   * Calls a function at an error or a rejection that nobody caught. The function that is returned takes that
+   * back.
+   */
   onUncaught(action: () => void): () => void;
-  /** Calls a function when a signal has come; what is returned takes that back. */
+  /** Calls a function when a signal has come. The function that is returned takes that back. */
   onSignal(name: SignalName, action: () => void): () => void;
 
   // --- Files ---
