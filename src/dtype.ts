@@ -317,12 +317,93 @@ function complaint(like: unknown): string {
   if (/^([Mm]8|datetime|timedelta)/.test(code)) {
     return `${quoted} holds dates; use int64 with the number of ticks`;
   }
+  if (code === "V2" || code === "bfloat16") {
+    return `${quoted} is ${
+      code === "V2" ? "raw 2 bytes, as NumPy saves bfloat16" : "raw 2 bytes"
+    }: ` +
+      'view as uint16, in NumPy by array.view("uint16"): the bits stay, and the upper half of a float32 ' +
+      "has the same";
+  }
+  if (code === "V1" || code.startsWith("float8")) {
+    return `${quoted} is raw 1 byte: view as uint8, in NumPy by array.view("uint8")`;
+  }
   if (/^V\d*$|[,{[]/.test(code)) {
-    return `${quoted} is structured; use one array per field, each of one of ${dtypes.join(", ")}`;
+    return `${quoted} is ${/^V/.test(code) ? "raw bytes, or it is " : ""}structured; ` +
+      `use one array per field, each of one of ${dtypes.join(", ")}`;
   }
   const meant = sizeless.get(code);
-  return `${quoted} is unknown; ${meant === undefined ? "" : `NumPy's is ${meant}; `}` +
-    `${accepted}, or a NumPy type string such as "<f4"`;
+  // NumPy's "f16" is a long double, of 16 bytes.
+  const near = meant === undefined && code !== "f16" ? nearest(like) : undefined;
+  return `${quoted} is unknown; ` +
+    (meant === undefined ? "" : `NumPy's is ${meant}; `) +
+    (near === undefined ? "" : `did you mean "${near}"? `) +
+    `${near === undefined ? "use" : "Use"} one of ${dtypes.join(", ")}, ` +
+    'or a NumPy type string such as "<f4"' +
+    (code === "f16" ? '; did you mean "float16", which is "<f2"?' : "");
+}
+
+/** What other languages call some dtypes, in lower case, where it is not alike. */
+const otherNames: ReadonlyMap<string, DType> = new Map([
+  ["boolean", "bool"],
+  ["byte", "int8"],
+  ["sbyte", "int8"],
+  ["ubyte", "uint8"],
+  ["uchar", "uint8"],
+  ["short", "int16"],
+  ["ushort", "uint16"],
+  ["long", "int64"],
+  ["ulong", "uint64"],
+  ["bigint", "int64"],
+  ["biguint", "uint64"],
+  ["number", "float64"],
+]);
+
+/** Finds the dtype that a nearly right name means: "f32", "Float32Array", "unit8". */
+function nearest(like: string): DType | undefined {
+  // Nobody means a dtype by a long text.
+  if (like.length > 24) return undefined;
+  const plain = like.toLowerCase().replaceAll(/[^a-z0-9]|array$|_t$/g, "");
+  const other = otherNames.get(plain);
+  if (other !== undefined) return other;
+  const [, letters, digits] = /^([a-z]+)(\d*)/.exec(plain) ?? [];
+  if (letters === undefined) return undefined;
+  const kind = abbreviations.get(letters) ?? letters;
+  // The digits must be right: nobody means int16 by "int128".
+  return dtypes.filter((dtype) => dtype.replace(/\D+/, "") === digits)
+    .map((dtype) => ({ dtype, far: distance(kind, dtype.replace(/\d.*/, "")) }))
+    .filter(({ far }) => far <= 2)
+    .sort((a, b) => a.far - b.far)[0]?.dtype;
+}
+
+/** The letters before the number of bits. */
+const abbreviations: ReadonlyMap<string, string> = new Map([
+  ["f", "float"],
+  ["fp", "float"],
+  ["i", "int"],
+  ["s", "int"],
+  ["u", "uint"],
+  ["bigint", "int"],
+  ["biguint", "uint"],
+]);
+
+/** How many letters must be added, taken away, replaced or swapped with the next to make one word of another. */
+function distance(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      row[j] = Math.min(
+        row[j - 1] + 1,
+        rows[i - 1][j] + 1,
+        rows[i - 1][j - 1] + Number(a[i - 1] !== b[j - 1]),
+        i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+          ? rows[i - 2][j - 2] + 1
+          : Infinity,
+      );
+    }
+    rows.push(row);
+  }
+  return rows[a.length][b.length];
 }
 
 /** NumPy's names and letters without a size, and the dtype that each of them means on Linux. */

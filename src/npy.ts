@@ -37,8 +37,8 @@ import {
   typedArrayOf,
 } from "./dtype.ts";
 import { checkShape, NDArray, slice } from "./ndarray/mod.ts";
-import { checkRegister, createAndRegisterSma } from "./shared_array/register.ts";
-import type { SharedMemoryArray } from "./shared_array/shared_memory_array.ts";
+import { checkRegister } from "./shared_array/register.ts";
+import { SharedMemoryArray } from "./shared_array/shared_memory_array.ts";
 
 const MAGIC = "\x93NUMPY";
 
@@ -60,11 +60,12 @@ const PIECE_BYTES = 2 ** 18;
 /** An array that {@linkcode readNpy} read. */
 export interface NpyArray {
   /**
-   * The array in shared memory, attached, which the caller closes; of a file in Fortran order, with its
-   * axes reversed.
+   * The array in shared memory, attached, which the caller closes. It describes what the file says: its shape,
+   * and of a file in Fortran order a `layout` with the strides, so that whoever loads it by this description
+   * sees the file's axes.
    */
   sma: SharedMemoryArray;
-  /** The array with the axes as in the file; of a file in Fortran order, a transposed view of `sma`'s. */
+  /** The whole array: `sma.array`. */
   view: NDArray;
 }
 
@@ -116,18 +117,21 @@ export function readNpy(
   checkRegister(register);
   using file = runtime().openFile(path, "read");
   const { dtype, isSwapped, fortranOrder, shape } = readHeader(file, `Cannot read ${quoted(path)}`);
-  const sma = createAndRegisterSma(
-    fortranOrder ? shape.toReversed() : shape,
+  const sma = new SharedMemoryArray(
+    shape,
     dtype,
-    register,
-    "npy",
+    SharedMemoryArray.buildSmaName("npy"),
+    null,
+    fortranOrder && shape.length > 1 ? { stride: fortranStride(shape) } : undefined,
   );
+  const view = sma.create();
   try {
-    const array = sma.array!;
-    readElements(file, array.subarray(), isSwapped);
-    return { sma, view: fortranOrder ? array.transpose() : array };
+    register.push(sma.name);
+    const inOrder = fortranOrder ? view.transpose() : view;
+    readElements(file, inOrder.subarray(), isSwapped);
+    return { sma, view };
   } catch (error) {
-    // The file was cut off meanwhile, or its disk failed.
+    // The register takes no name, the file was cut off meanwhile, or its disk failed.
     sma.unlink();
     sma.close();
     throw error;
@@ -191,6 +195,16 @@ export function writeNpy(
   if (file.size > end) file.truncate(end);
   file.rewind();
   writeFully(file, header);
+}
+
+/** The strides of Fortran order, in elements: the first axis is the fastest. */
+function fortranStride(shape: readonly number[]): number[] {
+  let distance = 1;
+  return shape.map((length) => {
+    const own = distance;
+    distance *= length;
+    return own;
+  });
 }
 
 // --- Arguments -------------------------------------------------------------------------------

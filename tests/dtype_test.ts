@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   bytesPerElement,
   type DType,
@@ -112,6 +119,13 @@ const refused: [given: unknown, says: RegExp][] = [
   ["|O8", /heap/],
   ["object", /heap/],
   ["V8", /structured; use one array per field/],
+  ["<V2", /raw 2 bytes, as NumPy saves bfloat16: view as uint16/],
+  ["V2", /raw 2 bytes, as NumPy saves bfloat16: view as uint16/],
+  ["|V2", /view as uint16/],
+  ["bfloat16", /raw 2 bytes: view as uint16/],
+  ["<V1", /raw 1 byte: view as uint8/],
+  ["float8_e4m3fn", /raw 1 byte: view as uint8/],
+  ["|V12", /raw bytes, or it is structured; use one array per field/],
   ["i4,f8", /structured/],
   ["[('a', '<f4')]", /structured/],
   ["f16", /unknown; use one of bool, int8/],
@@ -135,6 +149,66 @@ const refused: [given: unknown, says: RegExp][] = [
   [Symbol("f4"), /Symbol\(f4\) names none/],
   [4, /4 names none/],
 ];
+/** Names that are nearly right, and what is meant. */
+const nearlyRight: { readonly [given: string]: DType } = {
+  "f32": "float32",
+  "f64": "float64",
+  "F32": "float32",
+  "i32": "int32",
+  "i16": "int16",
+  "u32": "uint32",
+  "u16": "uint16",
+  "i64": "int64",
+  "fp32": "float32",
+  "Float32": "float32",
+  "FLOAT64": "float64",
+  "float_32": "float32",
+  "float 32": "float32",
+  "Float32Array": "float32",
+  "Uint8Array": "uint8",
+  "BigInt64Array": "int64",
+  "uint8_t": "uint8",
+  "int32_t": "int32",
+  "flaot32": "float32",
+  "floa64": "float64",
+  "unit8": "uint8",
+  "uin16": "uint16",
+  "inte32": "int32",
+  "boolean": "bool",
+  "Bool": "bool",
+  "boool": "bool",
+  "number": "float64",
+  "bigint": "int64",
+  "<float32": "float32",
+};
+for (const [given, meant] of Object.entries(nearlyRight)) {
+  Deno.test(`parseDType() asks for ${Deno.inspect(given)} whether ${meant} is meant`, () => {
+    const { message } = assertThrows(() => parseDType(given as DType), TypeError);
+    const quoted = JSON.stringify(given);
+    assertStringIncludes(
+      message,
+      `${quoted} is unknown; did you mean "${meant}"? Use one of bool, `,
+    );
+  });
+}
+
+Deno.test("parseDType() asks for f16 whether float16 is meant, which is NumPy's f2", () => {
+  const { message } = assertThrows(() => parseDType("f16" as DType), TypeError);
+  assertStringIncludes(message, 'did you mean "float16", which is "<f2"?');
+});
+
+Deno.test("parseDType() guesses nothing where nothing is near", () => {
+  for (
+    const given of [
+      ...["", "??", "toString", "__proto__", "constructor", "int128", "float128", "int7", "i128"],
+      ...["float", "double", "x32", "matrix", "f4\n", "<<f4", "f", "8", "32", "x".repeat(1000)],
+    ]
+  ) {
+    const { message } = assertThrows(() => parseDType(given as DType), TypeError);
+    assert(!message.includes("did you mean"), message);
+  }
+});
+
 for (const [given, says] of refused) {
   Deno.test(`parseDType() refuses ${Deno.inspect(given)}`, () => {
     const error = assertThrows(() => parseDType(given as DType), TypeError);

@@ -98,7 +98,7 @@ Deno.test("readNpy() reads what writeNpy() wrote: every dtype, 0 to 3 axes", () 
     }
   }));
 
-Deno.test("readNpy() keeps Fortran order, as a transposed view", () =>
+Deno.test("readNpy() keeps Fortran order, as a layout", () =>
   withFolder((folder, register) => {
     const path = `${folder}/f.npy`;
     const source = counted([4, 3], "int16").transpose();
@@ -106,8 +106,52 @@ Deno.test("readNpy() keeps Fortran order, as a transposed view", () =>
     assertStringIncludes(Deno.readTextFileSync(path), "'fortran_order': True, 'shape': (3, 4)");
     const { sma, view } = readNpy(path, register);
     using _attached = sma;
-    assertEquals([sma.shape, view.shape, view.stride], [[4, 3], [3, 4], [1, 3]]);
+    assertEquals([sma.shape, view.shape, view.stride], [[3, 4], [3, 4], [1, 3]]);
+    assertEquals([sma.layout, view], [{ stride: [1, 3] }, sma.array]);
     assertEquals(view.toArray(), source.toArray());
+    // Whoever loads it by its description, or by that of the view, sees the file's axes.
+    for (const description of [sma, view.toJSON()]) {
+      const told = JSON.parse(JSON.stringify(description));
+      assertEquals([told.shape, told.layout.stride], [[3, 4], [1, 3]]);
+      using other = SharedMemoryArray.from(told);
+      assertEquals(other.load().toArray(), source.toArray());
+    }
+  }));
+
+for (const shape of [[2, 3, 4], [1, 5], [5, 1], [4, 1, 3], [2, 2, 2, 2], [7]]) {
+  Deno.test(`readNpy() of a Fortran file of shape ${shape}: load() sees these axes`, () =>
+    withFolder((folder, register) => {
+      const path = `${folder}/f.npy`;
+      const size = shape.reduce((a, b) => a * b);
+      const header = `{'descr': '>i2', 'fortran_order': True, 'shape': (${shape.join(", ")},), }`;
+      const elements = Uint8Array.from({ length: 2 * size }, (_, i) => i % 2 === 0 ? 0 : i >> 1);
+      Deno.writeFileSync(path, npyBytes(header, { elements }));
+      const { sma, view } = readNpy(path, register);
+      using _attached = sma;
+      // Element k of the file is that whose first index counts fastest.
+      const expected = new NDArray(Int16Array.from({ length: size }, (_, i) => i), {
+        shape: shape.toReversed(),
+      }).transpose().toArray();
+      assertEquals(view.toArray(), expected);
+      using other = SharedMemoryArray.from(JSON.parse(JSON.stringify(sma)));
+      assertEquals(other.load().toArray(), expected);
+      assertEquals(other.shape, shape);
+    }));
+}
+
+Deno.test("readNpy() leaves nothing where the register takes no name", () =>
+  withFolder((folder) => {
+    const path = `${folder}/r.npy`;
+    writeNpy(path, counted([2, 3], "int8").transpose());
+    let name = "";
+    const register = {
+      push(pushed: string): never {
+        name = pushed;
+        throw new Error("full");
+      },
+    };
+    assertThrows(() => readNpy(path, register), Error, "full");
+    assertEquals(segmentExists(name), false);
   }));
 
 Deno.test("writeNpy() writes a view whose elements do not lie side by side in C order", () =>
@@ -472,7 +516,8 @@ for (const test of typedByHand) {
       const { sma, view } = readNpy(`${folder}/a.npy`, register);
       using _attached = sma;
       assertEquals([view.dtype, view.shape], [dtype, shape]);
-      assertEquals(sma.shape, fortran ? shape.toReversed() : shape);
+      assertEquals(sma.shape, shape);
+      assertEquals(sma.layout !== undefined, fortran && shape.length > 1);
       assert(bytesOf(view.copy()).every((byte) => byte === 1));
     }));
 }
@@ -665,6 +710,12 @@ const refused: Refused[] = [
     npyBytes(dictionary("'<f4'", "(3, 0)")),
     RangeError,
     "its shape [3, 0] has no elements, and a segment cannot be empty",
+  ],
+  [
+    "bfloat16 elements, as ml_dtypes saves them",
+    npyBytes(dictionary("'<V2'", "(4,)"), { elements: eight }),
+    TypeError,
+    "raw 2 bytes, as NumPy saves bfloat16: view as uint16",
   ],
   [
     "complex elements",
