@@ -249,11 +249,19 @@ Deno.test({
       return { array: new NDArray(data), gone };
     };
     const { BadResource } = Deno.errors;
-    // An index that takes the memory away when it is converted.
-    const reading = make();
-    assertInstanceOf(errorOf(() => reading.array.get({ valueOf: reading.gone })), BadResource);
-    const storing = make();
-    assertInstanceOf(errorOf(() => storing.array.set({ valueOf: storing.gone }, 1)), BadResource);
+    // An index that would take the memory away if it were converted: it is refused as it is.
+    for (const name of ["get", "set", "index"]) {
+      const { array, gone } = make();
+      const index = { valueOf: gone, toString: gone };
+      for (const indices of [[index], [index, 1], [1, index]]) {
+        assertInstanceOf(errorOf(() => array[name](...indices)), Error);
+        assert(!array.data.buffer.detached, `${name} converts an index`);
+      }
+      assertInstanceOf(
+        errorOf(() => array[name](...name === "set" ? [index, 1] : [index])),
+        TypeError,
+      );
+    }
     // A source that does it when it is read: nothing could be stored, so it must not look as if.
     const assigning = make();
     const source = [1, 2, 3];
