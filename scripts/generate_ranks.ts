@@ -128,8 +128,8 @@ export function class${rank}(
 }
 
 interface Variant {
-  /** Whether the elements are those of `bool`. */
-  isBool: boolean;
+  /** What the elements are. */
+  kind: "Number" | "Bigint" | "Bool";
   /** Whether an index that counts from the end is served here, too. */
   wraps: boolean;
 }
@@ -154,8 +154,8 @@ function areIndices(rank: number, wraps: boolean): string {
     (wraps ? ` && ${each(rank, (a) => `${NAMES[a]} === (${NAMES[a]} | 0)`, " && ")}` : "");
 }
 
-function nameOf(what: string, rank: number, { isBool, wraps }: Variant): string {
-  return `${what}${isBool ? "Bool" : ""}${wraps ? "Wrapping" : ""}${rank}`;
+function nameOf(what: string, rank: number, { kind, wraps }: Variant): string {
+  return `${what}${kind === "Number" ? "" : kind}${wraps ? "Wrapping" : ""}${rank}`;
 }
 
 /** The keys that `get` looks up itself. */
@@ -169,7 +169,7 @@ function pairKeys(rank: number, wraps: boolean): string {
 }
 
 function readText(rank: number, variant: Variant): string {
-  const { isBool, wraps } = variant;
+  const { kind, wraps } = variant;
   return `
 export function ${nameOf("read", rank, variant)}(
   { coldGet, ${usedKeys(rank, wraps)} }: ReadParts,
@@ -177,7 +177,7 @@ export function ${nameOf("read", rank, variant)}(
   return function (this: Tabled, ${typedIndices(rank)}, extra?: unknown): Element {
     if (extra === undefined && ${areIndices(rank, wraps)}) {
       const value = this.data[${position(rank, wraps)}];
-      if (value !== undefined) return ${isBool ? "value ? 1 : 0" : "value"};
+      if (value !== undefined) return ${kind === "Bool" ? "value ? 1 : 0" : "value"};
     }
     return coldGet(this);
   };
@@ -186,33 +186,30 @@ export function ${nameOf("read", rank, variant)}(
 }
 
 function writeText(rank: number, variant: Variant): string {
-  const { isBool, wraps } = variant;
-  const isRight = isBool ? "isTruth" : "typeof value === kind";
+  const { kind, wraps } = variant;
+  const isBool = kind === "Bool";
+  const isRight = isBool ? "isTruth" : `typeof value === "${kind.toLowerCase()}"`;
   return `
 export function ${nameOf("write", rank, variant)}(
-  { coldSet, coldIndex, ${isBool ? "" : "kind, "}${axisKeys(rank)}${
-    pairKeys(rank, wraps)
-  } }: WriteParts,
+  { coldSet, coldIndex, ${axisKeys(rank)}${pairKeys(rank, wraps)} }: WriteParts,
 ): Writers {
   return {
     set(this: Tabled, ${typedIndices(rank)}, value: unknown): void {
       const data: Storable = this.data;
       ${isBool ? 'const isTruth = typeof value === "boolean" || typeof value === "number";' : ""}
-      const position = arguments.length === ${rank + 1} && ${
+      const position = !(arguments.length - ${rank + 1}) && ${
     areIndices(rank, wraps)
   } && ${isRight} ? ${position(rank, wraps)} : -1;
       if (data[position] !== undefined) data[position] = ${
     isBool ? "value || value !== value ? 1 : 0" : "value"
   };
-      else coldSet(this, arguments.length, ${indices(rank)}, value);
+      else coldSet(this, arguments);
     },
     index(this: Tabled, ${typedIndices(rank)}): number {
-      const position = arguments.length === ${rank} && ${areIndices(rank, wraps)} ? ${
+      const position = !(arguments.length - ${rank}) && ${areIndices(rank, wraps)} ? ${
     position(rank, wraps)
   } : -1;
-      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, ${
-    indices(rank)
-  });
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
     },${
     wraps || rank <= 2 ? "" : `
     [PAIR01](this: Tabled, i: number, j: number): number {
@@ -300,32 +297,37 @@ import type { SliceItem } from "./slice.ts";
 `;
 
 const variants: readonly Variant[] = [
-  { isBool: false, wraps: false },
-  { isBool: false, wraps: true },
-  { isBool: true, wraps: true },
+  { kind: "Number", wraps: false },
+  { kind: "Number", wraps: true },
+  { kind: "Bigint", wraps: false },
+  { kind: "Bool", wraps: true },
 ];
 const ranks = [1, 2, 3, 4];
 
-/** The list of all parts, from which `element_access.ts` takes them by rank. */
+/** The list of all parts of a kind, from which `element_access.ts` takes one by its rank. */
 function listText(name: string, part: (rank: number) => string): string {
   return `export const ${name} = [${ranks.map(part).join(", ")}] as const;\n`;
+}
+
+/** `get` does not ask what an element is, except for those of `bool`. */
+function hasRead({ kind }: Variant): boolean {
+  return kind !== "Bigint";
 }
 
 /** The text of the file, not yet formatted. */
 export function ranksText(): string {
   const texts = ranks.flatMap((rank) => [
     classText(rank),
-    ...variants.flatMap((variant) => [readText(rank, variant), writeText(rank, variant)]),
+    ...variants.filter(hasRead).map((variant) => readText(rank, variant)),
+    ...variants.map((variant) => writeText(rank, variant)),
     farText(rank),
   ]);
-  const list = (what: string, variant: Variant): string =>
-    listText(
-      `${what}s${variant.isBool ? "OfBool" : variant.wraps ? "Wrapping" : ""}`,
-      (rank) => nameOf(what, rank, variant),
-    );
+  const list = (what: "read" | "write", variant: Variant): string =>
+    listText(`${nameOf(what, 0, variant).slice(0, -1)}s`, (rank) => nameOf(what, rank, variant));
   const lists = [
     listText("classes", (rank) => `class${rank}`),
-    ...variants.flatMap((variant) => [list("read", variant), list("write", variant)]),
+    ...variants.filter(hasRead).map((variant) => list("read", variant)),
+    ...variants.map((variant) => list("write", variant)),
     listText("fars", (rank) => `far${rank}`),
   ];
   return head + texts.join("") + "\n" + lists.join("\n");

@@ -104,8 +104,8 @@ export interface ClassParts extends Keys {
   readonly axisOf: (length: number, stride: number) => Axis;
 }
 
-/** What a method calls if the tables do not serve it: `count` is how many arguments it got. */
-export type Cold<Result> = (view: Fields, count: number, ...args: unknown[]) => Result;
+/** What a method calls if the tables do not serve it. */
+export type Cold<Result> = (view: Fields, args: ArrayLike<unknown>) => Result;
 
 export interface ReadParts extends Keys {
   readonly coldGet: (view: Fields) => Element;
@@ -113,14 +113,20 @@ export interface ReadParts extends Keys {
 export interface WriteParts extends Keys {
   readonly coldSet: Cold<void>;
   readonly coldIndex: Cold<number>;
-  /** What `typeof` says of an element. */
-  readonly kind: "number" | "bigint";
 }
-export interface FarParts extends WriteParts {
-  readonly coldGet: Cold<Element>;
+
+/** What a method calls if no position could be computed: `count` is how many arguments it got. */
+export type FarCold<Result> = (view: Fields, count: number, ...named: unknown[]) => Result;
+
+export interface FarParts extends Keys {
+  readonly coldGet: FarCold<Element>;
+  readonly coldSet: FarCold<void>;
+  readonly coldIndex: FarCold<number>;
   /** The distance of an index from the beginning of its axis; NaN if there is no such index. */
   readonly at: (index: unknown, axis: Stretch) => number;
   readonly isBool: boolean;
+  /** What `typeof` says of an element. */
+  readonly kind: "number" | "bigint";
 }
 
 export type Get = (this: never, ...indices: number[]) => Element;

@@ -28,7 +28,7 @@
  * 4. From three axes on, the first two entries are added by a method of their own, a leaf: what counts for a
  *    loop's limit is the text that is copied, and a small method is copied without counting.
  * 5. V8 remembers for good that a place in the code met an error, and is slower there from then on. So the methods
- *    of a class are renewed after a call that the tables could not serve, at most once in 100 ms. They are first
+ *    of a class are renewed after a call that the tables could not serve, on average at most once in 100 ms. They are first
  *    deleted and then defined again: V8 then copies the new ones into loops as it did the old ones.
  * 6. Negative indices are served by the general method. Where there are many of them, the methods are renewed
  *    into a text that serves them.
@@ -54,6 +54,7 @@ import {
   type ClassParts,
   type Cold,
   type Element,
+  type FarCold,
   type FastClass,
   type Fields,
   type General,
@@ -73,12 +74,13 @@ import { elementsAt, MAX_INT32 } from "./loop_plan.ts";
 import {
   classes,
   fars,
+  readBoolWrappings,
   reads,
-  readsOfBool,
-  readsWrapping,
+  readWrappings,
+  writeBigints,
+  writeBoolWrappings,
   writes,
-  writesOfBool,
-  writesWrapping,
+  writeWrappings,
 } from "./ranks.ts";
 import { rangeOf } from "./slice.ts";
 
@@ -255,7 +257,7 @@ function readWindow({ coldGet, isBool, AXIS0 }: ReadParts & Pick<Outer, "isBool"
 }
 
 function writeWindow(
-  { coldSet, coldIndex, isBool, kind, AXIS0 }: WriteParts & Pick<Outer, "isBool">,
+  { coldSet, coldIndex, isBool, kind, AXIS0 }: WriteParts & Pick<Outer, "isBool" | "kind">,
 ): Writers {
   return {
     set(this: Windowed, i: number, value: unknown): void {
@@ -266,13 +268,13 @@ function writeWindow(
         ? i
         : -1;
       if (data[position] !== undefined) data[position] = stored;
-      else coldSet(this, arguments.length, i, value);
+      else coldSet(this, arguments);
     },
     index(this: Windowed, i: number): number {
       const position = arguments.length === 1 && typeof i === "number" ? i : -1;
       return this[AXIS0][position] !== undefined
         ? this.offset + position
-        : coldIndex(this, arguments.length, i);
+        : coldIndex(this, arguments);
     },
   };
 }
@@ -468,18 +470,20 @@ function giveFarMethods(
   prototype: object,
   { rank, kind, isBool, general, key }: Described,
 ): void {
-  const coldGet: Cold<Element> = (view, count, ...args) =>
+  const coldGet: FarCold<Element> = (view, count, ...args) =>
     general.get.apply(view as never, argumentsOf(count, args) as number[]);
-  const coldSet: Cold<void> = (view, count, ...args) =>
+  const coldSet: FarCold<void> = (view, count, ...args) =>
     general.set.apply(view as never, argumentsOf(count, args));
-  const coldIndex: Cold<number> = (view, count, ...args) =>
+  const coldIndex: FarCold<number> = (view, count, ...args) =>
     general.index.apply(view as never, argumentsOf(count, args) as number[]);
   const factory = copyOfFactory(fars[rank - 1], key);
   define(prototype, factory({ coldGet, coldSet, coldIndex, at, isBool, kind, ...keys }));
 }
 
-/** So many milliseconds lie between two renewals of the methods of a class at least (deviation 5). */
+/** So many milliseconds lie between two renewals of the methods of a class, on average (deviation 5). */
 const RENEWAL_PAUSE = 100;
+/** So many of them may follow each other at once. */
+const MOST_RENEWALS = 16;
 /** So many negative indices since the last renewal, and the next one serves them (deviation 6). */
 const MANY_NEGATIVES = 100;
 
@@ -489,32 +493,38 @@ function giveTableMethods(
   access: "tables" | "window",
 ): void {
   let copies = 0;
-  let renewedAt = -Infinity;
+  let allowed = MOST_RENEWALS;
+  let allowedAt = -Infinity;
   let negatives = 0;
   let wraps = isBool;
 
   /** Is called with the indices of each call that the tables did not serve. */
-  const learn = (view: Fields, indices: readonly unknown[]): void => {
+  const learn = (view: Fields, indices: ArrayLike<unknown>): void => {
     if (access === "tables") fillTables(view);
     for (let axis = 0; axis < rank && axis < indices.length; axis++) {
       const index = indices[axis];
       if (typeof index === "number" && index < 0) negatives++;
     }
     const now = performance.now();
-    if (now - renewedAt < RENEWAL_PAUSE) return;
-    renewedAt = now;
-    wraps ||= negatives >= MANY_NEGATIVES;
-    negatives = 0;
+    const since = Math.floor((now - allowedAt) / RENEWAL_PAUSE);
+    if (since > 0) {
+      allowed = Math.min(MOST_RENEWALS, allowed + since);
+      allowedAt = now;
+      wraps ||= negatives >= MANY_NEGATIVES;
+      negatives = 0;
+    }
+    if (allowed === 0) return;
+    allowed--;
     renew();
   };
 
-  const coldSet: Cold<void> = (view, count, ...args) => {
+  const coldSet: Cold<void> = (view, args) => {
     learn(view, args);
-    general.set.apply(view as never, argumentsOf(count, args));
+    general.set.apply(view as never, args as unknown[]);
   };
-  const coldIndex: Cold<number> = (view, count, ...args) => {
+  const coldIndex: Cold<number> = (view, args) => {
     learn(view, args);
-    return general.index.apply(view as never, argumentsOf(count, args) as number[]);
+    return general.index.apply(view as never, args as number[]);
   };
 
   const renew = (): void => {
@@ -525,15 +535,29 @@ function giveTableMethods(
       learn(view, args);
       return general.get.apply(view as never, args);
     };
-    const [read, write] = access === "window" ? [readWindow, writeWindow] : [
-      (isBool ? readsOfBool : wraps ? readsWrapping : reads)[rank - 1],
-      (isBool ? writesOfBool : wraps ? writesWrapping : writes)[rank - 1],
-    ];
+    const [read, write] = access === "window"
+      ? [readWindow, writeWindow]
+      : [readOf(rank, isBool, wraps), writeOf(rank, kind, isBool, wraps)];
     const get = own.get = copyOfFactory(read, text, "sloppy")({ coldGet, isBool, ...keys });
     const writers = copyOfFactory(write, text)({ coldSet, coldIndex, kind, isBool, ...keys });
     define(prototype, { get, ...writers });
   };
   renew();
+}
+
+function readOf(rank: number, isBool: boolean, wraps: boolean): (parts: ReadParts) => Get {
+  return (isBool ? readBoolWrappings : wraps ? readWrappings : reads)[rank - 1];
+}
+
+/** `set` and `index` of 64-bit integers leave negative indices to the general method. */
+function writeOf(
+  rank: number,
+  kind: "number" | "bigint",
+  isBool: boolean,
+  wraps: boolean,
+): (parts: WriteParts) => Writers {
+  if (isBool) return writeBoolWrappings[rank - 1];
+  return (kind === "bigint" ? writeBigints : wraps ? writeWrappings : writes)[rank - 1];
 }
 
 /** Gives a view the tables of its long axes, which are made when an element is first asked for. */

@@ -109,28 +109,6 @@ export function read1(
   };
 }
 
-export function write1(
-  { coldSet, coldIndex, kind, AXIS0 }: WriteParts,
-): Writers {
-  return {
-    set(this: Tabled, i: number, value: unknown): void {
-      const data: Storable = this.data;
-
-      const position = arguments.length === 2 && typeof i === "number" && typeof value === kind
-        ? this.offset + this[AXIS0][i]
-        : -1;
-      if (data[position] !== undefined) data[position] = value;
-      else coldSet(this, arguments.length, i, value);
-    },
-    index(this: Tabled, i: number): number {
-      const position = arguments.length === 1 && typeof i === "number"
-        ? this.offset + this[AXIS0][i]
-        : -1;
-      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i);
-    },
-  };
-}
-
 export function readWrapping1(
   { coldGet, AXIS0 }: ReadParts,
 ): Get {
@@ -140,29 +118,6 @@ export function readWrapping1(
       if (value !== undefined) return value;
     }
     return coldGet(this);
-  };
-}
-
-export function writeWrapping1(
-  { coldSet, coldIndex, kind, AXIS0 }: WriteParts,
-): Writers {
-  return {
-    set(this: Tabled, i: number, value: unknown): void {
-      const data: Storable = this.data;
-
-      const position =
-        arguments.length === 2 && typeof i === "number" && i === (i | 0) && typeof value === kind
-          ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]
-          : -1;
-      if (data[position] !== undefined) data[position] = value;
-      else coldSet(this, arguments.length, i, value);
-    },
-    index(this: Tabled, i: number): number {
-      const position = arguments.length === 1 && typeof i === "number" && i === (i | 0)
-        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]
-        : -1;
-      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i);
-    },
   };
 }
 
@@ -178,6 +133,73 @@ export function readBoolWrapping1(
   };
 }
 
+export function write1(
+  { coldSet, coldIndex, AXIS0 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = !(arguments.length - 2) && typeof i === "number" && typeof value === "number"
+        ? this.offset + this[AXIS0][i]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments);
+    },
+    index(this: Tabled, i: number): number {
+      const position = !(arguments.length - 1) && typeof i === "number"
+        ? this.offset + this[AXIS0][i]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+  };
+}
+
+export function writeWrapping1(
+  { coldSet, coldIndex, AXIS0 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = !(arguments.length - 2) && typeof i === "number" && i === (i | 0) &&
+          typeof value === "number"
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments);
+    },
+    index(this: Tabled, i: number): number {
+      const position = !(arguments.length - 1) && typeof i === "number" && i === (i | 0)
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+  };
+}
+
+export function writeBigint1(
+  { coldSet, coldIndex, AXIS0 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = !(arguments.length - 2) && typeof i === "number" && typeof value === "bigint"
+        ? this.offset + this[AXIS0][i]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments);
+    },
+    index(this: Tabled, i: number): number {
+      const position = !(arguments.length - 1) && typeof i === "number"
+        ? this.offset + this[AXIS0][i]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+  };
+}
+
 export function writeBoolWrapping1(
   { coldSet, coldIndex, AXIS0 }: WriteParts,
 ): Writers {
@@ -185,17 +207,17 @@ export function writeBoolWrapping1(
     set(this: Tabled, i: number, value: unknown): void {
       const data: Storable = this.data;
       const isTruth = typeof value === "boolean" || typeof value === "number";
-      const position = arguments.length === 2 && typeof i === "number" && i === (i | 0) && isTruth
+      const position = !(arguments.length - 2) && typeof i === "number" && i === (i | 0) && isTruth
         ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]
         : -1;
       if (data[position] !== undefined) data[position] = value || value !== value ? 1 : 0;
-      else coldSet(this, arguments.length, i, value);
+      else coldSet(this, arguments);
     },
     index(this: Tabled, i: number): number {
-      const position = arguments.length === 1 && typeof i === "number" && i === (i | 0)
+      const position = !(arguments.length - 1) && typeof i === "number" && i === (i | 0)
         ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]
         : -1;
-      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i);
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
     },
   };
 }
@@ -323,29 +345,6 @@ export function read2(
   };
 }
 
-export function write2(
-  { coldSet, coldIndex, kind, AXIS0, AXIS1 }: WriteParts,
-): Writers {
-  return {
-    set(this: Tabled, i: number, j: number, value: unknown): void {
-      const data: Storable = this.data;
-
-      const position = arguments.length === 3 && typeof i === "number" && typeof j === "number" &&
-          typeof value === kind
-        ? this.offset + this[AXIS0][i] + this[AXIS1][j]
-        : -1;
-      if (data[position] !== undefined) data[position] = value;
-      else coldSet(this, arguments.length, i, j, value);
-    },
-    index(this: Tabled, i: number, j: number): number {
-      const position = arguments.length === 2 && typeof i === "number" && typeof j === "number"
-        ? this.offset + this[AXIS0][i] + this[AXIS1][j]
-        : -1;
-      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i, j);
-    },
-  };
-}
-
 export function readWrapping2(
   { coldGet, AXIS0, AXIS1 }: ReadParts,
 ): Get {
@@ -362,34 +361,6 @@ export function readWrapping2(
       if (value !== undefined) return value;
     }
     return coldGet(this);
-  };
-}
-
-export function writeWrapping2(
-  { coldSet, coldIndex, kind, AXIS0, AXIS1 }: WriteParts,
-): Writers {
-  return {
-    set(this: Tabled, i: number, j: number, value: unknown): void {
-      const data: Storable = this.data;
-
-      const position =
-        arguments.length === 3 && typeof i === "number" && typeof j === "number" && i === (i | 0) &&
-          j === (j | 0) && typeof value === kind
-          ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-            this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
-          : -1;
-      if (data[position] !== undefined) data[position] = value;
-      else coldSet(this, arguments.length, i, j, value);
-    },
-    index(this: Tabled, i: number, j: number): number {
-      const position =
-        arguments.length === 2 && typeof i === "number" && typeof j === "number" && i === (i | 0) &&
-          j === (j | 0)
-          ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-            this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
-          : -1;
-      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i, j);
-    },
   };
 }
 
@@ -412,6 +383,78 @@ export function readBoolWrapping2(
   };
 }
 
+export function write2(
+  { coldSet, coldIndex, AXIS0, AXIS1 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = !(arguments.length - 3) && typeof i === "number" && typeof j === "number" &&
+          typeof value === "number"
+        ? this.offset + this[AXIS0][i] + this[AXIS1][j]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments);
+    },
+    index(this: Tabled, i: number, j: number): number {
+      const position = !(arguments.length - 2) && typeof i === "number" && typeof j === "number"
+        ? this.offset + this[AXIS0][i] + this[AXIS1][j]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+  };
+}
+
+export function writeWrapping2(
+  { coldSet, coldIndex, AXIS0, AXIS1 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = !(arguments.length - 3) && typeof i === "number" && typeof j === "number" &&
+          i === (i | 0) && j === (j | 0) && typeof value === "number"
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments);
+    },
+    index(this: Tabled, i: number, j: number): number {
+      const position = !(arguments.length - 2) && typeof i === "number" && typeof j === "number" &&
+          i === (i | 0) && j === (j | 0)
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+  };
+}
+
+export function writeBigint2(
+  { coldSet, coldIndex, AXIS0, AXIS1 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = !(arguments.length - 3) && typeof i === "number" && typeof j === "number" &&
+          typeof value === "bigint"
+        ? this.offset + this[AXIS0][i] + this[AXIS1][j]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments);
+    },
+    index(this: Tabled, i: number, j: number): number {
+      const position = !(arguments.length - 2) && typeof i === "number" && typeof j === "number"
+        ? this.offset + this[AXIS0][i] + this[AXIS1][j]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+  };
+}
+
 export function writeBoolWrapping2(
   { coldSet, coldIndex, AXIS0, AXIS1 }: WriteParts,
 ): Writers {
@@ -419,23 +462,21 @@ export function writeBoolWrapping2(
     set(this: Tabled, i: number, j: number, value: unknown): void {
       const data: Storable = this.data;
       const isTruth = typeof value === "boolean" || typeof value === "number";
-      const position =
-        arguments.length === 3 && typeof i === "number" && typeof j === "number" && i === (i | 0) &&
-          j === (j | 0) && isTruth
-          ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-            this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
-          : -1;
+      const position = !(arguments.length - 3) && typeof i === "number" && typeof j === "number" &&
+          i === (i | 0) && j === (j | 0) && isTruth
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
+        : -1;
       if (data[position] !== undefined) data[position] = value || value !== value ? 1 : 0;
-      else coldSet(this, arguments.length, i, j, value);
+      else coldSet(this, arguments);
     },
     index(this: Tabled, i: number, j: number): number {
-      const position =
-        arguments.length === 2 && typeof i === "number" && typeof j === "number" && i === (i | 0) &&
-          j === (j | 0)
-          ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-            this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
-          : -1;
-      return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i, j);
+      const position = !(arguments.length - 2) && typeof i === "number" && typeof j === "number" &&
+          i === (i | 0) && j === (j | 0)
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
     },
   };
 }
@@ -603,35 +644,6 @@ export function read3(
   };
 }
 
-export function write3(
-  { coldSet, coldIndex, kind, AXIS0, AXIS1, AXIS2, PAIR01 }: WriteParts,
-): Writers {
-  return {
-    set(this: Tabled, i: number, j: number, k: number, value: unknown): void {
-      const data: Storable = this.data;
-
-      const position = arguments.length === 4 && typeof i === "number" && typeof j === "number" &&
-          typeof k === "number" && typeof value === kind
-        ? this.offset + this[PAIR01](i, j) + this[AXIS2][k]
-        : -1;
-      if (data[position] !== undefined) data[position] = value;
-      else coldSet(this, arguments.length, i, j, k, value);
-    },
-    index(this: Tabled, i: number, j: number, k: number): number {
-      const position = arguments.length === 3 && typeof i === "number" && typeof j === "number" &&
-          typeof k === "number"
-        ? this.offset + this[PAIR01](i, j) + this[AXIS2][k]
-        : -1;
-      return this.data[position] !== undefined
-        ? position
-        : coldIndex(this, arguments.length, i, j, k);
-    },
-    [PAIR01](this: Tabled, i: number, j: number): number {
-      return this[AXIS0][i] + this[AXIS1][j];
-    },
-  };
-}
-
 export function readWrapping3(
   { coldGet, AXIS0, AXIS1, AXIS2 }: ReadParts,
 ): Get {
@@ -649,37 +661,6 @@ export function readWrapping3(
       if (value !== undefined) return value;
     }
     return coldGet(this);
-  };
-}
-
-export function writeWrapping3(
-  { coldSet, coldIndex, kind, AXIS0, AXIS1, AXIS2 }: WriteParts,
-): Writers {
-  return {
-    set(this: Tabled, i: number, j: number, k: number, value: unknown): void {
-      const data: Storable = this.data;
-
-      const position = arguments.length === 4 && typeof i === "number" && typeof j === "number" &&
-          typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0) &&
-          typeof value === kind
-        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
-          this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
-        : -1;
-      if (data[position] !== undefined) data[position] = value;
-      else coldSet(this, arguments.length, i, j, k, value);
-    },
-    index(this: Tabled, i: number, j: number, k: number): number {
-      const position = arguments.length === 3 && typeof i === "number" && typeof j === "number" &&
-          typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0)
-        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
-          this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
-        : -1;
-      return this.data[position] !== undefined
-        ? position
-        : coldIndex(this, arguments.length, i, j, k);
-    },
   };
 }
 
@@ -703,6 +684,89 @@ export function readBoolWrapping3(
   };
 }
 
+export function write3(
+  { coldSet, coldIndex, AXIS0, AXIS1, AXIS2, PAIR01 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, k: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = !(arguments.length - 4) && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof value === "number"
+        ? this.offset + this[PAIR01](i, j) + this[AXIS2][k]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments);
+    },
+    index(this: Tabled, i: number, j: number, k: number): number {
+      const position = !(arguments.length - 3) && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number"
+        ? this.offset + this[PAIR01](i, j) + this[AXIS2][k]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+    [PAIR01](this: Tabled, i: number, j: number): number {
+      return this[AXIS0][i] + this[AXIS1][j];
+    },
+  };
+}
+
+export function writeWrapping3(
+  { coldSet, coldIndex, AXIS0, AXIS1, AXIS2 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, k: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = !(arguments.length - 4) && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0) &&
+          typeof value === "number"
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments);
+    },
+    index(this: Tabled, i: number, j: number, k: number): number {
+      const position = !(arguments.length - 3) && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0)
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+  };
+}
+
+export function writeBigint3(
+  { coldSet, coldIndex, AXIS0, AXIS1, AXIS2, PAIR01 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, k: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = !(arguments.length - 4) && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof value === "bigint"
+        ? this.offset + this[PAIR01](i, j) + this[AXIS2][k]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments);
+    },
+    index(this: Tabled, i: number, j: number, k: number): number {
+      const position = !(arguments.length - 3) && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number"
+        ? this.offset + this[PAIR01](i, j) + this[AXIS2][k]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+    [PAIR01](this: Tabled, i: number, j: number): number {
+      return this[AXIS0][i] + this[AXIS1][j];
+    },
+  };
+}
+
 export function writeBoolWrapping3(
   { coldSet, coldIndex, AXIS0, AXIS1, AXIS2 }: WriteParts,
 ): Writers {
@@ -710,25 +774,23 @@ export function writeBoolWrapping3(
     set(this: Tabled, i: number, j: number, k: number, value: unknown): void {
       const data: Storable = this.data;
       const isTruth = typeof value === "boolean" || typeof value === "number";
-      const position = arguments.length === 4 && typeof i === "number" && typeof j === "number" &&
+      const position = !(arguments.length - 4) && typeof i === "number" && typeof j === "number" &&
           typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0) && isTruth
         ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
           this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
           this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
         : -1;
       if (data[position] !== undefined) data[position] = value || value !== value ? 1 : 0;
-      else coldSet(this, arguments.length, i, j, k, value);
+      else coldSet(this, arguments);
     },
     index(this: Tabled, i: number, j: number, k: number): number {
-      const position = arguments.length === 3 && typeof i === "number" && typeof j === "number" &&
+      const position = !(arguments.length - 3) && typeof i === "number" && typeof j === "number" &&
           typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0)
         ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
           this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
           this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
         : -1;
-      return this.data[position] !== undefined
-        ? position
-        : coldIndex(this, arguments.length, i, j, k);
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
     },
   };
 }
@@ -927,38 +989,6 @@ export function read4(
   };
 }
 
-export function write4(
-  { coldSet, coldIndex, kind, AXIS0, AXIS1, AXIS2, AXIS3, PAIR01, PAIR23 }: WriteParts,
-): Writers {
-  return {
-    set(this: Tabled, i: number, j: number, k: number, l: number, value: unknown): void {
-      const data: Storable = this.data;
-
-      const position = arguments.length === 5 && typeof i === "number" && typeof j === "number" &&
-          typeof k === "number" && typeof l === "number" && typeof value === kind
-        ? this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)
-        : -1;
-      if (data[position] !== undefined) data[position] = value;
-      else coldSet(this, arguments.length, i, j, k, l, value);
-    },
-    index(this: Tabled, i: number, j: number, k: number, l: number): number {
-      const position = arguments.length === 4 && typeof i === "number" && typeof j === "number" &&
-          typeof k === "number" && typeof l === "number"
-        ? this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)
-        : -1;
-      return this.data[position] !== undefined
-        ? position
-        : coldIndex(this, arguments.length, i, j, k, l);
-    },
-    [PAIR01](this: Tabled, i: number, j: number): number {
-      return this[AXIS0][i] + this[AXIS1][j];
-    },
-    [PAIR23](this: Tabled, k: number, l: number): number {
-      return this[AXIS2][k] + this[AXIS3][l];
-    },
-  };
-}
-
 export function readWrapping4(
   { coldGet, AXIS0, AXIS1, AXIS2, AXIS3 }: ReadParts,
 ): Get {
@@ -985,40 +1015,6 @@ export function readWrapping4(
       if (value !== undefined) return value;
     }
     return coldGet(this);
-  };
-}
-
-export function writeWrapping4(
-  { coldSet, coldIndex, kind, AXIS0, AXIS1, AXIS2, AXIS3 }: WriteParts,
-): Writers {
-  return {
-    set(this: Tabled, i: number, j: number, k: number, l: number, value: unknown): void {
-      const data: Storable = this.data;
-
-      const position = arguments.length === 5 && typeof i === "number" && typeof j === "number" &&
-          typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
-          k === (k | 0) && l === (l | 0) && typeof value === kind
-        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
-          this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
-          this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
-        : -1;
-      if (data[position] !== undefined) data[position] = value;
-      else coldSet(this, arguments.length, i, j, k, l, value);
-    },
-    index(this: Tabled, i: number, j: number, k: number, l: number): number {
-      const position = arguments.length === 4 && typeof i === "number" && typeof j === "number" &&
-          typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
-          k === (k | 0) && l === (l | 0)
-        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
-          this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
-          this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
-        : -1;
-      return this.data[position] !== undefined
-        ? position
-        : coldIndex(this, arguments.length, i, j, k, l);
-    },
   };
 }
 
@@ -1051,6 +1047,98 @@ export function readBoolWrapping4(
   };
 }
 
+export function write4(
+  { coldSet, coldIndex, AXIS0, AXIS1, AXIS2, AXIS3, PAIR01, PAIR23 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, k: number, l: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = !(arguments.length - 5) && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof l === "number" && typeof value === "number"
+        ? this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments);
+    },
+    index(this: Tabled, i: number, j: number, k: number, l: number): number {
+      const position = !(arguments.length - 4) && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof l === "number"
+        ? this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+    [PAIR01](this: Tabled, i: number, j: number): number {
+      return this[AXIS0][i] + this[AXIS1][j];
+    },
+    [PAIR23](this: Tabled, k: number, l: number): number {
+      return this[AXIS2][k] + this[AXIS3][l];
+    },
+  };
+}
+
+export function writeWrapping4(
+  { coldSet, coldIndex, AXIS0, AXIS1, AXIS2, AXIS3 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, k: number, l: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = !(arguments.length - 5) && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
+          k === (k | 0) && l === (l | 0) && typeof value === "number"
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
+          this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments);
+    },
+    index(this: Tabled, i: number, j: number, k: number, l: number): number {
+      const position = !(arguments.length - 4) && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
+          k === (k | 0) && l === (l | 0)
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
+          this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+  };
+}
+
+export function writeBigint4(
+  { coldSet, coldIndex, AXIS0, AXIS1, AXIS2, AXIS3, PAIR01, PAIR23 }: WriteParts,
+): Writers {
+  return {
+    set(this: Tabled, i: number, j: number, k: number, l: number, value: unknown): void {
+      const data: Storable = this.data;
+
+      const position = !(arguments.length - 5) && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof l === "number" && typeof value === "bigint"
+        ? this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)
+        : -1;
+      if (data[position] !== undefined) data[position] = value;
+      else coldSet(this, arguments);
+    },
+    index(this: Tabled, i: number, j: number, k: number, l: number): number {
+      const position = !(arguments.length - 4) && typeof i === "number" && typeof j === "number" &&
+          typeof k === "number" && typeof l === "number"
+        ? this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)
+        : -1;
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+    [PAIR01](this: Tabled, i: number, j: number): number {
+      return this[AXIS0][i] + this[AXIS1][j];
+    },
+    [PAIR23](this: Tabled, k: number, l: number): number {
+      return this[AXIS2][k] + this[AXIS3][l];
+    },
+  };
+}
+
 export function writeBoolWrapping4(
   { coldSet, coldIndex, AXIS0, AXIS1, AXIS2, AXIS3 }: WriteParts,
 ): Writers {
@@ -1058,7 +1146,7 @@ export function writeBoolWrapping4(
     set(this: Tabled, i: number, j: number, k: number, l: number, value: unknown): void {
       const data: Storable = this.data;
       const isTruth = typeof value === "boolean" || typeof value === "number";
-      const position = arguments.length === 5 && typeof i === "number" && typeof j === "number" &&
+      const position = !(arguments.length - 5) && typeof i === "number" && typeof j === "number" &&
           typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
           k === (k | 0) && l === (l | 0) && isTruth
         ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
@@ -1067,10 +1155,10 @@ export function writeBoolWrapping4(
           this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
         : -1;
       if (data[position] !== undefined) data[position] = value || value !== value ? 1 : 0;
-      else coldSet(this, arguments.length, i, j, k, l, value);
+      else coldSet(this, arguments);
     },
     index(this: Tabled, i: number, j: number, k: number, l: number): number {
-      const position = arguments.length === 4 && typeof i === "number" && typeof j === "number" &&
+      const position = !(arguments.length - 4) && typeof i === "number" && typeof j === "number" &&
           typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
           k === (k | 0) && l === (l | 0)
         ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
@@ -1078,9 +1166,7 @@ export function writeBoolWrapping4(
           this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
           this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
         : -1;
-      return this.data[position] !== undefined
-        ? position
-        : coldIndex(this, arguments.length, i, j, k, l);
+      return this.data[position] !== undefined ? position : coldIndex(this, arguments);
     },
   };
 }
@@ -1127,25 +1213,27 @@ export const classes = [class1, class2, class3, class4] as const;
 
 export const reads = [read1, read2, read3, read4] as const;
 
-export const writes = [write1, write2, write3, write4] as const;
+export const readWrappings = [readWrapping1, readWrapping2, readWrapping3, readWrapping4] as const;
 
-export const readsWrapping = [readWrapping1, readWrapping2, readWrapping3, readWrapping4] as const;
-
-export const writesWrapping = [
-  writeWrapping1,
-  writeWrapping2,
-  writeWrapping3,
-  writeWrapping4,
-] as const;
-
-export const readsOfBool = [
+export const readBoolWrappings = [
   readBoolWrapping1,
   readBoolWrapping2,
   readBoolWrapping3,
   readBoolWrapping4,
 ] as const;
 
-export const writesOfBool = [
+export const writes = [write1, write2, write3, write4] as const;
+
+export const writeWrappings = [
+  writeWrapping1,
+  writeWrapping2,
+  writeWrapping3,
+  writeWrapping4,
+] as const;
+
+export const writeBigints = [writeBigint1, writeBigint2, writeBigint3, writeBigint4] as const;
+
+export const writeBoolWrappings = [
   writeBoolWrapping1,
   writeBoolWrapping2,
   writeBoolWrapping3,
