@@ -69,7 +69,7 @@ export function listText(list: readonly unknown[]): string {
 }
 
 /** How many failures a message tells of. */
-const MOST_TOLD = 3;
+const MOST_SHOWN = 3;
 
 /**
  * Tells of several failures in one message.
@@ -78,11 +78,11 @@ const MOST_TOLD = 3;
  * @returns the first messages, and how many more there are
  */
 export function failuresText(failures: readonly unknown[]): string {
-  const told = failures.slice(0, MOST_TOLD).map((failure) =>
+  const shown = failures.slice(0, MOST_SHOWN).map((failure) =>
     failure instanceof Error ? failure.message : shorten(String(failure))
   );
-  const more = failures.length - told.length;
-  return told.join("; ") + (more > 0 ? `; and ${more} more` : "");
+  const more = failures.length - shown.length;
+  return shown.join("; ") + (more > 0 ? `; and ${more} more` : "");
 }
 
 /**

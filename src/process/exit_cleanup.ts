@@ -1,5 +1,5 @@
 /**
- * Who cleans up when the process ends: by itself, by `Deno.exit()`, by a signal that somebody asked for, or
+ * Calls cleaners when the process ends: by itself, by `Deno.exit()`, by a signal that a cleaner asked for, or
  * by an error that nobody caught.
  *
  * @module
@@ -9,7 +9,7 @@ import { platform } from "../../ffi/platform.ts";
 import { runtime, type SignalName } from "../../ffi/runtime/mod.ts";
 import { endBySignal, markCleaner, type Unmark } from "./process_end.ts";
 
-/** What is called when the process ends. */
+/** A function that is called when the process ends. */
 interface Cleaner {
   readonly clean: () => void;
   readonly signals: readonly SignalName[];
@@ -35,11 +35,11 @@ export function endingSignals(): string[] {
 }
 
 /**
- * Has something cleaned when the process ends.
+ * Registers a cleaner, which is called when the process ends.
  *
  * @param clean cleans up; what it throws is printed, and keeps no other cleaner from its work
- * @param signals at which signals to clean, too, all of {@linkcode endingSignals}; after that the process ends
- * as the signal ends one that does not listen to it
+ * @param signals the signals at which to clean, too, out of {@linkcode endingSignals}; after that the process
+ * ends as the signal ends one that does not listen to it
  * @param uncaught whether to clean, too, at an error or a rejection that nobody caught
  * @returns takes it back; the second time does nothing
  */
@@ -83,7 +83,8 @@ function listen(name: SignalName): void {
     try {
       cleanAll();
     } finally {
-      // The process may go on, if a listener of the program keeps it: then this one is needed no more.
+      // The process may go on, if a listener of the program keeps it alive. The listener of this file is needed
+      // no more.
       stopListening(name);
       endBySignal(name);
     }
@@ -94,7 +95,7 @@ function listen(name: SignalName): void {
 
 function unlisten(name: SignalName): void {
   const entry = listeners.get(name);
-  // After the signal has come, nobody listens to it.
+  // After the signal has come, this file listens to it no more.
   if (entry !== undefined && --entry.wanted === 0) stopListening(name);
 }
 
@@ -111,7 +112,7 @@ function cleanAll(): void {
   callAll(cleaners);
 }
 
-/** Lets those do their work who were told that an uncaught error ends the program. */
+/** Calls the cleaners that were registered for uncaught errors. */
 function cleanUncaught(): void {
   callAll(uncaughtCleaners());
 }
@@ -121,7 +122,7 @@ function callAll(some: Iterable<Cleaner>): void {
     try {
       clean();
     } catch (error) {
-      // Nobody is left to catch it, and the others must be called, too.
+      // Nobody is left to catch the error, and the other cleaners must be called, too.
       console.error(error);
     }
   }

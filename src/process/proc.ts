@@ -24,7 +24,7 @@ export function processesThatMap(identities: ReadonlySet<string>): Map<string, n
   if (identities.size === 0) return found;
   const decoder = new TextDecoder();
   const pids = readdir("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
-  // An emulator gives a process its own map even where /proc is empty.
+  // An emulator (qemu) shows a process its own map even where /proc is empty.
   if (!pids.includes(runtime().pid) || readProcFile("/proc/self/maps") === null) {
     // Every segment would look as if nobody mapped it, and prune() would remove them all.
     throw notSupported(
@@ -66,7 +66,7 @@ export function countMappings(): number | null {
     });
     return count;
   } catch {
-    return null; // What asks is about to throw an error of its own.
+    return null; // The caller is about to throw an error of its own.
   }
 }
 const NEWLINE = 10;
@@ -93,7 +93,7 @@ export function availableMemory(): number {
 }
 
 /**
- * Tells by which words this process was started.
+ * Gives the command line by which this process was started.
  *
  * @returns the program and its arguments; `null` where it cannot be told
  */
@@ -154,7 +154,8 @@ export function hidingOption(): string | null {
   const ofProc = /^\S+ \S+ \S+ \S+ \/proc .* - proc \S+ (\S+)$/gm;
   // The last one that is mounted there covers the others.
   const options = [...new TextDecoder().decode(mounts).matchAll(ofProc)].at(-1)?.[1] ?? "";
-  // Numbers are what Linux before 5.8 shows. The others show a process, though not what is in it.
+  // Linux before 5.8 shows numbers. The other values of hidepid show that a process exists, though nothing of
+  // it.
   return /\bhidepid=(?:invisible|ptraceable|[24])\b/.exec(options)?.[0] ?? null;
 }
 

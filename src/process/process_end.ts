@@ -1,7 +1,6 @@
 /**
  * How a process that was sent a signal ends, after the cleaners of this isolate have done their work. Other
- * isolates (Workers), other copies of this module and listeners of the program take part without knowing of
- * each other.
+ * isolates (Workers), other copies of this module and listeners of the program each do their part.
  *
  * @module
  */
@@ -73,7 +72,7 @@ export function endBySignal(name: SignalName): void {
     try {
       kill(runtime().pid, number);
     } catch (error) {
-      // Without --allow-ffi there is no signal, but an end.
+      // Without --allow-ffi no signal can be sent; the process ends by an exit.
       console.error(error);
       runtime().exit(128 + number);
     }
@@ -110,7 +109,7 @@ function isWatched(): boolean {
   if (platform().directory === null || !runtime().mayCallC()) return false;
   const words = commandLine();
   if (words === null) return false;
-  // The arguments of the program come last, and are its own affair.
+  // The arguments of the program come last. They are not options of Deno.
   return words.slice(0, words.length - runtime().args.length)
     .some((word) => /^--watch(-hmr)?(=|$)/.test(word));
 }

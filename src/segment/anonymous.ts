@@ -33,14 +33,14 @@ export function isAnonymousName(name: string): boolean {
   return name.startsWith("memfd:") && form.test(name);
 }
 
-/** What a name says, in the digits in which it says it. */
-interface Place {
+/** The parts of an anonymous segment's name, as digits. */
+interface AnonymousName {
   readonly pid: string;
   readonly fd: string;
   readonly inode: string;
 }
 
-function placeOf(name: string): Place {
+function parseAnonymousName(name: string): AnonymousName {
   const [, pid, fd, inode] = form.exec(name)!;
   return { pid, fd, inode };
 }
@@ -68,7 +68,7 @@ function memfdOf(action: string): NonNullable<Platform["memfd"]> {
 export function makeAnonymous(label: string, mode: number): { fd: number; name: string } {
   const memfd = memfdOf("create");
   const flags = memfd.MFD_CLOEXEC | memfd.MFD_ALLOW_SEALING;
-  // From Linux 6.3 on it wants to be told whether the file may ever be executed.
+  // From Linux 6.3 on the kernel asks whether the file may ever be executed.
   const execution = mode & 0o111 ? memfd.MFD_EXEC : memfd.MFD_NOEXEC_SEAL;
   let fd: number;
   try {
@@ -88,7 +88,7 @@ export function makeAnonymous(label: string, mode: number): { fd: number; name: 
 }
 
 /**
- * Takes from everybody, for good, the power to shrink or grow an anonymous segment.
+ * Seals the size of an anonymous segment: nobody can shrink or grow it from then on.
  *
  * @param fd the segment, which has its size
  * @param name its name
@@ -99,7 +99,8 @@ export function sealSize(fd: number, name: string): void {
 }
 
 /**
- * Opens an anonymous segment that a process of this machine has made, and proves that it is the one.
+ * Opens an anonymous segment that a process of this machine has made, and checks that it is the one of this
+ * name.
  *
  * @param name its name
  * @param readOnly whether to open it for reading only
@@ -131,12 +132,12 @@ export function openAnonymous(name: string, readOnly: boolean): number {
 const REUSED = "its creator has ended or unlinked it, and the number is another one's now";
 
 /**
- * Takes hold of the file that a name leads to, without opening it: what stands there may be a FIFO or a
- * device of somebody who has the number now, and opening those has effects.
+ * Gets a handle (`O_PATH`) on the file that a name leads to, without opening it. The descriptor's number may
+ * belong to another file by now, a FIFO or a device, and opening those has effects.
  */
 function handleOf(name: string): number {
   const { O_PATH, O_CLOEXEC } = memfdOf("load");
-  const { pid, fd, inode } = placeOf(name);
+  const { pid, fd, inode } = parseAnonymousName(name);
   let handle: number;
   try {
     handle = explained(
@@ -168,8 +169,9 @@ function hiddenBy(): string {
 }
 
 /**
- * Opens something, and says of a refusal which segment is meant and what keeps this process out. `/proc`
- * refuses with EPERM where it is mounted with hidepid=noaccess, and with EACCES elsewhere.
+ * Calls an action that opens a segment. If the system refuses, the error says which segment is meant and what
+ * keeps this process out. `/proc` refuses with EPERM where it is mounted with hidepid=noaccess, and with EACCES
+ * elsewhere.
  */
 function explained(action: () => number, name: string, why: string): number {
   try {
@@ -199,9 +201,9 @@ function isSealed(fd: number, name: string): boolean {
 /**
  * Closes the descriptor by which an anonymous segment is reached; any thread of its creator can do it.
  *
- * Several may try at once, and in between the number may be given to another file, which must not be
- * closed. So the file is held by a descriptor of its own, and the last seal, which can be put on once,
- * says who closes. Where no descriptor is free, the number itself has to do.
+ * Several threads may try at once, and meanwhile the number may be given to another file, which must not be
+ * closed. So a second descriptor holds the file, and only the thread that puts on the last seal closes the
+ * first: a seal can be put on once. Where no descriptor is free, the number itself is used.
  *
  * @param name its name
  * @returns `false` if it was gone already
@@ -209,7 +211,7 @@ function isSealed(fd: number, name: string): boolean {
  */
 export function unlinkAnonymous(name: string): boolean {
   const { F_DUPFD_CLOEXEC, F_ADD_SEALS, F_SEAL_SEAL } = memfdOf("unlink");
-  const { pid, fd, inode } = placeOf(name);
+  const { pid, fd, inode } = parseAnonymousName(name);
   if (pid !== String(runtime().pid)) return refuseForeign(name, pid);
   const number = Number(fd);
   if (number > MAX_FD) return false;
@@ -236,13 +238,14 @@ export function unlinkAnonymous(name: string): boolean {
     close(number);
     return true;
   } finally {
-    // Not by the number: another thread may have closed that, and this one have got it for its own.
+    // A borrowed number is not closed again: another thread may have closed it, and the system may have given
+    // it to a file of this thread.
     if (!isBorrowed) close(own);
   }
 }
 const MAX_FD = 2 ** 31 - 1;
 
-/** Says whose an anonymous segment is; `false` if it is gone. */
+/** Throws an error that names the owner of another process's segment; gives `false` if the segment is gone. */
 function refuseForeign(name: string, pid: string): boolean {
   try {
     close(handleOf(name));
@@ -258,8 +261,8 @@ function refuseForeign(name: string, pid: string): boolean {
 }
 
 /**
- * Refuses to reserve more memory than the machine has. `/dev/shm` has a size at which that ends; here
- * nothing would stop the kernel from ending processes to find the memory.
+ * Refuses to reserve more memory than the machine has. `/dev/shm` has a limit; anonymous memory has none, and
+ * the kernel would end processes to find it.
  *
  * @param name the segment's name
  * @param byteLength how many bytes are to be reserved

@@ -1,6 +1,6 @@
 /**
- * What is known of a buffer over a segment. Views, which know nothing of mappings, see by it that two buffers may
- * be the same memory, and say by which name others reach it; waits learn by it that a mapping is about to be
+ * What is known of a buffer over a segment. Views know nothing of mappings: they ask here whether two buffers
+ * are the same memory, and by which name others reach it. Waits ask here to be called before a mapping is
  * closed.
  *
  * @module
@@ -17,8 +17,8 @@ export interface SegmentIdentity extends FileIdentity {
 }
 
 /**
- * The segments of the buffers that map one. A private field on the buffer would take 0.15 µs less for each
- * attachment (of some 12), and a constructor that returns another object.
+ * The segment of each buffer that maps one. A private field on the buffer would save 0.15 µs of some 12 at each
+ * attachment, but would need a constructor that returns another object.
  */
 const segments = new WeakMap<ArrayBufferLike, SegmentIdentity | null>();
 
@@ -70,7 +70,7 @@ export function sharedBytesOf(
 }
 
 /**
- * Tells whether a buffer shows a segment copy-on-write, so that it may be another memory than that of the others.
+ * Tells whether a buffer shows a segment copy-on-write: its elements may then differ from those of the segment.
  *
  * @param buffer any buffer
  * @returns whether what is written to it stays private
@@ -91,12 +91,12 @@ export function segmentOf(buffer: ArrayBufferLike): string | undefined {
 
 // --- Before a mapping is closed ----------------------------------------------------------------
 
-/** What is called before a buffer is detached; a buffer for which nobody asked is not in it. */
+/** The functions that are called before a buffer is detached, for each buffer that has some. */
 const listenersOf = new WeakMap<ArrayBufferLike, Set<() => void>>();
 
 /**
- * Has a function called before a mapping is closed by hand. It is not called for a mapping whose buffer is
- * garbage.
+ * Asks that a function is called before a mapping is closed by `close()`. It is not called where the buffer is
+ * collected as garbage.
  *
  * @param buffer the buffer over the mapping
  * @param listener called when the buffer is about to be detached, synchronously; must not throw

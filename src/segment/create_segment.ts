@@ -1,5 +1,5 @@
 /**
- * How a segment is made, so that nobody ever finds one that is not whole, and a failure leaves nothing.
+ * How a segment is made: nobody ever finds one that is not whole, and a failure leaves nothing.
  *
  * @module
  */
@@ -22,8 +22,9 @@ import { isProcThere } from "../process/proc.ts";
 import { directoryAdvice, type FileIdentity, pathOf, unlinkOwn } from "./file.ts";
 
 /**
- * The size from which on a segment gets its name last. That takes some 30 to 50 µs more: at 1 MiB 1.10 times of
- * what it takes to create, close and unlink one, at 4 MiB 1.03 times (`bench/attach_bench.ts` has the first).
+ * The size from which on a segment gets its name last. That takes some 30 to 50 µs more. Creating, closing and
+ * unlinking one then takes 1.10 times as long at 1 MiB, 1.03 times at 4 MiB (`bench/attach_bench.ts` has the
+ * first).
  */
 const NAMED_LAST = 2 ** 20;
 
@@ -34,9 +35,9 @@ export interface MadeSegment extends FileIdentity {
 }
 
 /**
- * Makes a segment: zero-filled, with its mode, its size and its memory. A large one gets its name last: who
- * attaches never waits for a reservation, a creator that is killed leaves no empty name, and a failure has no
- * name to take back.
+ * Makes a segment: zero-filled, with its mode, its size and its memory. A large one gets its name last: no
+ * reader ever waits for a reservation, a creator that is killed leaves no empty name, and a failure has no name
+ * to take back (`docs/decisions/names_last.md`).
  *
  * @param name a checked name that no segment has
  * @param byteLength its size in bytes, at least 1
@@ -81,7 +82,7 @@ function openNameless(name: string): number | null {
   const { directory, os } = platform();
   const { O_RDWR, O_TMPFILE } = platform().flags;
   if (directory === null || O_TMPFILE === 0 || !isProcThere()) return null;
-  // A name that is taken is told now: a reservation may take seconds, and find no room.
+  // If the name is taken, the error comes now: a reservation may take seconds, and find no room.
   if (statx(pathOf(name)) !== null) {
     throw systemError(os, "EEXIST", "shm_open", name, creationAdvice);
   }
@@ -96,7 +97,7 @@ function openNameless(name: string): number | null {
 
 /**
  * Opens a segment once more, by the name that it just got: otherwise `/proc/PID/maps` would show a number in
- * the place of the name. Where that is not possible (its mode lets nobody open it), it stays as it is.
+ * the place of the name. Where that is not possible (its mode lets nobody open it), the first descriptor stays.
  */
 function openByName(fd: number, name: string, inode: number): number {
   let again: number;
@@ -111,8 +112,8 @@ function openByName(fd: number, name: string, inode: number): number {
 }
 
 /**
- * Refuses a size that this process may not give a file (`ulimit -f`): the kernel would send SIGXFSZ, which
- * ends the process, and what a signal does is a matter of the whole process.
+ * Refuses a size that this process may not give a file (`ulimit -f`): the kernel would send SIGXFSZ, which ends
+ * the process. The signal cannot be caught here: its handler belongs to the whole process.
  */
 export function checkFileSizeLimit(name: string, byteLength: number, reserve: boolean): void {
   if (byteLength <= getrlimit(RLIMIT_FSIZE)) return;

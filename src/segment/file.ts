@@ -1,6 +1,6 @@
 /**
- * The file by which Linux shows a segment: where it is, whether it is a certain one, and how its name is taken
- * away without taking another one's.
+ * The file by which Linux shows a segment: where it is, which one it is, and how its name is removed, but never
+ * the name of another one.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { sleep } from "../../ffi/time.ts";
 import { isAnonymousName, unlinkAnonymous } from "./anonymous.ts";
 import { checkUsableName } from "./name.ts";
 
-/** What tells a segment from every other one of this machine. */
+/** What identifies a segment on this machine. */
 export interface FileIdentity {
   /** The device that it is on, as `fstat` gives it. */
   readonly device: number;
@@ -33,7 +33,7 @@ export function pathOf(name: string): string {
 }
 
 /**
- * Removes the name of whatever segment it leads to; of an anonymous segment, the descriptor by which others reach
+ * Removes a name, whatever segment it leads to; of an anonymous segment, the descriptor by which others reach
  * it.
  *
  * @param name the name
@@ -47,12 +47,12 @@ export function unlink(name: string): boolean {
 /**
  * Removes a name that leads to a certain segment, and leaves one that leads to another segment by now.
  *
- * The kernel has no call that looks and removes at once, and between the two another process may remove the name
- * and make a new segment of it. So whoever removes a segment in this way holds a lock on one byte of the file that
- * it removes: as long as it does, nobody else takes the name from that file, and so the name cannot become another
- * one's. (To move the file aside first would exclude `rm` and other languages, too, but whoever maps it would be
- * shown by `/proc` with the wrong name.) On a system that does not number segments, the name is removed whatever it
- * leads to.
+ * The kernel has no call that looks and removes at once, and between the two another process may remove the
+ * name and make a new segment of it. So a process that removes a segment in this way holds a lock on one byte
+ * of that file: meanwhile no other process of this package takes the name from the file, and the name cannot
+ * come to lead to another segment. (Moving the file aside first would exclude `rm` and other languages, too,
+ * but then `/proc` would show the wrong name for every process that maps it.) On a system that does not number
+ * segments, the name is removed whatever it leads to.
  *
  * @param name a checked name
  * @param segment the segment
@@ -62,7 +62,7 @@ export function unlinkOwn(name: string, segment: FileIdentity): boolean {
   if (isAnonymousName(name)) return unlinkAnonymous(name); // its name has the inode in it
   if (platform().directory === null || segment.inode === 0) return shmUnlink(name);
   const path = pathOf(name);
-  // What is no segment of ours is not opened: that may have effects (a device).
+  // Only our own segment is opened: opening something else, such as a device, may have effects.
   if (!leadsTo(path, segment)) return false;
   const fd = openForRemoval(name);
   try {
@@ -87,7 +87,10 @@ function openForRemoval(name: string): number | null {
   }
 }
 
-/** Waits until no other process is about to remove the same segment; one that was stopped is not waited for. */
+/**
+ * Waits until no other process is about to remove the same segment, but not for long: that process may have
+ * been stopped.
+ */
 function awaitTurn(fd: number, name: string): void {
   const deadline = performance.now() + LONGEST_REMOVAL;
   try {
@@ -98,7 +101,7 @@ function awaitTurn(fd: number, name: string): void {
   }
 }
 
-/** The byte that is locked by whoever removes a segment: far beyond the end of any. */
+/** The byte that a process locks while it removes a segment: far beyond the end of any. */
 const REMOVAL_BYTE = 2 ** 62;
 
 /** A removal takes some 10 µs; in milliseconds. */
@@ -113,7 +116,7 @@ function leadsTo(path: string, { device, inode }: FileIdentity): boolean {
 }
 
 /**
- * Tells that segments have no place at all, if that is so.
+ * Gives the advice for a machine that has no `/dev/shm`; `undefined` if it has one.
  *
  * @param code of the error of a call on a name
  */

@@ -1,5 +1,5 @@
 /**
- * What segments exist, which of them are leftovers, and how many are removed at once.
+ * Lists segments, finds leftovers, and removes many at once.
  *
  * @module
  */

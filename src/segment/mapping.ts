@@ -1,5 +1,5 @@
 /**
- * A mapped segment: how one is made, attached to and given up so that nothing can crash or leak.
+ * A mapped segment: how it is made, attached to and given up, so that nothing can crash or leak.
  *
  * @module
  */
@@ -87,7 +87,7 @@ export class Mapping {
     this.byteLength = byteLength;
     this.#segment = segment;
     this.#region = region;
-    // From here on the buffer is the owner: who holds a view of it keeps the mapping.
+    // From here on the buffer is the owner: any view of it keeps the mapping alive.
     this.#buffer = bufferOver(region, byteLength);
     markSegment(this.#buffer, segment);
     abandoned.register(this.#buffer, region, this);
@@ -147,7 +147,7 @@ export class Mapping {
    *
    * @param name a checked name
    * @param options access and timeout, checked
-   * @param look looks at the segment before it is mapped, and throws if it is none of the caller's
+   * @param look looks at the segment before it is mapped, and throws if it is not of the caller's kind
    */
   static open(name: string, options: OpenOptions, look?: SegmentLook): Mapping {
     const { access = "read-write", timeout = 0 } = options;
@@ -207,8 +207,8 @@ export class Mapping {
   }
 }
 
-// A method that somebody replaces, on the prototype or on a buffer, is not trusted: this one is taken when this
-// file is loaded.
+// A program may replace methods on the prototype or on a buffer. These are taken when this file is loaded,
+// before it can.
 const { apply } = Reflect;
 const { transfer } = ArrayBuffer.prototype;
 
@@ -217,7 +217,7 @@ function detach(buffer: ArrayBuffer): boolean {
   try {
     apply(transfer, buffer, [0]);
   } catch {
-    // It was marked as one that cannot be moved: its state tells.
+    // The buffer was marked as one that cannot be moved. The next line looks whether it is detached.
   }
   return isDetached(buffer);
 }
@@ -231,8 +231,8 @@ interface Opened {
 }
 
 /**
- * Opens a segment that has a size, waiting for its creator as long as that is asked for. One that is removed before
- * it had a size is none: with a time limit, the next one of its name is waited for.
+ * Opens a segment that has a size, and waits for its creator as long as the caller asked for. A segment that is
+ * removed before it had a size does not count: with a time limit, the next one of its name is waited for.
  */
 function openOnceSized(name: string, isPrivate: boolean, timeout: number): Opened {
   const deadline = timeout === 0 ? 0 : performance.now() + timeout;
@@ -364,7 +364,7 @@ const head = new Uint8Array(HEAD_BYTES);
 function mapPages(fd: number, name: string, byteLength: number, isPrivate: boolean): Region {
   const { flags, hints, mapsBeyondEnd } = platform();
   const { PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_NORESERVE } = flags;
-  // The copies are few, mostly: memory for all of them is not asked for before.
+  // Few pages are copied, mostly: memory for all of them is not asked for in advance.
   const sharing = isPrivate ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
   const isHuge = byteLength >= HUGE && hints;
   const hint = isHuge ? hugeHint : 0n;
@@ -380,7 +380,7 @@ function mapPages(fd: number, name: string, byteLength: number, isPrivate: boole
 const addressAdvice: Advice = (code) => {
   if (code !== "ENOMEM") return undefined;
   const [count, most] = [countMappings(), mostMappings()];
-  // V8 and others take some, too.
+  // V8 and other libraries have mappings, too.
   if (count === null || most === null || count < most * 0.95) return undefined;
   return `this process has ${count} mappings, and vm.max_map_count allows ${most}: close arrays that are ` +
     "not needed, or let sysctl raise it";
@@ -390,10 +390,10 @@ const addressAdvice: Advice = (code) => {
 const HUGE = 2 ** 30;
 
 /**
- * Where the next huge mapping may well begin: at a multiple of a GiB it shares no page table with its
- * neighbours, which the kernel would search through when it is unmapped (3.2 µs for both calls, instead
- * of 3.3 to 7.7 by chance; `bench/attach_bench.ts` shows it). It is a wish only: what is mapped there
- * stays.
+ * The address at which the next huge mapping should begin. At a multiple of a GiB it shares no page table with
+ * its neighbours, through which the kernel would search when it is unmapped (3.2 µs for both calls, instead of
+ * 3.3 to 7.7 by chance; `bench/attach_bench.ts` shows it). The kernel takes another address where something is
+ * mapped there.
  */
 let hugeHint = 0n;
 

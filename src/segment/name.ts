@@ -1,5 +1,5 @@
 /**
- * Names of segments: which are legal, how unique ones are made, and what a made one tells.
+ * Names of segments: which are legal, how unique ones are made, and how their parts are read.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export function checkUsableName(name: unknown): asserts name is string {
   lastUsable = name;
 }
 
-/** The name that was found usable last: mostly the next one asked for is the same. At first, equal to nothing. */
+/** The last name that was found usable: mostly the next call asks for the same one. NaN is equal to no name. */
 let lastUsable: unknown = NaN;
 
 /**
@@ -157,7 +157,8 @@ export function prefixOf(name: string, maxBytes: number): string | null {
   if (full !== null) return full.groups!.prefix;
   const short = shortName.exec(name);
   if (short === null) return null;
-  // A short name is one only where the full one would not have fitted, and it fills what there is.
+  // A short name counts only where the full one would not have fitted, and if it fills all the bytes that there
+  // are.
   const { head, prefix, digits } = short.groups!;
   const left = maxBytes - new TextEncoder().encode(head).length;
   const made = left < FULL_TAIL && digits.length === Math.min(left, 32) &&

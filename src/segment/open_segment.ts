@@ -1,6 +1,6 @@
 /**
- * A segment that is mapped and open at once: its memory for what stands in it, its file for the locks that the
- * kernel keeps.
+ * A segment that is mapped and open at once: it is mapped for what stands in it, and open for the locks that
+ * the kernel keeps on its file.
  *
  * @module
  */
@@ -20,30 +20,33 @@ import type { CreateOptions } from "./mapping.ts";
 import { SharedMemory, undoCreate } from "./shared_memory.ts";
 
 /**
- * Looks whether a segment is the one that is meant. It throws if it is not.
+ * Looks whether a segment is of the kind that the caller means, and throws if it is not.
  *
  * @param memory the mapping
  * @param isTimeUp whether this is the last look
- * @returns `false` if the creator has not written all that tells; on the last look it throws instead
+ * @returns `false` if the creator has not yet written what tells the kind; on the last look it throws instead
  */
 export type SegmentCheck = (memory: SharedMemory, isTimeUp: boolean) => boolean;
 
-/** How long `open()` waits at least for a creator to write what tells the segment, in milliseconds. */
+/** How long `open()` waits at least for a creator to write what tells the kind, in milliseconds. */
 const CREATOR_TIMEOUT = 900;
 
-/** How many segments of one name, each of which is gone at once, `open()` looks at when its time is up. */
+/** How many segments of one name, each removed at once, `open()` looks at after its time is up. */
 const MOST_SUCCESSORS = 100;
 
-/** Runs after an open segment was garbage-collected that had not been closed; its memory may be in use still. */
+/**
+ * Closes the descriptor of an open segment that was garbage-collected before `close()`. Its memory may still be
+ * in use.
+ */
 const dropped = new FinalizationRegistry<number>(close);
 
 /**
  * A mapping and a file descriptor of one segment.
  *
- * They come from two calls of `open`. The kernel gives a lock back when nobody holds the open file any more that
- * has it, and a mapping holds the open file that it was made from: with one for both, `close()` would give nothing
- * back as long as the memory is mapped. The descriptor is closed in programs that this one starts, so that none of
- * them keeps a lock.
+ * They come from two calls of `open`. The kernel gives a lock back when its open file is held no more, and a
+ * mapping holds the open file that it was made from. With one open file for both, a lock would stay as long as
+ * the memory is mapped. The descriptor is closed in programs that this one starts, so that none of them keeps a
+ * lock.
  */
 export class OpenSegment {
   /** The name by which it was opened. */
@@ -68,7 +71,7 @@ export class OpenSegment {
    * @param name a checked name that no segment has
    * @param byteLength the size in bytes
    * @param options mode and reservation, which are checked here
-   * @param write writes what tells the segment from others into it
+   * @param write writes into it what tells its kind
    */
   static create(
     name: string,
@@ -95,8 +98,7 @@ export class OpenSegment {
   /**
    * Attaches to a segment, and opens the file of that very segment.
    *
-   * A segment that is removed before it was looked at to the end, whole or not, is none: its successor is waited
-   * for.
+   * A segment that is removed before this has finished looking does not count: its successor is waited for.
    *
    * @param name a checked name
    * @param timeout how long to wait for its creator, in milliseconds
@@ -147,13 +149,13 @@ export class OpenSegment {
     return !this.#isClosed;
   }
 
-  /** Whether any name leads to the segment still. Nobody who comes later finds one that has none. */
+  /** Whether a name still leads to the segment. Without one, no other process can attach any more. */
   get isNamed(): boolean {
     return fstat(this.#fd, this.name).named !== false;
   }
 
   /**
-   * Takes the lock of the segment, if nobody has it who is in its way.
+   * Takes the lock of the segment, if no other open file has a lock that excludes it.
    *
    * @returns whether it was taken
    * @see {@link https://man7.org/linux/man-pages/man2/flock.2.html | flock(2)}

@@ -1,6 +1,6 @@
 /**
- * Segments that are parts of another one: the versions of a table, say. Whoever removes the whole by a list of
- * names removes its parts, too.
+ * Segments that are parts of another one: the versions of a table, say. If the whole is removed by a list of
+ * names, its parts are removed, too.
  *
  * A segment that has parts, the whole, has {@linkcode PARTS_BYTES} and has the magic of versions. At
  * {@linkcode PARTS_ID} stands a random number, which the names of its parts bear: another whole may have had
@@ -97,7 +97,7 @@ export function groupsOfParts(): (name: string) => string {
     const { whole, id } = part;
     if (!ids.has(whole)) ids.set(whole, idOf(whole));
     const living = ids.get(whole);
-    // What cannot be read may be alive.
+    // A part counts as living where the whole cannot be read.
     return living === undefined || living === id ? whole : name;
   };
 }

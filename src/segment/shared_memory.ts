@@ -160,8 +160,9 @@ export class SharedMemory {
   }
 
   /**
-   * Removes the segment's name. Whoever has it mapped keeps it; nobody else can attach any more. Until it is
-   * closed, this removes the name of its own segment only; after that, the name of whatever segment has it.
+   * Removes the segment's name. Processes that have it mapped keep it; no other can attach any more. Until
+   * `close()`, this removes the name only if it leads to this segment; after that, whatever segment it leads
+   * to.
    *
    * @returns `false` if the name was gone already, or leads to another segment by now
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
@@ -214,7 +215,7 @@ export class SharedMemory {
 
   static {
     showAs(this.prototype, (memory) => {
-      if (!(#mapping in memory)) return {}; // the prototype itself can be looked at, too
+      if (!(#mapping in memory)) return {}; // `console.log` may show the prototype itself, too
       const { name, size, buf } = memory;
       return { name, size, closed: buf === null };
     });
@@ -222,8 +223,8 @@ export class SharedMemory {
 }
 
 /**
- * Makes a segment as {@linkcode SharedMemory.create} does, but for a look at the stack: the caller has taken that,
- * for all that it does itself until it is done.
+ * Makes a segment as {@linkcode SharedMemory.create} does, but does not look whether there is room on the
+ * stack: the caller has done so, for itself and for this.
  *
  * @returns the mapping; {@linkcode undoCreate} takes all back
  */
@@ -247,7 +248,7 @@ export function createMemory(
 /**
  * Attaches as {@linkcode SharedMemory.open} does.
  *
- * @param look looks at the segment before it is mapped, and throws if it is none of the caller's
+ * @param look looks at the segment before it is mapped, and throws if it is not of the caller's kind
  */
 export function openMemory(
   name: string,
