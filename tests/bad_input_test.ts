@@ -7,7 +7,6 @@ import { api, sma } from "./helpers/bad_input.ts";
 import { errorOf } from "./helpers/helpers.ts";
 import { everyTestWith } from "./helpers/test_with.ts";
 
-everyTestWith("Deno 2.8", "the library must not be open yet");
 everyTestWith("Linux", "it calls list()");
 
 const {

@@ -59,23 +59,11 @@ const supplies = {
     lack: "spin is not installed, or has no C compiler",
     required: "SHM_REQUIRE_SPIN",
   },
-  /** `deno bundle`, whose bundler is downloaded at the first use. */
+  /** `deno bundle`, which came with Deno 2.4, and whose bundler is downloaded at the first use. */
   "deno bundle": {
     isThere: bundles,
     lack: "deno bundle has no bundler",
     required: "SHM_REQUIRE_BUNDLE",
-  },
-  /**
-   * A Deno whose check for leaks leaves libraries alone. For older ones `.ci/run` opens the library before
-   * the first test, so that a test cannot see whether a call would open it.
-   */
-  "Deno 2.8": {
-    isThere: () => {
-      const [major, minor] = Deno.version.deno.split(".").map(Number);
-      return major > 2 || major === 2 && minor >= 8;
-    },
-    lack: `Deno ${Deno.version.deno} is older than 2.8`,
-    required: "SHM_REQUIRE_DENO_2_8",
   },
 } satisfies { [need: string]: Supply };
 

@@ -12,9 +12,6 @@ import {
   refuses,
   view,
 } from "../helpers/bad_input.ts";
-import { everyTestWith } from "../helpers/test_with.ts";
-
-everyTestWith("Deno 2.8", "the library must not be open yet");
 
 const { NDArray, slice } = api;
 

@@ -12,7 +12,6 @@ import {
 } from "../helpers/bad_input.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
-everyTestWith("Deno 2.8", "the library must not be open yet");
 everyTestWith("Linux", "names may be shorter elsewhere");
 
 const { SharedMemoryArray, slice } = api;

@@ -3,7 +3,6 @@
 import { api, FOREIGN, hostile, refuses, sma, view, withoutKeys } from "../helpers/bad_input.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
-everyTestWith("Deno 2.8", "the library must not be open yet");
 everyTestWith("Linux", "it calls list()");
 
 const {
