@@ -22,6 +22,7 @@ import {
   withFolder,
   withNames,
 } from "../helpers/helpers.ts";
+import { testWith } from "../helpers/test_with.ts";
 
 const systems = [
   ["linux", "x86_64"],
@@ -151,10 +152,13 @@ const asOnMacOS = `
   };
 `;
 
-Deno.test("macOS: create(), load(), close() and unlink() work", () =>
-  withNames(async (name) => {
-    const result = await evalChild(
-      `${asOnMacOS}
+testWith(
+  "Linux",
+  "macOS: create(), load(), close() and unlink() work",
+  () =>
+    withNames(async (name) => {
+      const result = await evalChild(
+        `${asOnMacOS}
       const results = [];
       for (const length of [3, 2 ** 20, 2 ** 25]) {
         using sma = new SharedMemoryArray(length, "float32", name);
@@ -167,13 +171,14 @@ Deno.test("macOS: create(), load(), close() and unlink() work", () =>
         results.push([again, sma.array.get(-1), sma.array.get(0), maps(), sma.unlink(), sma.unlink()]);
       }
       console.log(JSON.stringify([...results, maps()]));`,
-      { args: [name] },
-    );
-    const one = ["EEXIST", 2, 2, 2, true, false];
-    assertEquals(result, [one, one, one, 0]);
-  }));
+        { args: [name] },
+      );
+      const one = ["EEXIST", 2, 2, 2, true, false];
+      assertEquals(result, [one, one, one, 0]);
+    }),
+);
 
-Deno.test("macOS: what it has not is NotSupported", () =>
+testWith("Linux", "macOS: what it has not is NotSupported", () =>
   withNames(async (name) => {
     const result = await evalChild(
       `${asOnMacOS}
@@ -221,30 +226,41 @@ async function loadEmpty(name: string, meanwhile: string): Promise<[string, numb
   ) as [string, number];
 }
 
-Deno.test("macOS: load() waits for a creator that has not set the size yet", () =>
-  withNames(async (name) => {
-    const path = JSON.stringify(segmentPath(name));
-    const [what] = await loadEmpty(name, `Deno.truncateSync(${path}, 4096)`);
-    assertEquals(what, "size 4096");
-  }));
+testWith(
+  "Linux",
+  "macOS: load() waits for a creator that has not set the size yet",
+  () =>
+    withNames(async (name) => {
+      const path = JSON.stringify(segmentPath(name));
+      const [what] = await loadEmpty(name, `Deno.truncateSync(${path}, 4096)`);
+      assertEquals(what, "size 4096");
+    }),
+);
 
-Deno.test("macOS: load() of a segment that stays empty waits its time, and says so", () =>
-  withNames(async (name) => {
-    // Whether it has a name still is not told there: one without is waited for as long.
-    for (const meanwhile of ["", `Deno.removeSync(${JSON.stringify(segmentPath(name))})`]) {
-      const [what, waited] = await loadEmpty(name, meanwhile);
-      assertEquals(
-        what,
-        `RangeError: Cannot attach to '${name}': its size is 0 bytes; its creator has not set one`,
-      );
-      assertLessOrEqual(900, waited);
-    }
-  }));
+testWith(
+  "Linux",
+  "macOS: load() of a segment that stays empty waits its time, and says so",
+  () =>
+    withNames(async (name) => {
+      // Whether it has a name still is not told there: one without is waited for as long.
+      for (const meanwhile of ["", `Deno.removeSync(${JSON.stringify(segmentPath(name))})`]) {
+        const [what, waited] = await loadEmpty(name, meanwhile);
+        assertEquals(
+          what,
+          `RangeError: Cannot attach to '${name}': its size is 0 bytes; its creator has not set one`,
+        );
+        assertLessOrEqual(900, waited);
+      }
+    }),
+);
 
-Deno.test("macOS: create() that fails removes its name, wherever it fails", () =>
-  withNames(async (name) => {
-    const result = await evalChild(
-      `${asOnMacOS}
+testWith(
+  "Linux",
+  "macOS: create() that fails removes its name, wherever it fails",
+  () =>
+    withNames(async (name) => {
+      const result = await evalChild(
+        `${asOnMacOS}
       SharedMemory.create(name, 8).unlink();
       const real = lib.symbols;
       const before = fds();
@@ -268,13 +284,14 @@ Deno.test("macOS: create() that fails removes its name, wherever it fails", () =
       failing({}, () => new SharedMemoryArray(512, "float64", name).create());
       Deno.UnsafePointerView.getArrayBuffer = getArrayBuffer;
       console.log(JSON.stringify([results, maps()]));`,
-      { args: [name] },
-    );
-    const left = [false, 0];
-    const codes = ["EBADF", "EBADF", "ENOMEM", "RangeError", "RangeError"];
-    assertEquals(result, [codes.map((code) => [code, ...left]), 1]);
-    assertEquals(segmentExists(name), false);
-  }));
+        { args: [name] },
+      );
+      const left = [false, 0];
+      const codes = ["EBADF", "EBADF", "ENOMEM", "RangeError", "RangeError"];
+      assertEquals(result, [codes.map((code) => [code, ...left]), 1]);
+      assertEquals(segmentExists(name), false);
+    }),
+);
 
 Deno.test("the umask is never lifted: no call for it is bound", () => {
   for (const [os, arch] of systems) {
@@ -286,11 +303,14 @@ Deno.test("the umask is never lifted: no call for it is bound", () => {
   }
 });
 
-Deno.test("macOS: files that a Worker makes during create() keep the umask", () =>
-  withFolder((folder) =>
-    withNames(async (name) => {
-      const result = await evalChild(
-        `${asOnMacOS}
+testWith(
+  "Linux",
+  "macOS: files that a Worker makes during create() keep the umask",
+  () =>
+    withFolder((folder) =>
+      withNames(async (name) => {
+        const result = await evalChild(
+          `${asOnMacOS}
         const text = \`
           onmessage = ({ data: folder }) => {
             const modes = new Set();
@@ -331,16 +351,20 @@ Deno.test("macOS: files that a Worker makes during create() keep the umask", () 
         results.push((await modesDuring(create)).includes(0o666));
         worker.terminate();
         console.log(JSON.stringify(results));`,
-        { args: [name, folder], before: "umask 077" },
-      );
-      assertEquals(result, [[0o600], true]);
-    })
-  ));
+          { args: [name, folder], before: "umask 077" },
+        );
+        assertEquals(result, [[0o600], true]);
+      })
+    ),
+);
 
-Deno.test("macOS: huge and large mappings are mapped as they are, with no hint", () =>
-  withNames(async (name) => {
-    const result = await evalChild(
-      `${asOnMacOS}
+testWith(
+  "Linux",
+  "macOS: huge and large mappings are mapped as they are, with no hint",
+  () =>
+    withNames(async (name) => {
+      const result = await evalChild(
+        `${asOnMacOS}
       const { mmap } = lib.symbols;
       const seen = [];
       replace({ mmap: (at, length, ...rest) => {
@@ -358,21 +382,22 @@ Deno.test("macOS: huge and large mappings are mapped as they are, with no hint",
         for (const memory of all) memory.close();
       }
       console.log(JSON.stringify(seen));`,
-      { args: [name] },
-    );
-    const gap = 2 ** 16;
-    assertEquals(result, [
-      [false, 2 ** 25],
-      [false, 2 ** 31],
-      [false, 2 ** 31],
-      // What Linux does, which shows that the calls are seen.
-      [false, 2 ** 25 + gap],
-      [false, 2 ** 31 + gap],
-      [true, 2 ** 31 + gap],
-    ]);
-  }));
+        { args: [name] },
+      );
+      const gap = 2 ** 16;
+      assertEquals(result, [
+        [false, 2 ** 25],
+        [false, 2 ** 31],
+        [false, 2 ** 31],
+        // What Linux does, which shows that the calls are seen.
+        [false, 2 ** 25 + gap],
+        [false, 2 ** 31 + gap],
+        [true, 2 ** 31 + gap],
+      ]);
+    }),
+);
 
-Deno.test("macOS: ENOTSUP is 45, and a NotSupported", () =>
+testWith("Linux", "macOS: ENOTSUP is 45, and a NotSupported", () =>
   withNames(async (name) => {
     const result = await evalChild(
       `${asOnMacOS}

@@ -9,6 +9,9 @@ import {
   segmentPath,
   withNames,
 } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 /** Runs shell commands beside the test, which blocks meanwhile; `$1` is the segment's file. */
 function beside(commands: string, name: string): Promise<void> {

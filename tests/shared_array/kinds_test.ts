@@ -6,6 +6,9 @@ import { SharedMemoryRing, SharedMemoryVersions } from "../../src/publish/mod.ts
 import { SharedMemoryLock } from "../../src/sync/mod.ts";
 import { magics } from "../../src/words.ts";
 import { errorOf, mappingsOf, segmentPath, withNames } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 /** Makes a segment of another kind, and something in it. */
 const others: { [kind: string]: (name: string) => Disposable } = {

@@ -8,6 +8,9 @@ import { partName } from "../../src/segment/parts.ts";
 import { magics, type Word } from "../../src/words.ts";
 import { segmentPath } from "../helpers/helpers.ts";
 import { idOf, segmentsOf, withPublication } from "../helpers/publish_helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 const page = Deno.readTextFileSync(new URL("../../docs/publication.md", import.meta.url));
 
