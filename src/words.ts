@@ -200,9 +200,10 @@ export function checkMagic(
   name: string,
   isTimeUp: boolean,
 ): boolean {
-  if (refuseOtherKinds(buffer, kind, name)) return true;
   const { text, at, what } = magics[kind];
+  // The creator may write the magic between two looks: what is not empty on the first is whole on the second.
   const isEmpty = new Uint8Array(buffer, at, text.length).every((byte) => byte === 0);
+  if (refuseOtherKinds(buffer, kind, name)) return true;
   if (isEmpty && !isTimeUp) return false;
   throw new TypeError(
     `Cannot load ${quoteName(name)} ` +

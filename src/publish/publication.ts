@@ -5,7 +5,7 @@
  * @module
  */
 
-import { quote } from "../check.ts";
+import { quote, quoteName } from "../check.ts";
 import { badResource, brokenPipe, busy, notFound } from "../errors.ts";
 import {
   checkLocksSegments,
@@ -192,7 +192,7 @@ export class Publication<W extends HeaderWords> {
     if (this.words.isEnded) {
       throw brokenPipe(
         `Cannot ${action} ${
-          quote(this.name)
+          quoteName(this.name)
         }: its writer has ended it; unlink() it and create() a new one`,
       );
     }
@@ -205,7 +205,7 @@ export class Publication<W extends HeaderWords> {
     if (!this.#segment.tryLock()) {
       throw busy(
         `Cannot ${action} ${
-          quote(this.name)
+          quoteName(this.name)
         }: it has a writer, which stays the only one until it ` +
           "closes or ends",
       );
@@ -245,7 +245,7 @@ export class Publication<W extends HeaderWords> {
     if (words.newest > after) return true;
     if (isEnded) {
       throw new EndedError(
-        `Cannot wait for ${quote(this.name)}: its writer has said that no more comes`,
+        `Cannot wait for ${quoteName(this.name)}: its writer has said that no more comes`,
       );
     }
     return false;
@@ -323,7 +323,7 @@ export class Publication<W extends HeaderWords> {
   #removedError(action: string): Error {
     return notFound(
       `Cannot ${action} ${
-        quote(this.name)
+        quoteName(this.name)
       }: its name was removed, so nobody can write to it or find ` +
         "it any more; close() this instance, and create() or load() the next one",
     );
@@ -362,7 +362,7 @@ function checkSize({ name, size, buf }: SharedMemory, kind: SegmentKind): void {
   if (size >= HEADER_BYTES) return;
   refuseOtherKinds(buf!, kind, name);
   throw new RangeError(
-    `Cannot load ${quote(name)}: the segment has ${size} bytes, which is less than a header`,
+    `Cannot load ${quoteName(name)}: the segment has ${size} bytes, which is less than a header`,
   );
 }
 
@@ -375,7 +375,7 @@ function checkHeader(
 ): void {
   const found = words.arrays;
   const refuse = (why: string): never => {
-    throw new RangeError(`Cannot load ${quote(name)}: ${why}`);
+    throw new RangeError(`Cannot load ${quoteName(name)}: ${why}`);
   };
   if (found.dtype !== wanted.dtype || found.arrayBytes !== wanted.arrayBytes) {
     refuse(
@@ -401,7 +401,7 @@ function checkHeader(
 
 function timeoutError(name: string): DOMException {
   return new DOMException(
-    `Cannot wait any longer for ${quote(name)}: nothing newer came, and time is up`,
+    `Cannot wait any longer for ${quoteName(name)}: nothing newer came, and time is up`,
     "TimeoutError",
   );
 }
@@ -415,7 +415,7 @@ interface NotAttached {
 /** Makes the error for the use of a publication that is not attached. */
 export function closedError({ name, isMoved }: NotAttached, action: string): Error {
   return badResource(
-    `Cannot ${action} ${quote(name)}: ` +
+    `Cannot ${action} ${quoteName(name)}: ` +
       (isMoved
         ? "its buffer was transferred, and the memory with it; close() and load() attach anew"
         : "this instance is not attached; create() or load() it first"),
@@ -437,7 +437,7 @@ export function checkDetached(
 ): void {
   if (publication?.isOpen) {
     throw busy(
-      `Cannot ${action} ${quote(name)}: this instance is attached already; close() it first, ` +
+      `Cannot ${action} ${quoteName(name)}: this instance is attached already; close() it first, ` +
         "or clone() it for a second attachment",
     );
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, isThenable, kindOf, quote, quoteName, readOptions } from "../check.ts";
+import { checkInteger, isThenable, kindOf, quoteName, readOptions } from "../check.ts";
 import {
   type DType,
   type DTypeLike,
@@ -775,7 +775,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   #checkIdle({ isWriting }: Attachment<DTypeOf<T>, RankOf<S>>, action: string): void {
     if (!isWriting) return;
     throw busy(
-      `Cannot ${action} ${quote(this.name)}: this instance is in the middle of a frame`,
+      `Cannot ${action} ${quoteName(this.name)}: this instance is in the middle of a frame`,
     );
   }
 
@@ -796,7 +796,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
       if (isThenable(fill(slot, sequence))) {
         throw new TypeError(
           `Cannot write to ${
-            quote(this.name)
+            quoteName(this.name)
           }: the function returned a promise, and a frame must be ` +
             "filled when it returns; await what it needs before write()",
         );

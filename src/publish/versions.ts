@@ -9,7 +9,6 @@ import {
   checkTimeout,
   isThenable,
   kindOf,
-  quote,
   quoteName,
   readOptions,
 } from "../check.ts";
@@ -760,7 +759,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   #checkIdle({ making }: Attachment<T, S>, action: string): void {
     if (making === null) return;
     throw busy(
-      `Cannot ${action} ${quote(this.name)}: this instance is filling a version already`,
+      `Cannot ${action} ${quoteName(this.name)}: this instance is filling a version already`,
     );
   }
 
@@ -855,7 +854,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     }
     throw invalidData(
       `Cannot attach to a version of ${
-        quote(this.name)
+        quoteName(this.name)
       }: ${MOST_REPLACED} numbers of versions were ` +
         "read one after another, and none of these is there; the segment is damaged",
     );
@@ -870,7 +869,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
 
   /** What it means that a version, which is the newest still, cannot be attached. */
   #attachError(publication: Publication<VersionsWords>, version: number, cause: unknown): unknown {
-    const what = `Cannot attach to version ${version} of ${quote(this.name)}: `;
+    const what = `Cannot attach to version ${version} of ${quoteName(this.name)}: `;
     if (cause instanceof errors.NotFound) {
       return publication.isNamed
         ? invalidData(

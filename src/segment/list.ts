@@ -85,9 +85,10 @@ export function clearSegments(names: Iterable<string>): string[] {
   for (const name of wanted) checkUsableName(name);
   const gone = new Set<string>();
   const failures: unknown[] = [];
-  const parts = listParts(); // before anything is removed
+  let parts: ReturnType<typeof listParts> | undefined;
   for (const name of wanted) {
     try {
+      parts ??= listParts(); // before anything is removed
       for (const removed of unlinkWithParts(name, parts)) gone.add(removed);
     } catch (error) {
       failures.push(error);
