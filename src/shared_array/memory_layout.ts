@@ -1,5 +1,5 @@
 /**
- * Where an array lies in its segment: as its shape alone says, or as a layout does.
+ * Where an array lies in its segment: in C order from the first byte on, or as a layout says.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export interface Placement {
 }
 
 /**
- * Checks a layout that a user gives, and copies it.
+ * Checks a layout that a caller gives, and copies it.
  *
  * @param given what the user gave
  * @param axes how many axes the array has
@@ -95,7 +95,7 @@ export function placeElements(
     const { size } = inOrder;
     return { firstByte: 0, length: size, byteLength: size * bytes, layout: inOrder };
   }
-  // Not what another module hung on Object.prototype.
+  // A key that another module added to Object.prototype does not count.
   const stride = Object.hasOwn(given, "stride") ? given.stride! : inOrder.stride;
   const first = (Object.hasOwn(given, "byteOffset") ? given.byteOffset! : 0) / bytes;
   const { lowest, highest } = extent(new Layout(shape, stride, first, inOrder.size));

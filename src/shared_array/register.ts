@@ -29,19 +29,20 @@ export interface RegisterOptions {
 
 /**
  * A list of segment names that removes the segments when its scope ends, also by an exception, and when the
- * process ends by itself or by `Deno.exit()` (the `unload` event); at signals and at uncaught errors where it
- * was asked to. Where nothing of this comes about (`SIGKILL`; a signal or an error that was not asked for; a
- * top-level `await` that can never settle; the end of a `Worker`, by `terminate()`, by `close()` or with the
- * main program) the segments stay, and `SharedMemoryArray.prune()` removes them. So keep registers in the
- * main thread.
+ * process ends by itself or by `Deno.exit()` (the `unload` event). With `signals` and `uncaught` it also does
+ * so at signals and at uncaught errors. Other ends leave the segments: `SIGKILL`; a signal or an error that the
+ * register does not listen to; a top-level `await` that can never settle; the end of a `Worker`, by
+ * `terminate()`, by `close()` or with the main program. `SharedMemoryArray.prune()` removes such leftovers. So
+ * keep registers in the main thread.
  *
- * It is an `Array<string>`: whatever is pushed is removed, whoever created it. One that was disposed of can
- * be used again.
+ * It is an `Array<string>`: it removes every segment whose name is pushed, also one that another process
+ * created. A register that was disposed of can be used again.
  *
- * At a signal that was asked for, every register of the process cleans, in all Workers, too; then the process
- * ends by the signal, unless the program has a listener of its own: that one decides, and is called once more
- * for each thread that has registers. PID 1, which the kernel does not end, exits with 128 + the signal's
- * number, and so does a program under `deno run --watch` at SIGTERM, so that the watcher starts it again.
+ * At a signal that a register listens to, every register of the process cleans, in all Workers, too. Then the
+ * process ends by the signal, unless the program has a listener of its own: then that listener decides, and it
+ * is called once more for each thread that has registers. PID 1, which the kernel does not end, exits with 128
+ * + the signal's number, and so does a program under `deno run --watch` at SIGTERM, so that the watcher starts
+ * it again.
  *
  * @example Nothing is left behind
  * ```ts
@@ -58,14 +59,14 @@ export interface RegisterOptions {
  * ```
  */
 export class SharedMemoryRegister extends Array<string> {
-  /** What `map`, `filter` and the like make is a plain array, which removes nothing. */
+  /** `map`, `filter` and the like make a plain array, which removes nothing. */
   static override get [Symbol.species](): ArrayConstructor {
     return Array;
   }
 
   readonly #signals: readonly SignalName[];
   readonly #uncaught: boolean;
-  /** Takes this register out of what is cleaned when the process ends; `null` if it is not in it. */
+  /** Ends the cleaning at the end of the process; `null` if this register is not registered for it. */
   #forget: (() => void) | null = null;
 
   /**
@@ -105,13 +106,13 @@ export class SharedMemoryRegister extends Array<string> {
       Object.defineProperty(this, 0, descriptorOf(plain));
       if (#forget in this) this.#watch();
     };
-    // It stands between this class and Array: it is no member of a register.
+    // The setter stands on an object between this class and Array, so that it is no member of a register.
     const between: object = Object.create(Array.prototype);
     Object.defineProperty(between, 0, descriptorOf({ get: () => undefined, set }));
     Object.setPrototypeOf(this.prototype, between);
   }
 
-  /** Has this register cleaned when the process ends. */
+  /** Registers this register to be cleaned when the process ends. */
   #watch(): void {
     this.#forget ??= cleanAtExit(() => this[Symbol.dispose](), this.#signals, this.#uncaught);
   }
@@ -135,7 +136,7 @@ export class SharedMemoryRegister extends Array<string> {
    */
   [Symbol.dispose](): void {
     const failures: unknown[] = [];
-    // One by one: what somebody pushed that is no name must not keep the others.
+    // One by one, because a pushed value that is no name must not keep the others.
     for (const name of new Set(this)) {
       try {
         clearSegments([name]);
@@ -216,7 +217,7 @@ export function createAndRegisterSma<const T extends DTypeLike, const S extends 
   try {
     register.push(sma.name);
   } catch (error) {
-    // What nobody has the name of, nobody could remove.
+    // The register did not take the name, so nobody else could remove the segment.
     sma.unlink();
     sma.close();
     throw error;

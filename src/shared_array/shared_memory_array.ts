@@ -60,7 +60,7 @@ import {
 import { kindOfHead, magics } from "../words.ts";
 import { freezeLayout, type MemoryLayout, placeElements, type Placement } from "./memory_layout.ts";
 
-// Views know nothing of segments: here they learn how two attachments of one are told, and its name.
+// Views know nothing of segments. This tells them how to see that two buffers are one segment, and its name.
 identifyMemoryBy(sharedBytesOf);
 
 /**
@@ -142,7 +142,7 @@ export class SharedMemoryArray<
   /** Where the array lies in the segment; only an instance that was given a layout has it. Frozen. */
   declare readonly layout?: MemoryLayout;
 
-  /** The checked name: unlike `name`, no object that is not an instance has it. */
+  /** The checked name. Only instances have it, while any object may have a `name`. */
   readonly #name: string;
   /** All of the array. */
   readonly #placement: Placement;
@@ -199,7 +199,7 @@ export class SharedMemoryArray<
   ) {
     checkOrder(shape, dtype);
     const canonical = parseDType(dtype);
-    typedArrayOf(canonical); // a runtime without Float16Array says so here, not after create()
+    typedArrayOf(canonical); // throws on a runtime without Float16Array; later, create() would have made a segment already
     const lengths = checkShape(shape);
     if (lengths.includes(0)) {
       throw new RangeError(
@@ -301,9 +301,10 @@ export class SharedMemoryArray<
    * holds it ends, however it ends; the size of `/dev/shm` is no limit for it, and no process can change
    * its size. On Linux only.
    *
-   * Who made it must live (and not have called `unlink()`) when others load it. They must run as the same
-   * user, and see its process: not from another container. `close()` gives up this attachment only; this
-   * process keeps the segment, and can load it again, until `unlink()` or its own end.
+   * When another process loads it, the process that made it must still live, and must not have called
+   * `unlink()`. Both must run as the same user, and the other one must see the maker's process, so it cannot be
+   * in another container. `close()` gives up this attachment only; this process keeps the segment, and can load
+   * it again, until `unlink()` or its own end.
    *
    * @param shape the lengths of the axes in elements, or one length
    * @param dtype the element type, in any accepted spelling
@@ -337,7 +338,7 @@ export class SharedMemoryArray<
     dtype: T,
     options?: CreateOptions,
   ): SharedMemoryArray<DTypeOf<T>, S> {
-    // Everything is checked before the segment is made, of which the name is known then only.
+    // Everything is checked before the segment is made. Its name is known only after that.
     const { byteLength } = new SharedMemoryArray(shape, dtype, "unnamed").#placement;
     const smh = createAnonymousMemory(byteLength, options);
     try {
@@ -353,9 +354,9 @@ export class SharedMemoryArray<
   /**
    * Attaches to the segment that another instance created.
    *
-   * With `access: "copy-on-write"` this needs the permission to read only (a segment of another user with
-   * mode 0o644). What others write is seen until this process writes to the same page; what this process
-   * writes is its own, and gone after `close()`.
+   * With `access: "copy-on-write"` this needs the permission to read only (a segment of another user with mode
+   * 0o644). What others write is seen until this process writes to the same page; what this process writes
+   * stays private, and is gone after `close()`.
    *
    * @param options access, and how many milliseconds to wait, blocking, for a segment that is not there
    * @returns the array with `arraySlice` applied; the elements are shared, this instance owns the
@@ -413,9 +414,9 @@ export class SharedMemoryArray<
   }
 
   /**
-   * Gives up the attachment; without one, does nothing. Every view of the array is empty from then on,
-   * and its methods throw `Deno.errors.BadResource`. The segment and its name stay. Asynchronous work on
-   * a view (a file that is read into it, say) must be awaited before: other threads are not seen here.
+   * Gives up the attachment; without one, does nothing. Every view of the array is empty from then on, and its
+   * methods throw `Deno.errors.BadResource`. The segment and its name stay. Asynchronous work on a view (a file
+   * that is read into it, say) must be awaited before: this call cannot see other threads.
    *
    * @example Close twice, and load again
    * ```ts
@@ -445,11 +446,11 @@ export class SharedMemoryArray<
   }
 
   /**
-   * Removes the segment's name. Whoever is attached keeps the array; nobody else can attach any more, and
+   * Removes the segment's name. Processes that are attached keep the array; no other can attach any more, and
    * the memory is free when the last one has closed. An attached instance removes the name of its own segment
-   * only, and leaves one that leads to another segment by now; an instance that is not attached removes the name
-   * of whatever segment has it. What an anonymous segment has for a name can be removed in the process that made
-   * it only, in any of its threads.
+   * only, and leaves one that leads to another segment by now; an instance that is not attached removes the
+   * name of whatever segment has it. The name of an anonymous segment can be removed only in the process that
+   * made it, in any of its threads.
    *
    * @returns `false` if the name was gone already, or leads to another segment than the attached one
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`; `EPERM` for an
@@ -472,7 +473,7 @@ export class SharedMemoryArray<
    * @see {@link https://man7.org/linux/man-pages/man3/shm_unlink.3.html | shm_unlink(3)}
    */
   unlink(): boolean {
-    const name = this.#name; // what is no instance has none, and is refused here
+    const name = this.#name; // an object that is no instance has none, and is refused here
     return this.smh?.unlink() ?? unlink(name);
   }
 
@@ -578,8 +579,8 @@ export class SharedMemoryArray<
     dtype: T,
   ): SharedMemoryArray<DTypeOf<T>>;
   /**
-   * Makes an instance from a description that came from elsewhere. The compiler knows of the element type what it
-   * knows of the descriptor: of one that `JSON.parse()` made, nothing.
+   * Makes an instance from a description that came from elsewhere. The compiler takes the element type from the
+   * type of the descriptor. It knows nothing of a descriptor that `JSON.parse()` made.
    *
    * @param descriptor plain data with `shape`, `dtype`, `name` and, if wanted, `arraySlice` and `layout`
    * @returns a new instance, which is not attached
@@ -629,8 +630,8 @@ export class SharedMemoryArray<
   }
 
   /**
-   * Makes a name that no other segment has, `COUNTER-prefix-YYYYMM-DDHH-MMSS-uuid4` in local time.
-   * Where the platform allows less (macOS), or the prefix is long, a shorter unique one that fits.
+   * Makes a name that no other segment has, `COUNTER-prefix-YYYYMM-DDHH-MMSS-uuid4` in local time. Where the
+   * platform allows less (macOS), or the prefix is long, it is a shorter unique name that fits.
    *
    * @param prefix the caller's part of the name; by default empty
    * @returns the name, without a slash
@@ -653,7 +654,7 @@ export class SharedMemoryArray<
 
   /**
    * Removes the names of segments. Every one is tried, even if another fails. With the name of a
-   * `SharedMemoryVersions` (`@shm/array/publish`) go those of its versions.
+   * `SharedMemoryVersions` (`@shm/array/publish`), the names of its versions are removed, too.
    *
    * @param names the names, without slashes; names that are gone already are no error
    * @returns those that were removed
@@ -678,7 +679,7 @@ export class SharedMemoryArray<
   }
 
   /**
-   * Lists the segments of this user, whoever made them.
+   * Lists the segments of this user, also those that other programs made.
    *
    * Processes of other users and in other PID namespaces (containers) cannot be seen, so `pids` may
    * miss some of those that map a segment.
@@ -712,8 +713,8 @@ export class SharedMemoryArray<
    * that no process maps, and that are old enough. A young one may be no leftover: between its
    * creator's `close()` and its reader's `load()` nobody maps it.
    *
-   * A process that hides its memory map is taken for one that maps nothing: a process of another user,
-   * in another PID namespace (a container), or one that made itself undumpable by prctl(2). Where such
+   * Some processes hide their memory map, and look as if they mapped nothing: those of another user, those in
+   * another PID namespace (a container), and those that made themselves undumpable by prctl(2). Where such
    * processes share segments with this user, choose `olderThan` so that their segments are younger.
    *
    * @param options which ones, and whether only to tell
@@ -745,7 +746,7 @@ export class SharedMemoryArray<
 
   static {
     markClass(this.prototype, "SharedMemoryArray");
-    // The prototype itself can be looked at, too.
+    // `console.log` may show the prototype itself, too.
     showAs(this.prototype, (sma) => #smh in sma ? { ...sma, attached: sma.smh !== null } : {});
   }
 
@@ -772,16 +773,19 @@ export class SharedMemoryArray<
 }
 
 /**
- * Of which dtypes arrays were made here, by their number of axes: each has a class of views of its own, which V8
- * compiles when it is made first.
+ * The dtypes of the arrays that were made here, by their number of axes. Each dtype has a class of views of its
+ * own, which V8 compiles at its first use.
  */
 const madeDTypes: Set<DType>[] = [];
 
-/** Describes what a view shows, if others can reach it. The view may be another copy's of this package. */
+/**
+ * Describes the elements that a view shows, if other processes can reach them. The view may have been made by
+ * another copy of this package.
+ */
 function describeView(view: NDArray): SharedMemoryDescriptor {
   const isOurs = view instanceof NDArray;
   const isShared = isOurs ? sharedBytesOf(view.data.buffer) !== undefined : true;
-  // Of other memory toJSON() gives the elements.
+  // Of a view of other memory, toJSON() gives the elements.
   const descriptor: unknown = isShared ? view.toJSON() : null;
   if (kindOf(descriptor) !== "an object") {
     throw new TypeError(
@@ -792,7 +796,7 @@ function describeView(view: NDArray): SharedMemoryDescriptor {
   return descriptor as SharedMemoryDescriptor;
 }
 
-/** Checks what came from elsewhere, as far as the constructor does not. */
+/** Checks a descriptor that came from elsewhere, as far as the constructor does not. */
 function checkDescriptor(plain: SharedMemoryDescriptor): void {
   if (plain === null || typeof plain !== "object") {
     throw new TypeError(
@@ -834,7 +838,7 @@ function checkDescriptor(plain: SharedMemoryDescriptor): void {
   }
 }
 
-/** What else has a descriptor, and which class takes it. */
+/** The other kinds of descriptors, and the class that takes each. */
 const otherKinds: { readonly [kind: string]: string } = {
   lock: "SharedMemoryLock",
   barrier: "SharedMemoryBarrier",
@@ -843,7 +847,10 @@ const otherKinds: { readonly [kind: string]: string } = {
   queue: "SharedMemoryQueue",
 };
 
-/** Sees arguments in another order, and a descriptor, of which the dtype alone would be complained about. */
+/**
+ * Finds arguments in the wrong order, or a descriptor in their place. Without this, the message would complain
+ * of the dtype only.
+ */
 function checkOrder(shape: unknown, dtype: unknown): void {
   if (typeof shape === "string" && (Array.isArray(dtype) || typeof dtype === "number")) {
     throw new TypeError("Cannot make a SharedMemoryArray: the order is shape, dtype, name");

@@ -11,35 +11,35 @@ import type { SharedMemory } from "../segment/mod.ts";
 import { SharedMemoryArray, type SharedMemoryDescriptor } from "./shared_memory_array.ts";
 
 /**
- * A view, or what stands for it: an instance, or the plain data that JSON or `postMessage` made of one. For a
- * view of any dtype the data may spell the dtype in any way.
+ * A view, or something that stands for it: an instance, or the plain data that JSON or `postMessage` made of
+ * one. For a view of any dtype the data may spell the dtype in any way.
  */
 export type OrShared<V> = V extends NDArray<infer D, number, ArrayBufferLike>
   ? V | SharedMemoryArray<D> | SharedMemoryDescriptor<DType extends D ? DTypeLike : D>
   : V;
 
 /**
- * What the caller of a wrapped function may give for a parameter of type `P`: for a view also what stands
- * for it, and in an array or an options object the same for each value.
+ * The arguments that a wrapped function takes for a parameter of type `P`: in the place of a view also
+ * something that stands for it, and the same for each value of an array or an options object.
  */
 export type WrappedParameter<P> = P extends NDArray<DType, number, ArrayBufferLike> ? OrShared<P>
   : P extends ((...args: never) => unknown) ? P
   : P extends object ? P | { [K in keyof P]: OrShared<P[K]> }
   : P;
 
-/** A function that takes what stands for an array in the place of the views that `fn` takes. */
+/** A function that takes descriptions of arrays in the place of the views that `fn` takes. */
 export type WrappedFunction<This, Args extends unknown[], Result> = (
   this: This,
   ...args: { [I in keyof Args]: WrappedParameter<Args[I]> }
 ) => Result;
 
 /**
- * Wraps a function so that it can be called with what stands for arrays in the place of views: a
- * `SharedMemoryArray`, or the plain descriptor (an object with `shape`, `dtype` and `name`) that JSON or
- * `postMessage` made of one. Each is loaded before the call and closed after it; of a function that returns
- * a promise, after that has settled. Arguments are looked at, and the values of arguments that are plain
- * objects or arrays (one level deep); such an object is copied, not changed. Everything else is passed as it
- * is.
+ * Wraps a function so that it can be called with descriptions of arrays in the place of views. Such a
+ * description is a `SharedMemoryArray`, or the plain descriptor (an object with `shape`, `dtype` and `name`)
+ * that JSON or `postMessage` made of one. Each is loaded before the call and closed after it. If the function
+ * returns a promise, they are closed when it has settled. Arguments are looked at, and the values of arguments
+ * that are plain objects or arrays (one level deep); such an object is copied, not changed. Everything else is
+ * passed as it is.
  *
  * An array that is attached already is passed as `.array` and stays attached. One that occurs twice
  * is loaded once. If one of several cannot be loaded, those loaded before it are closed. Views must
@@ -91,7 +91,7 @@ export type WrappedFunction<This, Args extends unknown[], Result> = (
 export function shmarrayWrap<This, Args extends unknown[], Result>(
   fn: (this: This, ...args: Args) => Result,
 ): (
-  // Written out, not by its name, so that an editor shows what the wrapped function takes.
+  // The type is written out, so that an editor shows what the wrapped function takes.
   this: This,
   ...args: { [I in keyof Args]: WrappedParameter<Args[I]> }
 ) => Result;
@@ -156,8 +156,8 @@ export function shmarrayWrap(
     let later: Promise<unknown> | null = null;
     try {
       const result = fn.apply(this, args.map((arg) => resolve(arg, held, described)));
-      // The result is asked for `then`, which may be a getter that throws, now or at the next time. A promise of
-      // our own asks in its own time, and nothing of the result can keep it from settling or being waited for.
+      // Whether the result is a promise is asked by its `then`, which may be a getter that throws, now or next
+      // time. A promise made here asks again later, and nothing in the result can keep it from settling.
       if (!isThenable(result)) return result;
       later = new Promise((settle) => settle(result));
     } finally {
@@ -172,12 +172,12 @@ export function shmarrayWrap(
 }
 
 /**
- * How many running calls need an attachment that a wrapper made. Calls of async functions overlap: the
- * attachment that one of them made serves the others, and the last one closes it.
+ * For each attachment that a wrapper made, the number of running calls that need it. Calls of async functions
+ * overlap: the attachment that one of them made serves the others, and the last one closes it.
  */
 const holders = new WeakMap<SharedMemory, number>();
 
-/** The arrays that a call was given as plain descriptors, by what they say: each is loaded once. */
+/** The arrays that a call got as plain descriptors, by their text: equal descriptors are loaded once. */
 type Described = Map<string, SharedMemoryArray>;
 
 /** Replaces an argument, or the values of an array or of an options object. */
@@ -213,8 +213,8 @@ function viewOf(value: unknown, held: SharedMemory[], described: Described): NDA
   if (value === null || typeof value !== "object") return null;
   if (value instanceof SharedMemoryArray) return attach(value, held);
   if (isMarkedAs(value, "SharedMemoryArray")) {
-    // Another copy of this package made it: its view is as good as one of ours, and it describes itself in the same
-    // way.
+    // Another copy of this package made it. Its views have the same methods, and it describes itself in the
+    // same way.
     const foreign = value as SharedMemoryArray;
     return foreign.array ?? attach(knownOr(foreign, described), held);
   }
@@ -224,7 +224,7 @@ function viewOf(value: unknown, held: SharedMemory[], described: Described): NDA
   return attach(knownOr(value as unknown as SharedMemoryDescriptor, described), held);
 }
 
-/** An instance for a descriptor: the same one for each that says the same. */
+/** An instance for a descriptor; equal descriptors have the same one. */
 function knownOr(descriptor: SharedMemoryDescriptor, described: Described): SharedMemoryArray {
   const sma = SharedMemoryArray.from(descriptor) as SharedMemoryArray;
   const text = JSON.stringify(sma);
@@ -240,7 +240,7 @@ function attach(sma: SharedMemoryArray, held: SharedMemory[]): NDArray {
   if (before === null) sma.load();
   const smh = sma.smh!;
   const count = before === null ? 0 : holders.get(smh);
-  // An attachment that no wrapper made is its owner's to close.
+  // An attachment that no wrapper made is closed by its owner.
   if (count !== undefined) {
     holders.set(smh, count + 1);
     held.push(smh);
@@ -248,7 +248,7 @@ function attach(sma: SharedMemoryArray, held: SharedMemory[]): NDArray {
   return sma.array!;
 }
 
-/** Ends a call's need of its attachments, and closes those that no other call needs. */
+/** Gives up the attachments that a call needed, and closes those that no other call needs. */
 function release(held: readonly SharedMemory[]): void {
   for (const smh of held) {
     const count = holders.get(smh)! - 1;
