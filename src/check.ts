@@ -282,7 +282,8 @@ export function defineConstant(target: object, key: string, value: unknown): voi
  * @returns whether it is
  */
 export function isDetached(buffer: ArrayBufferLike): boolean {
-  return isShared(buffer) ? false : apply(detached, buffer, []);
+  if (isShared(buffer)) return false;
+  return detached === undefined ? refusesViews(buffer) : apply(detached, buffer, []);
 }
 
 /** Whether several buffers, also of other threads, can be over the memory of a buffer; of any realm. */
@@ -292,7 +293,17 @@ export function isShared(buffer: ArrayBufferLike): buffer is SharedArrayBuffer {
   return Object.prototype.toString.call(buffer) === "[object SharedArrayBuffer]";
 }
 const { apply } = Reflect;
-const detached = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "detached")!.get!;
+const detached = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "detached")?.get;
+
+/** Whether no view can be made over a buffer: the same, asked in engines before 2024, which have no such getter. */
+function refusesViews(buffer: ArrayBuffer): boolean {
+  try {
+    new Uint8Array(buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
 
 /**
  * Takes some room of the stack, and gives it back. Near the end of the stack it throws, before anything is made:

@@ -115,7 +115,14 @@ export function readNpy(
 ): NpyArray {
   checkPath(path, "read");
   checkRegister(register);
-  using file = runtime().openFile(path, "read");
+  return withFile(path, "read", (file) => readFrom(file, path, register));
+}
+
+function readFrom(
+  file: OpenFile,
+  path: string | URL,
+  register: { push(name: string): unknown },
+): NpyArray {
   const { dtype, isSwapped, fortranOrder, shape } = readHeader(file, `Cannot read ${quoted(path)}`);
   const sma = new SharedMemoryArray(
     shape,
@@ -182,19 +189,30 @@ export function writeNpy(
   const isBool = inOrder.dtype === "bool";
   const elements: NDArray = isBool ? new NDArray(data, { shape, stride, offset }) : inOrder;
 
-  using file = runtime().openFile(path, "write");
-  if (!file.isSeekable) {
+  withFile(path, "write", (file) => {
+    if (!file.isSeekable) {
+      writeFully(file, header);
+      return writeElements(file, elements);
+    }
+    // An old file is written over, not emptied first: ext4 sends the new blocks of a file that was emptied to
+    // the disk when it is closed, and whoever empties it again waits for the disk.
+    writeFully(file, new Uint8Array(header.length));
+    writeElements(file, elements);
+    const end = header.length + view.size * bytesPerElement(view.dtype);
+    if (file.size > end) file.truncate(end);
+    file.rewind();
     writeFully(file, header);
-    return writeElements(file, elements);
+  });
+}
+
+/** Opens a file, and closes it in the end. Old engines cannot read a program that has `using` in it. */
+function withFile<R>(path: string | URL, mode: "read" | "write", body: (file: OpenFile) => R): R {
+  const file = runtime().openFile(path, mode);
+  try {
+    return body(file);
+  } finally {
+    file.close();
   }
-  // An old file is written over, not emptied first: ext4 sends the new blocks of a file that was emptied to
-  // the disk when it is closed, and whoever empties it again waits for the disk.
-  writeFully(file, new Uint8Array(header.length));
-  writeElements(file, elements);
-  const end = header.length + view.size * bytesPerElement(view.dtype);
-  if (file.size > end) file.truncate(end);
-  file.rewind();
-  writeFully(file, header);
 }
 
 /** The strides of Fortran order, in elements: the first axis is the fastest. */

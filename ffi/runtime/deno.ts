@@ -165,7 +165,7 @@ class DenoFile implements OpenFile {
   truncate(size: number): void {
     this.#file.truncateSync(size);
   }
-  [Symbol.dispose](): void {
+  close(): void {
     this.#file.close();
   }
 }

@@ -41,10 +41,13 @@ function find(): Runtime {
 
 /** Names where this program runs, for the message. */
 function here(): string {
-  const { process, navigator } = globalThis as {
+  const { Deno, process, navigator } = globalThis as {
+    Deno?: { version?: { deno?: string } };
     process?: { versions?: { readonly [name: string]: string | undefined } };
     navigator?: { userAgent?: string };
   };
+  // Some hosts run programs in a Deno that has no FFI.
+  if (Deno !== undefined) return `Deno ${Deno.version?.deno ?? ""} without FFI`;
   const { bun, node } = process?.versions ?? {};
   // Bun says that it is Node, too; and Node has a navigator.
   if (bun !== undefined) return `Bun ${bun}`;

@@ -98,7 +98,7 @@ export interface Sleeper {
 }
 
 /** An open file, which is read and written from where it stands. */
-export interface OpenFile extends Disposable {
+export interface OpenFile {
   readonly isFile: boolean;
   /** In bytes. */
   readonly size: number;
@@ -110,6 +110,7 @@ export interface OpenFile extends Disposable {
   write(bytes: Uint8Array): number;
   rewind(): void;
   truncate(size: number): void;
+  close(): void;
 }
 
 /** The name of a signal, such as `"SIGINT"`. */

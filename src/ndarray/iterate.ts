@@ -18,8 +18,16 @@ export function iterateElements<T extends number | bigint>(
   return new Elements(cells, onLost) as unknown as IteratorObject<T, undefined>;
 }
 
+/** What iterators inherit. Engines before 2024 have it under no name, and without `map` and the like. */
+const IteratorBase = (globalThis as { Iterator?: typeof Iterator }).Iterator ??
+  (class {
+    [Symbol.iterator](): this {
+      return this;
+    }
+  } as unknown as typeof Iterator);
+
 /** The part of an iterator that does not touch elements. */
-abstract class ElementRuns extends Iterator<number | bigint, undefined> {
+abstract class ElementRuns extends IteratorBase<number | bigint, undefined> {
   // Declared only: a field that is first undefined is one of which V8 knows less.
   declare protected data: TypedArrayOf;
   declare protected readonly onLost: () => never;

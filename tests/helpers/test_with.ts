@@ -65,6 +65,12 @@ const supplies = {
     lack: "deno bundle has no bundler",
     required: "SHM_REQUIRE_BUNDLE",
   },
+  /** Another JavaScript runtime. */
+  "Node": {
+    isThere: () => works("node --version"),
+    lack: "node is not installed",
+    required: "SHM_REQUIRE_NODE",
+  },
 } satisfies { [need: string]: Supply };
 
 /** What a test may need. */
