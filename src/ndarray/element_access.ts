@@ -380,10 +380,18 @@ function askedFactory(tell: () => ArrayLike<unknown> | undefined): Asked {
   };
 }
 
+/** What serves or refuses a call that a class cannot serve; the arguments of `set` end with the value. */
+export interface Served {
+  get(view: Fields, indices: readonly unknown[]): Element;
+  set(view: Fields, args: readonly unknown[]): void;
+  index(view: Fields, indices: readonly unknown[]): number;
+}
+
 /** What makes classes of views; it is the same for all of them. */
 export interface Maker {
   /** Makes an object that has the general methods, and nothing else. */
   readonly Base: new () => General;
+  readonly served: Served;
   /** Makes slices that are not rows. */
   readonly sliceFrom: SliceFrom;
   /** Gives the class of views with tables, of the same dtype and another number of axes. */
@@ -402,7 +410,7 @@ export interface Maker {
  * @param access how the views reach their elements
  */
 export function makeFastClass(
-  { Base, sliceFrom, classOf, anyClassOf }: Maker,
+  { Base, served, sliceFrom, classOf, anyClassOf }: Maker,
   dtype: DType,
   rank: number,
   access: "tables" | "window" | "far",
@@ -424,7 +432,7 @@ export function makeFastClass(
       axisOf: access === "far" ? (length, stride) => ({ length, stride }) : tableOf,
     });
     own.Fast = access === "tables" ? Fast : anyClassOf(dtype, rank);
-    const describe = { dtype, rank, kind, isBool, general: Base.prototype, key } as const;
+    const describe = { rank, kind, isBool, served, key } as const;
     if (access === "far") giveFarMethods(Fast.prototype, describe);
     else giveTableMethods(Fast.prototype, describe, access);
   }
@@ -438,11 +446,10 @@ export function makeFastClass(
 
 /** What the methods of a class depend on. */
 interface Described {
-  readonly dtype: DType;
   readonly rank: number;
   readonly kind: "number" | "bigint";
   readonly isBool: boolean;
-  readonly general: General;
+  readonly served: Served;
   readonly key: string;
 }
 
@@ -468,14 +475,14 @@ function argumentsOf(count: number, named: unknown[]): unknown[] {
 
 function giveFarMethods(
   prototype: object,
-  { rank, kind, isBool, general, key }: Described,
+  { rank, kind, isBool, served, key }: Described,
 ): void {
   const coldGet: FarCold<Element> = (view, count, ...args) =>
-    general.get.apply(view as never, argumentsOf(count, args) as number[]);
+    served.get(view, argumentsOf(count, args));
   const coldSet: FarCold<void> = (view, count, ...args) =>
-    general.set.apply(view as never, argumentsOf(count, args));
+    served.set(view, argumentsOf(count, args));
   const coldIndex: FarCold<number> = (view, count, ...args) =>
-    general.index.apply(view as never, argumentsOf(count, args) as number[]);
+    served.index(view, argumentsOf(count, args));
   const factory = copyOfFactory(fars[rank - 1], key);
   define(prototype, factory({ coldGet, coldSet, coldIndex, at, isBool, kind, ...keys }));
 }
@@ -489,7 +496,7 @@ const MANY_NEGATIVES = 100;
 
 function giveTableMethods(
   prototype: object,
-  { rank, kind, isBool, general, key }: Described,
+  { rank, kind, isBool, served, key }: Described,
   access: "tables" | "window",
 ): void {
   let copies = 0;
@@ -520,20 +527,20 @@ function giveTableMethods(
 
   const coldSet: Cold<void> = (view, args) => {
     learn(view, args);
-    general.set.apply(view as never, args as unknown[]);
+    served.set(view, Array.from(args));
   };
   const coldIndex: Cold<number> = (view, args) => {
     learn(view, args);
-    return general.index.apply(view as never, args as number[]);
+    return served.index(view, Array.from(args));
   };
 
   const renew = (): void => {
     const text = `${key}, copy ${copies++}`;
-    const own: { get: (Get & { arguments?: ArrayLike<number> }) | null } = { get: null };
+    const own: { get: (Get & { arguments?: ArrayLike<unknown> }) | null } = { get: null };
     const coldGet = (view: Fields): Element => {
       const args = Array.from(own.get!.arguments!);
       learn(view, args);
-      return general.get.apply(view as never, args);
+      return served.get(view, args);
     };
     const [read, write] = access === "window"
       ? [readWindow, writeWindow]

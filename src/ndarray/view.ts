@@ -55,6 +55,7 @@ import {
   makeWide,
   makeWindow,
   MANY_AXES,
+  type Served,
 } from "./element_access.ts";
 
 /** What all views are: see `NDArray` in `ndarray.ts` for what each member does. */
@@ -101,38 +102,16 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
   // makeFastClass() makes come here with whatever they cannot serve.
 
   get(...indices: number[]): number | bigint {
-    const value = this.data[this.index(...indices)];
-    return this.dtype === "bool" ? (value ? 1 : 0) : value;
+    return elementAt(this, this.index(...indices));
   }
 
   set(...args: unknown[]): void {
-    // Without any argument not even the value is there: index() refuses that of every view but a 0-d one.
-    if (args.length === 0 && this.ndim === 0) {
-      throw new TypeError("Cannot store undefined: no value is given");
-    }
-    const indices = args.slice(0, -1) as number[];
-    const position = this.index(...indices);
-    (this.data as { [position: number]: unknown })[position] = toStorable(this.dtype, args.at(-1));
+    checkHasValue(this, args);
+    storeAt(this, this.index(...args.slice(0, -1) as number[]), args.at(-1));
   }
 
   index(...indices: number[]): number {
-    checkAlive(this);
-    if (indices.length !== this.ndim) {
-      throw new RangeError(
-        `Cannot reach an element: ${count(indices.length, "index", "indices")} for an array of ` +
-          count(this.ndim, "axis", "axes") +
-          (Array.isArray(indices[0]) ? "; write get(0, 1), not get([0, 1])" : ""),
-      );
-    }
-    let position = this.offset;
-    for (let axis = 0; axis < indices.length; axis++) {
-      const index: unknown = indices[axis];
-      if (!Number.isSafeInteger(index)) {
-        checkInteger(index, "reach an element", `the index of axis ${axis}`);
-      }
-      position += resolveIndex(index as number, this.shape[axis], axis) * this.stride[axis];
-    }
-    return position;
+    return locate(this, indices);
   }
 
   slice(...items: SliceItem[]): View<B> {
@@ -321,8 +300,22 @@ const classes: { [A in "tables" | "window" | "far"]: { [D in DType]?: FastClass[
   far: {},
 };
 
+/**
+ * The methods that serve or refuse what a fast class cannot serve. They do as the general ones do, but do not ask
+ * the view's own `index()`: that would meet what is wrong a second time, in methods that were just renewed.
+ */
+const served: Served = {
+  get: (view, indices) => elementAt(view as View, locate(view as View, indices)),
+  set(view, args) {
+    checkHasValue(view as View, args);
+    storeAt(view as View, locate(view as View, args.slice(0, -1)), args.at(-1));
+  },
+  index: (view, indices) => locate(view as View, indices),
+};
+
 const maker: Maker = {
   Base: Bare,
+  served,
   sliceFrom(view, shape, stride, items) {
     const { data, offset, dtype } = view as View;
     return makeView(data, sliceLists(shape, stride, offset, items), dtype);
@@ -461,6 +454,43 @@ function isCut(view: Elements): boolean {
 
 function cellsOf(view: Elements): Cells {
   return { dtype: view.dtype, data: view.data, layout: view };
+}
+
+function elementAt({ data, dtype }: View, position: number): number | bigint {
+  const value = data[position];
+  return dtype === "bool" ? (value ? 1 : 0) : value;
+}
+
+function storeAt({ data, dtype }: View, position: number, value: unknown): void {
+  (data as { [position: number]: unknown })[position] = toStorable(dtype, value);
+}
+
+/** Without any argument not even the value is there: `locate()` refuses that of every view but a 0-d one. */
+function checkHasValue(view: View, args: readonly unknown[]): void {
+  if (args.length === 0 && view.ndim === 0) {
+    throw new TypeError("Cannot store undefined: no value is given");
+  }
+}
+
+/** Where an element lies. */
+function locate(view: View, indices: readonly unknown[]): number {
+  checkAlive(view);
+  if (indices.length !== view.ndim) {
+    throw new RangeError(
+      `Cannot reach an element: ${count(indices.length, "index", "indices")} for an array of ` +
+        count(view.ndim, "axis", "axes") +
+        (Array.isArray(indices[0]) ? "; write get(0, 1), not get([0, 1])" : ""),
+    );
+  }
+  let position = view.offset;
+  for (let axis = 0; axis < indices.length; axis++) {
+    const index: unknown = indices[axis];
+    if (!Number.isSafeInteger(index)) {
+      checkInteger(index, "reach an element", `the index of axis ${axis}`);
+    }
+    position += resolveIndex(index as number, view.shape[axis], axis) * view.stride[axis];
+  }
+  return position;
 }
 
 /** Checks that a value is of a dtype's kind; for `bool`, takes its truth. */
