@@ -67,10 +67,11 @@ export interface WordsOf<W extends HeaderWords> {
 }
 
 /**
- * The longest sleep in milliseconds before a reader looks again: a writer that is killed between the number
- * and the waking wakes nobody, and neither does one that removes the name.
+ * The longest sleep in milliseconds before a reader looks again, and after how many it looks whether the name is
+ * there: a writer that is killed between the number and the waking wakes nobody, and neither does one that removes
+ * the name. So a removal is noticed after two of these at the most.
  */
-const READER_SLICE = 250;
+const READER_SLICE = 125;
 
 /**
  * How many times in a row a reader is answered without a look at the clock, which takes longer than all else. Each
@@ -251,25 +252,38 @@ export class Publication<W extends HeaderWords> {
     return false;
   }
 
-  /** Throws if nobody can publish any more; tells whether there is an array after a number, though. */
-  #isLast(after: number): boolean {
-    if (this.isNamed) return false;
+  /**
+   * Looks for an array after a number, and once a slice whether there can be one: the look at the name is a call of
+   * the system, and a reader of many frames a second sleeps for each of them.
+   */
+  #look(after: number): true | null {
+    if (this.#isThere(after)) return true;
+    const now = Date.now();
+    if (Math.abs(now - this.#namedAt) < READER_SLICE) return null;
+    const found = this.#lookAtName(after);
+    this.#namedAt = now;
+    return found;
+  }
+
+  /** Throws if the name was removed, and there is no array after a number either. */
+  #lookAtName(after: number): true | null {
+    if (this.isNamed) return null;
+    // It may have been published just before.
     if (this.#isThere(after)) return true;
     throw this.#removedError("wait for");
   }
 
-  /** Looks for an array after a number, and whether there can be one. */
-  #look(after: number): true | null {
-    return this.#isThere(after) || this.#isLast(after) || null;
+  /** What it means that time is up: nothing came, or nothing can come. */
+  #endOfTime(after: number): void {
+    if (this.#lookAtName(after) === null) throw timeoutError(this.name);
   }
 
   /** Blocks until there is an array after a number. */
   awaitNewer(after: number, timeout: number): void {
     if (this.#isThere(after)) return;
     const look = (): true | null => this.#look(after);
-    if (this.#changes.until(look, deadlineOf(timeout), READER_SLICE) === null) {
-      throw timeoutError(this.name);
-    }
+    const found = this.#changes.until(look, deadlineOf(timeout), READER_SLICE);
+    if (found === null) this.#endOfTime(after);
   }
 
   /** Waits until there is an array after a number, without blocking. */
@@ -294,7 +308,7 @@ export class Publication<W extends HeaderWords> {
       return this.#look(after);
     };
     const found = await this.#changes.untilAsync(look, deadline, READER_SLICE, signal);
-    if (found === null) throw timeoutError(this.name);
+    if (found === null) this.#endOfTime(after);
   }
 
   /**
