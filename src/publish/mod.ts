@@ -55,7 +55,13 @@ export {
   type WaitAsyncOptions,
   type WaitOptions,
 } from "./publication.ts";
-export { Frame, type FramesOptions, type RingDescriptor, SharedMemoryRing } from "./ring.ts";
+export {
+  Frame,
+  type FrameFiller,
+  type FramesOptions,
+  type RingDescriptor,
+  SharedMemoryRing,
+} from "./ring.ts";
 export {
   type KeepOptions,
   SharedMemoryVersions,

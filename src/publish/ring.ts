@@ -202,8 +202,14 @@ export class Frame<T extends DType = DType, R extends number = number> {
   }
 }
 
-/** Fills the slot of a frame, which has a number. */
-type Filler<T extends DType, R extends number> = (slot: NDArray<T, R>, sequence: number) => void;
+/**
+ * Fills the slot of a frame, whose number it is told. The slot holds old elements, and must be filled when the
+ * function returns.
+ */
+export type FrameFiller<T extends DType, R extends number> = (
+  slot: NDArray<T, R>,
+  sequence: number,
+) => void;
 
 /** What an instance has while it is attached. */
 interface Attachment<D extends DType, R extends number> {
@@ -352,8 +358,10 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * @param options how long to wait, blocking, for a ring that is not there yet
    * @returns this instance
    * @throws {TypeError} if an option is of the wrong kind
-   * @throws {RangeError} if the time limit is negative or NaN, or the segment is not that of a ring of this
-   * shape, dtype and number of slots
+   * @throws {TypeError} if the segment is not that of a ring; nothing was written to it
+   * @throws {RangeError} if the time limit is negative or NaN, or the ring is not one of this shape, dtype and
+   * number of slots
+   * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
    * @throws {Deno.errors.Busy} if this instance is attached already
    * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
@@ -495,11 +503,14 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    *
    * @param source what is copied into the slot: a number, a typed array, nested arrays or a view, as
    * `assign()` takes it; or a function that fills the slot itself, which holds old elements and must be
-   * filled when it returns
+   * filled when it returns; it is told the frame's number
    * @returns the frame's number, from 1
    * @throws {TypeError} if the source is of the wrong kind, or the function returns a promise
    * @throws {RangeError} if the source does not fit into the frame's shape
    * @throws {Deno.errors.Busy} if another instance is the writer, or if it is called by the function
+   * @throws {Deno.errors.NotFound} if the ring's name was removed: nobody could find the frame (`ENOENT`)
+   * @throws {Deno.errors.BrokenPipe} if the ring was ended (`EPIPE`)
+   * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
    * @throws {Deno.errors.BadResource} if this instance is not attached
    *
    * @example Copied, or drawn in place
@@ -517,7 +528,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * ```
    */
   write(
-    source: AssignSource<DTypeOf<T>> | Filler<DTypeOf<T>, RankOf<S>>,
+    source: AssignSource<DTypeOf<T>> | FrameFiller<DTypeOf<T>, RankOf<S>>,
   ): number {
     const attachment = this.#attached("write to");
     const { publication } = attachment;
@@ -534,7 +545,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const slot = this.#slot(attachment, sequence);
     words.storeBegun(sequence);
     if (taken !== null) storeSource(slot, taken);
-    else this.#fill(attachment, slot, sequence, source as Filler<DTypeOf<T>, RankOf<S>>);
+    else this.#fill(attachment, slot, sequence, source as FrameFiller<DTypeOf<T>, RankOf<S>>);
     publication.publish(sequence);
     return sequence;
   }
@@ -586,6 +597,9 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * Gives the newest frame, and does not wait.
    *
    * @returns the frame; the same one again if there is no newer one; `null` before the first
+   * @throws {Deno.errors.NotFound} if there is no newer one, and the ring's name was removed a quarter of a
+   * second ago or earlier, unless the writer has ended it
+   * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
    * @throws {Deno.errors.BadResource} if this instance is not attached
    *
    * @example Only the newest counts
@@ -628,6 +642,9 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * @throws {TypeError} if an argument is of the wrong kind
    * @throws {RangeError} if `after` is no whole number from 0, or the time limit is negative or NaN
    * @throws {DOMException} named "TimeoutError" if time was up
+   * @throws {EndedError} if the writer has ended the ring, and what is there has been read
+   * @throws {Deno.errors.NotFound} if the ring's name was removed, and what is there has been read
+   * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
    * @throws {Deno.errors.BadResource} if this instance is not attached
    *
    * @example Every frame, and at most a second for each
@@ -663,8 +680,9 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * first frame
    * @param options the time limit, and a signal that gives the waiting up
    * @returns a promise of the frame. It is rejected with a `DOMException` named "TimeoutError" if time was
-   * up, with the signal's reason, with `Deno.errors.BadResource` if this instance is not attached or was
-   * closed meanwhile, and where an argument is wrong
+   * up, with the signal's reason, with an {@linkcode EndedError}, `Deno.errors.NotFound` or `InvalidData` as
+   * {@linkcode SharedMemoryRing.next} throws them, with `Deno.errors.BadResource` if this instance is not
+   * attached or was closed meanwhile, and where an argument is wrong
    *
    * @example Not for ever
    * ```ts
@@ -789,7 +807,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     attachment: Attachment<DTypeOf<T>, RankOf<S>>,
     slot: NDArray<DTypeOf<T>, RankOf<S>>,
     sequence: number,
-    fill: Filler<DTypeOf<T>, RankOf<S>>,
+    fill: FrameFiller<DTypeOf<T>, RankOf<S>>,
   ): void {
     attachment.isWriting = true;
     try {

@@ -287,8 +287,9 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * versions this instance keeps
    * @returns this instance
    * @throws {TypeError} if an option is of the wrong kind
-   * @throws {RangeError} if the time limit is negative or NaN, or the segment is not that of versions of
-   * this shape and dtype
+   * @throws {TypeError} if the segment is not that of versions; nothing was written to it
+   * @throws {RangeError} if an option is out of range, or the versions are not of this shape and dtype
+   * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
    * @throws {Deno.errors.Busy} if this instance is attached already
    * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
@@ -659,8 +660,11 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * @throws {TypeError} if an option is of the wrong kind
    * @throws {RangeError} if the time limit is negative or NaN
    * @throws {DOMException} named "TimeoutError" if time was up
+   * @throws {EndedError} if the writer has ended the publication, and the last version was given out
+   * @throws {Deno.errors.NotFound} if the publication was removed, and the newest version was given out or is
+   * gone
+   * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
    * @throws {Deno.errors.BadResource} if this instance is not attached
-   * @throws {Deno.errors.NotFound} if the publication was removed before the newest version was attached
    *
    * @example At most a second
    * ```ts
@@ -689,9 +693,9 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    *
    * @param options the time limit, and a signal that gives the waiting up
    * @returns a promise of the version. It is rejected with a `DOMException` named "TimeoutError" if time was
-   * up, with the signal's reason, with `Deno.errors.BadResource` if this instance is not attached or was
-   * closed meanwhile, with `Deno.errors.NotFound` if the publication was removed before the newest version
-   * was attached, and where an option is wrong
+   * up, with the signal's reason, with an {@linkcode EndedError}, `Deno.errors.NotFound` or `InvalidData` as
+   * {@linkcode SharedMemoryVersions.changed} throws them, with `Deno.errors.BadResource` if this instance is
+   * not attached or was closed meanwhile, and where an option is wrong
    *
    * @example Do something with every version
    * ```ts
