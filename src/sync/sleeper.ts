@@ -73,6 +73,8 @@ class PendingWait {
   isOver = false;
   /** Whether the word may stand in the kernel's queue. */
   isQueued = false;
+  /** Whether this thread has notified waits on the word, so that it may be the one that was meant. */
+  isMeant = false;
   owner!: Owner;
   /** The value at which the kernel lets it sleep on: the last one of which is known that no notification came with it. */
   armed: number;
@@ -219,6 +221,16 @@ export function notifyOwn(key: string, most: number, woken: number): number {
 }
 
 /**
+ * Notes that this thread has notified waits on a word through the kernel. What of them becomes known of the waits of
+ * this isolate, becomes known later; until then they may be aborted or closed.
+ *
+ * @param key which word
+ */
+export function noteNotified(key: string): void {
+  for (const wait of byWord.get(key) ?? []) if (wait.isWaiting()) wait.isMeant = wait.isQueued;
+}
+
+/**
  * Hands a notification on that is of no use to a wait: to another wait of this isolate on the same word, or to
  * whoever the kernel wakes.
  *
@@ -258,11 +270,11 @@ const MOST_THREADS = 8;
  * How long a thread sleeps at the most in the kernel, in milliseconds. A Worker that is terminated leaves its thread
  * asleep, and what that one takes of notifications is lost: so it must end soon. In the main thread it can be long.
  */
-const KERNEL_LIMIT = { worker: 90, main: 3_600_000 };
+const KERNEL_LIMIT = { worker: 95, main: 3_600_000 };
 
 /**
- * How long a thread of a Worker sleeps before it is called back, in milliseconds. That is a little before the kernel
- * would end the call: of a call that was called back it is known what was notified.
+ * How long a thread of a Worker sleeps before it is called back, in milliseconds. That is well before the kernel would
+ * end the call: of a call that was called back it is known what was notified.
  */
 const WORKER_SLICE = 60;
 
@@ -362,6 +374,7 @@ class SleepingThread implements Owner {
     let next = isWorker ? now + WORKER_SLICE : Infinity;
     for (const wait of this.#queued) {
       wait.isQueued = true;
+      wait.isMeant = false;
       this.#vector.push(wait.word.address, wait.armed);
       next = Math.min(next, wait.deadline, wait.doubtUntil);
     }
@@ -419,7 +432,9 @@ class SleepingThread implements Owner {
 
   /** Settles a wait that the kernel has notified. */
   #settleNotified(wait: PendingWait, useless: PendingWait[]): void {
-    if (!wait.isWaiting()) {
+    if (wait.isMeant && wait.reason?.kind !== "notified" && !wait.isOver) {
+      wait.settle("ok"); // It was notified first, and aborted or closed after that.
+    } else if (!wait.isWaiting()) {
       useless.push(wait);
       if (!wait.isOver) wait.settleByReason();
     } else if (wait.owner === this) {

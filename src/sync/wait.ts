@@ -9,7 +9,7 @@ import { sleep } from "../../ffi/time.ts";
 import { isDetached, isGiven, kindOf, LONGEST_TIME, readOptions } from "../check.ts";
 import { badResource } from "../errors.ts";
 import { isPrivateCopy, isUnmarked, onClose, segmentOf } from "../segment/mod.ts";
-import { areWaitsPending, beginWait, notifyOwn } from "./sleeper.ts";
+import { areWaitsPending, beginWait, noteNotified, notifyOwn } from "./sleeper.ts";
 
 /** How {@linkcode wait} ended. */
 export type WaitResult = "ok" | "not-equal" | "timed-out";
@@ -129,8 +129,10 @@ export function notify(array: Int32Array, index: number, count?: number): number
   const woken = most > 0 && hasFutex()
     ? futexWake(memory.last.address, Math.min(most, MOST_WOKEN))
     : 0;
-  if (woken === most || !areWaitsPending()) return woken;
-  return woken + notifyOwn(`${memory.segment}:${offset}`, most, woken);
+  if (!areWaitsPending()) return woken;
+  const key = `${memory.segment}:${offset}`;
+  if (woken > 0) noteNotified(key);
+  return woken === most ? woken : woken + notifyOwn(key, most, woken);
 }
 
 /** The largest count that the kernel takes. */

@@ -1,0 +1,329 @@
+// Who gets the lock next: nobody starves beside a process that always wants it again, and nobody waits for a lock
+// that only it could give back.
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { notify, SharedMemoryLock } from "@shm/array/sync";
+import { uniqueName } from "../helpers/helpers.ts";
+import { slowness } from "../helpers/scale.ts";
+import { sleep, Teller, untilWaiting, Words } from "../helpers/sync.ts";
+import { everyTestWith, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "locks on segments");
+
+/** A lock that is made, and goes with its name at the end of the scope. */
+class MadeLock extends SharedMemoryLock {
+  constructor() {
+    super(uniqueName());
+    this.create();
+  }
+
+  override [Symbol.dispose](): void {
+    this.unlink();
+    this.close();
+  }
+}
+
+function assertTimeout(call: () => unknown): void {
+  assertEquals(assertThrows(call, DOMException, "Cannot acquire").name, "TimeoutError");
+}
+
+// --- Greedy holders ----------------------------------------------------------------------------
+
+/** How a process takes the lock that always wants it again, and works for 30 ms in each section. */
+const greedy = {
+  "acquire()": `const guard = lock.acquire();`,
+  "acquireAsync()": `const guard = await lock.acquireAsync();`,
+  "tryAcquire()": `const guard = lock.tryAcquire(); if (guard === null) continue;`,
+};
+
+/** How many sections of a greedy process begin while one waits for the lock: the median of several tries. */
+async function sectionsBefore(
+  words: Words,
+  acquire: (limit: { timeout: number }) => Disposable | Promise<Disposable>,
+): Promise<number> {
+  const counts: number[] = [];
+  while (words.data[0] === 0) await sleep(1);
+  for (let i = 0; i < 9; i++) {
+    await sleep(5 * i);
+    const before = Atomics.load(words.data, 0);
+    try {
+      using _guard = await acquire({ timeout: 300 * slowness });
+    } catch (error) {
+      assertEquals((error as Error).name, "TimeoutError"); // as many sections as there is time for
+    } finally {
+      counts.push(Atomics.load(words.data, 0) - before);
+    }
+  }
+  return counts.sort((a, b) => a - b)[counts.length >> 1];
+}
+
+for (const [theirs, code] of Object.entries(greedy)) {
+  for (const ours of ["acquire", "acquireAsync"] as const) {
+    Deno.test(`${ours}() is let in by a process that takes the lock again and again by ${theirs}`, async () => {
+      using words = new Words();
+      using lock = new MadeLock();
+      await using _teller = await Teller.start(
+        `
+        const data = words();
+        const lock = new SharedMemoryLock(Deno.args[1]).load();
+        while (true) {
+          ${code}
+          Atomics.add(data, 0, 1);
+          dwell(30_000);
+          guard.release();
+        }
+        `,
+        [words.name, lock.name],
+      );
+      // The section that it is in; on a busy machine one more.
+      assert(await sectionsBefore(words, (limit) => lock[ours](limit)) <= 1);
+    });
+  }
+}
+
+testWith(
+  "NumPy",
+  "a process that lets nobody in is caught by the same harness: the control",
+  async () => {
+    using words = new Words();
+    using lock = new MadeLock();
+    // A plain user of flock(2), who knows no order.
+    await using teller = Teller.python(
+      `
+import fcntl
+file = open("/dev/shm/" + sys.argv[2], "r+b")
+data = attach(sys.argv[1], 16, "int32")
+print("ready")
+while True:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    data[0] += 1
+    time.sleep(0.03)
+    fcntl.flock(file, fcntl.LOCK_UN)
+`,
+      [words.name, lock.name],
+    );
+    assertEquals(await teller.line(), "ready");
+    assert(await sectionsBefore(words, (limit) => lock.acquire(limit)) > 1);
+  },
+);
+
+Deno.test("a waiter that is woken and does not come keeps nobody from the lock for longer than a slice", async () => {
+  using lock = new MadeLock();
+  const guard = lock.acquire();
+  await using teller = await Teller.start(
+    `
+    const [TURN, WAITING] = [0, 1];
+    const data = words();
+    Atomics.store(data, WAITING, 1);
+    console.log("ready");
+    console.log(wait(data, TURN, Atomics.load(data, TURN)));
+    `,
+    [lock.name],
+  );
+  assertEquals(await teller.line(), "ready");
+  await untilWaiting(teller);
+  guard.release();
+  const start = performance.now();
+  assertEquals(lock.tryAcquire(), null, "it is the other one's turn");
+  lock.acquire().release();
+  const time = performance.now() - start;
+  assertEquals(await teller.line(), "ok");
+  assert(time >= 10 && time < 500 * slowness, `${time} ms`);
+  lock.acquire().release();
+  lock.tryAcquire()!.release();
+});
+
+Deno.test("a waiter that has had its turn is owed nothing", async () => {
+  using words = new Words();
+  using lock = new MadeLock();
+  await using teller = await Teller.start(
+    `
+    const data = words();
+    const lock = new SharedMemoryLock(Deno.args[1]).load();
+    for (let i = 0; ; i++) {
+      console.log("ready");
+      lock.acquire().release();
+      console.log("had it");
+      wait(data, 0, i);
+    }
+    `,
+    [words.name, lock.name],
+  );
+  const times: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    const guard = lock.acquire();
+    assertEquals(await teller.line(), "ready");
+    await untilWaiting(teller);
+    guard.release();
+    assertEquals(await teller.line(), "had it");
+    const start = performance.now();
+    const next = lock.acquire();
+    times.push(performance.now() - start);
+    next.release();
+    Atomics.store(words.data, 0, i + 1);
+    notify(words.data, 0);
+  }
+  const median = times.sort((a, b) => a - b)[10];
+  assert(median < 5 * slowness, `a median of ${median} ms`);
+});
+
+// --- Waiting for oneself -----------------------------------------------------------------------
+
+Deno.test("acquire() without a time limit is Busy where another instance of the thread holds the lock", async () => {
+  using lock = new MadeLock();
+  using other = SharedMemoryLock.from(lock).load();
+  const limits = [undefined, {}, { timeout: Infinity }, { timeout: 2 ** 60 }];
+  {
+    using _guard = lock.acquire();
+    for (const limit of limits) {
+      assertThrows(() => other.acquire(limit), Deno.errors.Busy, "another instance of this thread");
+    }
+    assertTimeout(() => other.acquire({ timeout: 30 }));
+    assertTimeout(() => other.acquire({ timeout: 0 }));
+    assertEquals(other.tryAcquire(), null);
+  }
+  const task = async (): Promise<void> => {
+    using _guard = await lock.acquireAsync();
+    await sleep(50);
+  };
+  const running = task();
+  await sleep(10);
+  for (const limit of limits) assertThrows(() => other.acquire(limit), Deno.errors.Busy);
+  assertTimeout(() => other.acquire({ timeout: 10 }));
+  using _theirs = await other.acquireAsync(); // This one does not block.
+  await running;
+});
+
+Deno.test("acquire() waits for other threads and processes that hold the lock", async () => {
+  using lock = new MadeLock();
+  await using teller = await Teller.start(
+    `
+    const lock = new SharedMemoryLock(Deno.args[0]).load();
+    const guard = lock.acquire();
+    console.log("held");
+    dwell(100_000);
+    guard.release();
+    `,
+    [lock.name],
+  );
+  assertEquals(await teller.line(), "held");
+  lock.acquire().release();
+});
+
+// --- Handing over ------------------------------------------------------------------------------
+
+/** Takes the lock again and again, and tells the time from each release to the next acquisition in ms. */
+const relay = `
+  using clock = new SharedMemoryArray([1], "float64", Deno.args[1]);
+  const released = clock.load().data;
+  const lock = new SharedMemoryLock(Deno.args[0]).load();
+  const now = () => performance.timeOrigin + performance.now();
+  const times = [];
+  for (let i = 0; i < 60; i++) {
+    const guard = await lock.acquireAsync();
+    times.push(now() - released[0]);
+    dwell(2000);
+    released[0] = now();
+    guard.release();
+  }
+  times.sort((a, b) => a - b);
+  console.log(times[times.length >> 1]);
+`;
+
+Deno.test("acquireAsync() hands the lock over between processes without waiting for a slice", async () => {
+  using clock = new Words();
+  using lock = new MadeLock();
+  const three = await Promise.all(
+    [1, 2, 3].map(() => Teller.start(relay, [lock.name, clock.name])),
+  );
+  try {
+    for (const teller of three) {
+      const median = Number(await teller.line());
+      assert(median <= 4 * slowness, `a median of ${median} ms`); // 0.2 ms if the machine is quiet
+    }
+  } finally {
+    for (const teller of three) await teller[Symbol.asyncDispose]();
+  }
+});
+
+Deno.test("a task that was woken and is aborted wakes the next process", async () => {
+  using words = new Words();
+  using lock = new MadeLock();
+  using first = SharedMemoryLock.from(lock).load();
+  await using teller = await Teller.start(
+    `
+    const data = words();
+    const lock = new SharedMemoryLock(Deno.args[1]).load();
+    while (true) {
+      wait(data, 0, 0);
+      if (Atomics.load(data, 0) === 0) continue;
+      Atomics.store(data, 1, 1);
+      using _guard = lock.acquire();
+      Atomics.store(data, 0, 0);
+      Atomics.store(data, 1, 0);
+      notify(data, 0);
+    }
+    `,
+    [words.name, lock.name],
+  );
+  const times: number[] = [];
+  for (let i = 0; i < 25; i++) {
+    const guard = lock.acquire();
+    const controller = new AbortController();
+    const failing = first.acquireAsync(controller);
+    await untilWaiting({ pid: Deno.pid }, "async");
+    Atomics.store(words.data, 0, 1);
+    notify(words.data, 0);
+    while (Atomics.load(words.data, 1) === 0) await sleep(1);
+    await untilWaiting(teller);
+    await sleep(Math.random() * 20); // at any time of the other's slice
+    guard.release(); // wakes the task, which came first
+    controller.abort("no patience");
+    const start = performance.now();
+    assertEquals(await failing.catch((reason) => reason), "no patience");
+    while (Atomics.load(words.data, 0) === 1) await new Promise((resume) => setTimeout(resume, 0));
+    times.push(performance.now() - start);
+  }
+  const median = times.sort((a, b) => a - b)[times.length >> 1];
+  assert(median < 6 * slowness, `a median of ${median} ms`); // in a slice: 10
+});
+
+// --- Guards that nobody kept -------------------------------------------------------------------
+
+Deno.test("a guard that nobody kept is told of once, with the name of the lock", async () => {
+  using lock = new MadeLock();
+  await using teller = await Teller.start(
+    `
+    const lock = new SharedMemoryLock(Deno.args[0]).load();
+    const other = SharedMemoryLock.from(lock).load();
+    for (let i = 0; i < 3; i++) {
+      await lock.acquireAsync();
+      let next = null;
+      while ((next = other.tryAcquire()) === null) {
+        gc();
+        await new Promise((resume) => setTimeout(resume, 5));
+      }
+      next.release();
+    }
+    (() => { lock.acquire().release(); })(); // no fault
+    gc();
+    await new Promise((resume) => setTimeout(resume, 50));
+    Deno.exit();
+    `,
+    [lock.name],
+    { v8Flags: ["--expose-gc"] },
+  );
+  const { code, errors } = await teller.end();
+  assertEquals(code, 0);
+  assertEquals(errors.split(`'${lock.name}'`).length - 1, 1, errors);
+  assert(errors.includes("using guard = "), errors);
+});
+
+Deno.test("acquireAsync() of a lock that was unlinked while this instance held it is NotFound", async () => {
+  using lock = new MadeLock();
+  const guard = lock.acquire();
+  const next = lock.acquireAsync();
+  lock.unlink();
+  guard.release();
+  await assertRejects(() => next, Deno.errors.NotFound, "its name was removed");
+});
