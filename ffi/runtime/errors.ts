@@ -5,8 +5,25 @@
  * @module
  */
 
+/** The names of the classes. */
+export type ErrorName =
+  | "AlreadyExists"
+  | "BadResource"
+  | "BrokenPipe"
+  | "Busy"
+  | "FilesystemLoop"
+  | "Interrupted"
+  | "InvalidData"
+  | "IsADirectory"
+  | "NotADirectory"
+  | "NotCapable"
+  | "NotFound"
+  | "NotSupported"
+  | "PermissionDenied"
+  | "WouldBlock";
+
 /** The code of each class, for errors that do not come from a function of C. */
-const codes = {
+const codes: { readonly [name in ErrorName]: string } = {
   AlreadyExists: "EEXIST",
   BadResource: "ERR_SHM_CLOSED",
   BrokenPipe: "EPIPE",
@@ -21,10 +38,7 @@ const codes = {
   NotSupported: "ENOTSUP",
   PermissionDenied: "EACCES",
   WouldBlock: "EAGAIN",
-} as const;
-
-/** The names of the classes. */
-export type ErrorName = keyof typeof codes;
+};
 
 /** A class of errors. */
 export interface ErrorClass {
