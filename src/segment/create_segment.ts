@@ -12,6 +12,7 @@ import {
   ftruncate,
   linkat,
   open,
+  type OpenFileStatus,
   posixFallocate,
   statx,
 } from "../../ffi/files.ts";
@@ -37,7 +38,8 @@ export interface MadeSegment extends FileIdentity {
 /**
  * Makes a segment: zero-filled, with its mode, its size and its memory. A large one gets its name last: no
  * reader ever waits for a reservation, a creator that is killed leaves no empty name, and a failure has no name
- * to take back (`docs/decisions/names_last.md`).
+ * to take back (`docs/decisions/names_last.md`). Where only files with a name are allowed (policies such as those
+ * of snap), it is made as a small one is.
  *
  * @param name a checked name that no segment has
  * @param byteLength its size in bytes, at least 1
@@ -52,36 +54,86 @@ export function makeSegment(
   reserve: boolean,
 ): MadeSegment {
   checkFileSizeLimit(name, byteLength, reserve);
-  const nameless = byteLength < NAMED_LAST ? null : openNameless(name);
-  const fd = nameless ?? makeNamed(name, mode);
-  try {
-    const { mode: given, device, inode } = fstat(fd, name);
+  const make = (fd: number): OpenFileStatus => {
+    const status = fstat(fd, name);
     // The umask may have taken bits away.
-    if (given !== mode && platform().fchmod) fchmod(fd, mode, name);
+    if (status.mode !== mode && platform().fchmod) fchmod(fd, mode, name);
     setSize(fd, name, byteLength, reserve);
-    if (nameless === null) return { fd, device, inode };
-    linkat(fd, pathOf(name), name, creationAdvice);
-    return { fd: openByName(fd, name, inode), device, inode };
+    return status;
+  };
+  const namedLast = byteLength < NAMED_LAST ? null : makeNamedLast(name, make);
+  return namedLast ?? makeNamedFirst(name, mode, make);
+}
+
+/** Gives an open segment all but its name, and tells which one it is. */
+type Make = (fd: number) => OpenFileStatus;
+
+function makeNamedFirst(name: string, mode: number, make: Make): MadeSegment {
+  const { O_RDWR, O_CREAT, O_EXCL } = platform().flags;
+  const fd = shmOpen(name, O_RDWR | O_CREAT | O_EXCL, mode, creationAdvice);
+  try {
+    const { device, inode } = make(fd);
+    return { fd, device, inode };
   } catch (error) {
-    try {
-      if (nameless === null) unlinkOwn(name, fstat(fd, name));
-    } finally {
-      close(fd);
-    }
+    removeAndClose(fd, name);
     throw error;
   }
 }
 
-function makeNamed(name: string, mode: number): number {
-  const { O_RDWR, O_CREAT, O_EXCL } = platform().flags;
-  return shmOpen(name, O_RDWR | O_CREAT | O_EXCL, mode, creationAdvice);
+/** Makes a segment that gets its name when all else is done; `null` where the system refuses such files. */
+function makeNamedLast(name: string, make: Make): MadeSegment | null {
+  const fd = openNameless(name);
+  if (fd === null) return null;
+  let isNamed = false;
+  try {
+    const { device, inode } = make(fd);
+    isNamed = giveName(fd, name);
+    if (isNamed) return { fd: openByName(fd, name, inode), device, inode };
+  } catch (error) {
+    if (isNamed) removeAndClose(fd, name);
+    else close(fd);
+    throw error;
+  }
+  close(fd);
+  return null;
+}
+
+/** Takes back the name of a segment that could not be made, and closes it. */
+function removeAndClose(fd: number, name: string): void {
+  try {
+    unlinkOwn(name, fstat(fd, name));
+  } finally {
+    close(fd);
+  }
+}
+
+/**
+ * Codes by which the system says that it has no files without a name here, or does not allow them. A user who may
+ * make no files at all gets `EACCES`, too, and gets it again for a file with a name.
+ */
+const NAMELESS_REFUSED = ["EOPNOTSUPP", "EISDIR", "ENOENT", "EINVAL", "EACCES", "EPERM", "ENOSYS"];
+
+/** Whether this system lets files be made without a name, but not be given one. It is found out once. */
+let isNamingRefused = false;
+
+/** Gives a segment its name; `false` where the system does not let it have one. */
+function giveName(fd: number, name: string): boolean {
+  try {
+    linkat(fd, pathOf(name), name, creationAdvice);
+    return true;
+  } catch (error) {
+    if (!hasCode(error, ...NAMELESS_REFUSED)) throw error;
+    // A reservation may take seconds: it is not made in vain again.
+    isNamingRefused = true;
+    return false;
+  }
 }
 
 /** Opens a segment that has no name; `null` where the system cannot, or could not name it afterwards. */
 function openNameless(name: string): number | null {
   const { directory, os } = platform();
   const { O_RDWR, O_TMPFILE } = platform().flags;
-  if (directory === null || O_TMPFILE === 0 || !isProcThere()) return null;
+  if (directory === null || O_TMPFILE === 0 || isNamingRefused || !isProcThere()) return null;
   // If the name is taken, the error comes now: a reservation may take seconds, and find no room.
   if (statx(pathOf(name)) !== null) {
     throw systemError(os, "EEXIST", "shm_open", name, creationAdvice);
@@ -89,8 +141,7 @@ function openNameless(name: string): number | null {
   try {
     return open(directory, O_RDWR | O_TMPFILE, 0o600);
   } catch (error) {
-    // Kernels and file systems that know no such files say so in one of these ways.
-    if (hasCode(error, "EOPNOTSUPP", "EISDIR", "ENOENT", "EINVAL")) return null;
+    if (hasCode(error, ...NAMELESS_REFUSED)) return null;
     throw error;
   }
 }
