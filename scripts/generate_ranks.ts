@@ -85,7 +85,7 @@ export function class${rank}(
     }
 
     override slice(${each(rank, (a) => `${NAMES[a]}: SliceItem`)}): General {
-      // What inherits from a view, or is a proxy of one, has no private fields.
+      // An object that inherits from a view, or a proxy of one, has no private fields.
       if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
         const at = i < 0 ? i + this.#n0 : i;

@@ -68,11 +68,11 @@ export function listText(list: readonly unknown[]): string {
   return `[${shorten(list.slice(0, MOST_QUOTED).join(", "))}]`;
 }
 
-/** How many failures a message tells of. */
+/** How many failures a message names. */
 const MOST_SHOWN = 3;
 
 /**
- * Tells of several failures in one message.
+ * Puts several failures into one message.
  *
  * @param failures what was thrown
  * @returns the first messages, and how many more there are
@@ -144,7 +144,7 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /**
  * Tells whether an object has a property that its user gave: its own, an inherited one or a getter of its
- * class. What another module hung on `Object.prototype` is none.
+ * class. A property that another module added to `Object.prototype` does not count.
  */
 export function isGiven(object: object, key: PropertyKey): boolean {
   return Object.hasOwn(object, key) || (key in object && !(key in Object.prototype));
@@ -205,7 +205,10 @@ export function readOptions<T extends object>(
   return given;
 }
 
-/** What is read where no options were given: V8 takes 0.3 µs to make an object without a prototype. */
+/**
+ * Stands for options that were not given. It is shared, because V8 takes 0.3 µs to make an object without a
+ * prototype.
+ */
 const NO_OPTIONS: object = Object.freeze(Object.create(null));
 
 function checkKind(value: unknown, wanted: OptionKind, subject: string): void {
@@ -223,7 +226,7 @@ function checkKind(value: unknown, wanted: OptionKind, subject: string): void {
   }
 }
 
-/** What is longer is no time limit, as in `Atomics.wait`: milliseconds. */
+/** The longest time limit in milliseconds. A longer one is none, as in `Atomics.wait`. */
 export const LONGEST_TIME = 2 ** 53;
 
 /**
@@ -248,8 +251,8 @@ export function checkTimeout(
 }
 
 /**
- * Makes a property descriptor for `Object.defineProperty` that inherits nothing: what another module hung on
- * `Object.prototype` as `get` or `set` is no part of it.
+ * Makes a property descriptor for `Object.defineProperty` that inherits nothing: a `get` or `set` that another
+ * module added to `Object.prototype` is no part of it.
  *
  * @param parts the parts of the descriptor
  * @returns a fresh object without a prototype
@@ -275,8 +278,8 @@ export function defineConstant(target: object, key: string, value: unknown): voi
 }
 
 /**
- * Whether the memory of a buffer is gone: it was detached. Asked by the getter that was there when this file was
- * loaded: one that somebody put in its place, on the prototype or on the buffer, is not believed.
+ * Whether the memory of a buffer is gone: it was detached. It asks the getter that was there when this file was
+ * loaded. A getter that a program puts in its place, on the prototype or on the buffer, is not believed.
  *
  * @param buffer any buffer; a shared one is never detached
  * @returns whether it is

@@ -342,7 +342,7 @@ function complaint(like: unknown): string {
     (code === "f16" ? '; did you mean "float16", which is "<f2"?' : "");
 }
 
-/** What other languages call some dtypes, in lower case, where it is not alike. */
+/** The names that other languages have for some dtypes, in lower case, where they look different. */
 const otherNames: ReadonlyMap<string, DType> = new Map([
   ["boolean", "bool"],
   ["byte", "int8"],

@@ -42,10 +42,10 @@ import { SharedMemoryArray } from "./shared_array/shared_memory_array.ts";
 
 const MAGIC = "\x93NUMPY";
 
-/** NumPy puts the first element at a multiple of so many bytes. */
+/** NumPy puts the first element at a multiple of this many bytes. */
 const ALIGNMENT = 64;
 
-/** NumPy leaves space for a first axis of so many digits, so that a file can grow. */
+/** NumPy leaves space for a first axis of this many digits, so that a file can grow. */
 const GROWTH_DIGITS = 21;
 
 /** NumPy's arrays have no more axes. */
@@ -61,8 +61,8 @@ const PIECE_BYTES = 2 ** 18;
 export interface NpyArray {
   /**
    * The array in shared memory, attached, which the caller closes. It describes what the file says: its shape,
-   * and of a file in Fortran order a `layout` with the strides, so that whoever loads it by this description
-   * sees the file's axes.
+   * and of a file in Fortran order a `layout` with the strides, so that every program that loads it by this
+   * description sees the file's axes.
    */
   sma: SharedMemoryArray;
   /** The whole array: `sma.array`. */
@@ -138,7 +138,7 @@ function readFrom(
     readElements(file, inOrder.subarray(), isSwapped);
     return { sma, view };
   } catch (error) {
-    // The register takes no name, the file was cut off meanwhile, or its disk failed.
+    // The register took no name, the file was cut off meanwhile, or its disk failed.
     sma.unlink();
     sma.close();
     throw error;
@@ -150,8 +150,8 @@ function readFrom(
  * lie so, else in C order. Elements that lie side by side are written from where they are; others are
  * gathered to large pieces first.
  *
- * The header is written last: if writing fails in the middle, for example because the disk is full, what is
- * left is no `.npy` file, and nobody takes it for a whole one.
+ * The header is written last: if writing fails in the middle, for example because the disk is full, the rest is
+ * no `.npy` file, and no program takes it for a whole one.
  *
  * @param path the file, replaced if it is there
  * @param view any view, whatever its strides; it is not changed
@@ -195,7 +195,7 @@ export function writeNpy(
       return writeElements(file, elements);
     }
     // An old file is written over, not emptied first: ext4 sends the new blocks of a file that was emptied to
-    // the disk when it is closed, and whoever empties it again waits for the disk.
+    // the disk when it is closed, and a program that empties it again waits for the disk.
     writeFully(file, new Uint8Array(header.length));
     writeElements(file, elements);
     const end = header.length + view.size * bytesPerElement(view.dtype);
@@ -388,7 +388,7 @@ function parseHeader(text: string, failure: string): Header {
 
 /** Finds the dtype of `descr`: a type string, in either byte order. */
 function parseDescr(descr: Literal): { dtype: DType; isSwapped: boolean } {
-  // What is no string describes a structure, which parseDType() recognizes by its brackets.
+  // If `descr` is no string, it describes a structure. parseDType() recognizes its text by the brackets.
   const code = descr.kind === "string" ? descr.value : descr.text;
   const native = /^>[iuf][248]$/.test(code) ? code.replace(">", "<") : code;
   return { dtype: parseDType(native as DTypeLike), isSwapped: native !== code };
@@ -542,13 +542,13 @@ class LiteralReader {
     return { items, isTuple: hasComma || items.length === 0 };
   }
 
-  /** An integer; Python 2 wrote an L behind what it had as a long. */
+  /** An integer; Python 2 wrote an L behind a long one. */
   #integer(): Content | null {
     const text = this.#take(
       /(?:[+-][ \t\f\r\n]*)?(?:0[xX](?:_?[\da-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|[1-9](?:_?\d)*|0+(?:_0+)*)L?(?![\w.])/y,
     );
     if (text === null) return null;
-    // Python reads a number of that length only if it is told to, and no file is so large.
+    // Python reads longer numbers only on request, and no file is that large.
     if (text.length > 4300) return this.#fail();
     const [, sign, digits] = /^([+-]?)\s*(.*?)L?$/.exec(text.replaceAll("_", ""))!;
     return { kind: "integer", value: sign === "-" ? -BigInt(digits) : BigInt(digits) };

@@ -1,6 +1,6 @@
 /**
- * Words of a segment: numbers that any process may have written. There is one way to read each, which looks whether
- * it can be what it should be, and says what is wrong if it cannot.
+ * Words of a segment: numbers that any process may have written. There is one way to read each. It checks that
+ * the number can be right, and says what is wrong if it cannot.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface Word {
   readonly type: string;
 }
 
-/** The error for what cannot stand in a segment. */
+/** The error for a number that cannot be right. */
 export function invalidWord(segment: string, what: string): Error {
   return invalidData(
     `Cannot use ${quoteName(segment)}: ` +
@@ -94,12 +94,12 @@ export function readWord32(
 
 // --- Magics ----------------------------------------------------------------------------------
 
-/** What tells the kinds of segments: some letters at a place of their own. */
+/** What tells one kind of segment from the others: some letters, at an offset of their own. */
 interface Magic {
   readonly text: string;
   /** Where it stands, in bytes. */
   readonly at: number;
-  /** What a segment is that has it, for messages. */
+  /** The kind in words, for messages. */
   readonly what: string;
   /** The exact size of the segment, where the magic is too short to tell it alone. */
   readonly size?: number;
@@ -150,7 +150,7 @@ export function kindOfSegment(buffer: ArrayBuffer): SegmentKind | null {
 }
 
 /**
- * Writes the magic of a kind, by one atomic access: who sees it sees all that was written before.
+ * Writes the magic of a kind, by one atomic access: a process that sees it sees all that was written before.
  *
  * @param buffer the segment
  * @param kind the kind

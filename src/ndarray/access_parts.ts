@@ -1,6 +1,6 @@
 /**
- * What the parts of element access are to each other: the keys of what a view has besides its fields, and the
- * types of what the factories of `ranks.ts` use.
+ * What the files of element access have in common: the keys under which a view keeps more than its public
+ * fields, and the types of what the factories of `ranks.ts` use.
  *
  * @module
  */

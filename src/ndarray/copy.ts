@@ -20,7 +20,7 @@ import {
   type Word,
 } from "./loop_plan.ts";
 
-/** Below this many elements a loop beats the two calls that move a run. */
+/** Below this many elements a loop is faster than the two calls that move a run. */
 const SHORT_RUN = 32;
 
 /**
@@ -153,7 +153,7 @@ function copyRow(
 /** How many elements are converted at once. */
 const CHUNK = 4096;
 
-/** Room for a chunk of elements of each dtype, made at first use. */
+/** Typed arrays for a chunk of elements of each dtype, made at first use. */
 const scratches: { [D in DType]?: TypedArrayOf } = {};
 
 function scratchOf<D extends DType>(dtype: D): TypedArrayOf<D> {
@@ -197,7 +197,7 @@ function convertRun({ shape, offsets: [to, from] }: Loop, target: Cells, source:
     const count = Math.min(CHUNK, length - at);
     let data = elementsAt(source, from + at, count);
     if (source.dtype === "bool") {
-      // What others stored may have to be made 0 or 1 first.
+      // Another process may have stored another number: it is made 0 or 1 first.
       copyRow("bool", scratchOf("bool"), data, 0, 0, count, 1, 1);
       data = scratchOf("bool");
     }
@@ -234,7 +234,10 @@ function convertChunk(from: Elements, to: Elements, count: number): void {
   if (numbers !== to.data) setFirst(to.data, numbers, count);
 }
 
-/** Where a result is first stored as `dtype`: where it is to be, if that is as wide, else in a scratch. */
+/**
+ * The place where a result is first stored as `dtype`: the target itself if its elements are as wide, else a
+ * scratch array.
+ */
 function resultOf(to: Elements, dtype: "int32" | "float64"): Int32Array | Float64Array {
   if (to.dtype === dtype) return to.data as Int32Array | Float64Array;
   if (dtype === "float64" || to.dtype !== "uint32") return scratchOf(dtype);

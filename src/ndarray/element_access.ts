@@ -1,6 +1,6 @@
 /**
- * How views reach their elements: at the speed of code that was written for one dtype and one number of
- * axes, in loops with many accesses, and with every check.
+ * How views reach their elements: as fast as code that is written for one dtype and one number of axes, also in
+ * loops with many accesses, and with every check.
  *
  * The formula, for two axes:
  *
@@ -114,8 +114,8 @@ export function copyOfFactory<F extends (...args: never) => unknown>(
 /** The arguments of a call, which are passed on as they are. */
 type Arguments = ArrayLike<unknown> & Iterable<number>;
 
-/** What the factories of this file use. */
-interface Outer {
+/** What the factories of this file get as parameters. */
+interface FactoryParts {
   readonly Base: new () => General;
   readonly dtype: DType;
   readonly isBool: boolean;
@@ -132,7 +132,7 @@ function at(index: unknown, { length, stride }: Stretch): number {
 
 // --- Views without axes, with many, far away ---------------------------------------------------
 
-function rank0({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
+function rank0({ Base, dtype, isBool, kind, freeze }: FactoryParts): FastClass {
   const none: Numbers = freeze([]);
   return class extends Base {
     declare readonly data: TypedArrayOf;
@@ -181,7 +181,7 @@ function rank0({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
 }
 
 /** Views of any number of axes: a loop takes the place of the lines that are written out above. */
-function anyRank({ Base, dtype, isBool, kind, freeze }: Outer): FastClass {
+function anyRank({ Base, dtype, isBool, kind, freeze }: FactoryParts): FastClass {
   return class extends Base {
     declare readonly data: TypedArrayOf;
     declare readonly shape: readonly number[];
@@ -246,7 +246,7 @@ interface Windowed extends Fields {
   readonly [AXIS0]: TypedArrayOf;
 }
 
-function readWindow({ coldGet, isBool, AXIS0 }: ReadParts & Pick<Outer, "isBool">): Get {
+function readWindow({ coldGet, isBool, AXIS0 }: ReadParts & Pick<FactoryParts, "isBool">): Get {
   return function (this: Windowed, i: number, extra?: unknown): Element {
     if (extra === undefined && typeof i === "number") {
       const value = this[AXIS0][i];
@@ -257,7 +257,7 @@ function readWindow({ coldGet, isBool, AXIS0 }: ReadParts & Pick<Outer, "isBool"
 }
 
 function writeWindow(
-  { coldSet, coldIndex, isBool, kind, AXIS0 }: WriteParts & Pick<Outer, "isBool" | "kind">,
+  { coldSet, coldIndex, isBool, kind, AXIS0 }: WriteParts & Pick<FactoryParts, "isBool" | "kind">,
 ): Writers {
   return {
     set(this: Windowed, i: number, value: unknown): void {
@@ -318,7 +318,7 @@ const wideClasses: { [D in DType]?: WideClass } = {};
 
 // --- Classes by dtype, number of axes and access -----------------------------------------------
 
-/** From so many axes on, the classes of a dtype are one. */
+/** From so many axes on, one class of a dtype serves any number of them. */
 export const MANY_AXES = 5;
 
 /**
@@ -343,13 +343,13 @@ export function accessOf(data: TypedArrayOf, layout: Layout): Access {
   }
   let longest = 0;
   for (let axis = 0; axis < rank; axis++) if (shape[axis] > longest) longest = shape[axis];
-  // Of a view that lies in a small array, only an axis along which nothing steps can be as long.
+  // In a view of a small array, only an axis of stride 0 can be that long.
   if (rank >= MANY_AXES) return longest > MAX_INT32 ? "general" : "tables";
   if (rank === 0) return "tables";
   if (!canUseTables()) return "far";
   if (!isLongAxis(longest)) return "tables";
   if (rank === 1 && layout.stride[0] === 1) return "window";
-  // A table is worth a quarter of the bytes that it leads to, and no more.
+  // A table may take a quarter of the bytes that it leads to, and no more.
   return longest * 4 * Int32Array.BYTES_PER_ELEMENT <= data.byteLength ? "tables" : "far";
 }
 

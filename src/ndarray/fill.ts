@@ -30,7 +30,7 @@ export function fillElements(cells: Cells, value: number | bigint): void {
   runLoop(loop, [words], (block) => fillBlock(words.dtype, block, word));
 }
 
-/** The value as a word: what an element that holds it looks like as an element of {@linkcode asWords}. */
+/** The value as a word: an element of {@linkcode asWords} with the same bits. */
 function asWord(value: number | bigint, dtype: DType): number | bigint {
   const data = new (typedArrayOf(dtype))(1);
   (data as Float64Array)[0] = value as number;

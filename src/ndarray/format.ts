@@ -1,13 +1,13 @@
 /**
- * The printed form of n-d arrays. It reads exactly as NumPy 2 (2.3 and newer) prints them with its
- * default options, but for the dtype, which is always shown and goes by the name that it has here.
+ * The printed form of n-d arrays. It reads exactly as NumPy 2 (2.3 and newer) prints them with its default
+ * options, except that the dtype is always shown, by the name that it has here.
  *
  * @module
  */
 
 import type { DType } from "../dtype.ts";
 
-/** What must be known of an array to print it. */
+/** What the printer must know about an array. */
 export interface Printable {
   /** The element type, by its canonical name. */
   readonly dtype: DType;
@@ -26,7 +26,7 @@ const threshold = 1000;
 const edgeItems = 3;
 const lineWidth = 75;
 
-/** What stands for the elements that a summary leaves out. */
+/** The text that stands for the elements that a summary leaves out. */
 const ellipsis = "...";
 
 /** Makes the text of one element, padded to the width that all elements of the array share. */
@@ -71,8 +71,8 @@ const floatKinds: { readonly [dtype in DType]?: FloatKind } = {
 };
 
 /**
- * The elements of an array as text, as NumPy's `str(a)` has it: `"[[1. 2.]\n [3. 4.]]"`. Of an array
- * of more than 1000 elements only the outermost three of each end of each axis are read and shown.
+ * The elements of an array as text, as NumPy's `str(a)` has it: `"[[1. 2.]\n [3. 4.]]"`. Of an array of more
+ * than 1000 elements, only the first three and the last three along each axis are read and shown.
  *
  * @param array the array to print
  * @returns the text, without a newline at its end
@@ -100,7 +100,7 @@ export function describeArray(array: Printable, name: string): string {
   const { shape } = array;
   const size = sizeOf(shape);
   const text = `${opening}${elementsText(array, ", ", hanging, lineWidth - ")".length)},`;
-  // The shape is told where the elements that are shown do not tell it.
+  // The shape is printed where the elements that are shown do not tell it.
   const isTold = size === 0 ? shape.length === 1 : size <= threshold;
   const extras = `${isTold ? "" : `shape=${tupleText(shape)}, `}dtype=${array.dtype})`;
   const lastLine = text.length - (text.lastIndexOf("\n") + 1);
@@ -157,7 +157,7 @@ function* shownElements(
   }
 }
 
-/** What laying out an array needs on every axis. */
+/** What printing an axis needs to know. */
 interface Layout {
   readonly shape: readonly number[];
   readonly summarized: boolean;
@@ -181,7 +181,7 @@ function axisText(layout: Layout, axis: number, indent: string, width: number): 
   return `[${text}]`;
 }
 
-/** Joins words to lines of at most `width`, where a word allows it; the first has its indent off. */
+/** Joins words to lines of at most `width`, unless one word is longer. The first line is without its indent. */
 function wrapWords(
   words: readonly string[],
   separator: string,
@@ -191,7 +191,7 @@ function wrapWords(
   const finished: string[] = [];
   let line = indent;
   for (const [at, word] of words.entries()) {
-    // A word that is too wide for an empty line too is not helped by a new one.
+    // A word that is too wide for an empty line gets no new line.
     if (line.length + word.length > width && line.length > indent.length) {
       finished.push(line.trimEnd());
       line = indent;
@@ -254,7 +254,7 @@ function floatFormat(values: readonly number[], kind: FloatKind): ElementFormat 
     ...values.filter((value) => !Number.isFinite(value))
       .map((value) => nonFiniteText(value).length - ".".length - tailWidth),
   ]);
-  // The digits to the common width are true ones: beyond the shortest that are unique, not zeros.
+  // Up to the common width the digits are exact: no zeros are added where a number has more digits.
   const final = scientific
     ? { scientific, most: fractionWidth, least: fractionWidth }
     : { scientific, most: precision, least: 0 };
@@ -297,13 +297,13 @@ function maxOf(values: readonly number[], atLeast = 0): number {
   return values.reduce((most, value) => Math.max(most, value), atLeast);
 }
 
-/** How many digits of a number to make. */
+/** How many digits of a number are wanted. */
 interface Digits {
   /** Whether the number is written as d.ddde+dd. */
   readonly scientific: boolean;
-  /** At most so many digits after the point, even where that makes it another number. */
+  /** The most digits after the point, even if the text then stands for another number. */
   readonly most: number;
-  /** At least so many digits after the point, even where fewer tell it from its neighbours. */
+  /** The fewest digits after the point, even if fewer would tell the number from its neighbours. */
   readonly least: number;
 }
 
@@ -358,7 +358,7 @@ function decimalOf(value: number, kind: FloatKind, wanted: Digits): Decimal {
   let rest = numerator * up;
   let below = (isUneven ? quarter : 2n * quarter) * up;
   let above = 2n * quarter * up;
-  // A reader rounds halfway cases to even: then the very middle still belongs to an even number.
+  // A reader rounds halfway cases to even, so the exact middle still belongs to an even number.
   const tolerance = mantissa % 2n === 0n ? 0n : 1n;
   const pointPlace = wanted.scientific ? exponent : 0;
   let digits = "";

@@ -1,10 +1,11 @@
 /**
- * Why the memory of a view is gone, for messages: an owner that closes memory by itself says why, and what to do.
+ * The reason why the memory of a view is gone, for messages. An owner that closes memory by itself says why,
+ * and what to do.
  *
  * @module
  */
 
-/** What was said, by the buffer. */
+/** The reasons, by the buffer. */
 const reasons = new WeakMap<ArrayBufferLike, string>();
 
 /**

@@ -18,7 +18,7 @@ export function iterateElements<T extends number | bigint>(
   return new Elements(cells, onLost) as unknown as IteratorObject<T, undefined>;
 }
 
-/** What iterators inherit. Engines before 2024 have it under no name, and without `map` and the like. */
+/** The base class of iterators. Engines before 2024 have it under no name, and without `map` and the like. */
 const IteratorBase = (globalThis as { Iterator?: typeof Iterator }).Iterator ??
   (class {
     [Symbol.iterator](): this {
@@ -28,7 +28,7 @@ const IteratorBase = (globalThis as { Iterator?: typeof Iterator }).Iterator ??
 
 /** The part of an iterator that does not touch elements. */
 abstract class ElementRuns extends IteratorBase<number | bigint, undefined> {
-  // Declared only: a field that is first undefined is one of which V8 knows less.
+  // These are only declared: of a field that is first undefined, V8 knows less.
   declare protected data: TypedArrayOf;
   declare protected readonly onLost: () => never;
   /** The position in `data`. This and the next two are integers of 32 bits. */
@@ -55,8 +55,8 @@ abstract class ElementRuns extends IteratorBase<number | bigint, undefined> {
     // The step of a run of one element is 1, so that this may be the highest end.
     const isWide = extent(layout).highest + Math.max(1, ...layout.stride) > MAX_INT32;
     this.#wide = isWide ? cells : null;
-    // A run is over when its end is reached: an axis along which nothing steps is gone through in
-    // runs of one element, and so is one that is too long for 32 bits.
+    // A run is over when its end is reached: an axis of stride 0 is gone through in runs of one element, and so
+    // is one that is too long for 32 bits.
     const alone = step === 0 || length * Math.abs(step) > MAX_INT32;
     this.#shape = alone ? [...shape, 1] : shape;
     this.#strides = [alone ? [...stride, 1] : stride];
@@ -69,7 +69,7 @@ abstract class ElementRuns extends IteratorBase<number | bigint, undefined> {
     if (!this.#ended) this.#beginRun();
   }
 
-  /** Goes to the next run; `false` at the end, and from then on. */
+  /** Goes to the next run; gives `false` at the end, and at every call after that. */
   protected nextRun(): boolean {
     const axes = this.#shape.length - 1;
     this.#ended ||= !advance(this.#index, this.#start, this.#shape, this.#strides, axes);
@@ -103,7 +103,7 @@ function elementsClass(dtype: DType): ElementsClass {
 /** A closed factory: see {@linkcode copyOfFactory}. */
 function elementsFactory(Runs: typeof ElementRuns, isBool: boolean): ElementsClass {
   return class extends Runs {
-    // One place makes all results, so that a loop which takes them apart at once never has one made.
+    // All results are made at one place. So V8 makes no object where a loop takes the result apart at once.
     next(): IteratorResult<number | bigint, undefined> {
       let value;
       let done = true;

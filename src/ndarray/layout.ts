@@ -158,8 +158,8 @@ export function isContiguous({ shape, stride, size }: Layout): boolean {
 }
 
 /**
- * The layout of what a selection takes, by NumPy's rules of basic indexing: negative indices count
- * from the end, ranges are clamped, integers must lie inside, axes that are not named stay whole.
+ * The layout of a selection, by NumPy's rules of basic indexing: negative indices count from the end, ranges
+ * are clamped, integers must lie inside, axes that are not named stay whole.
  *
  * @param items one item per axis, `"..."` for several, `"newaxis"` for one that is added
  * @throws {TypeError} if an item is of no kind that `SliceItem` lists
@@ -175,7 +175,7 @@ export function sliceLayout(
   return sliceLists(shape.slice(), stride.slice(), offset, items);
 }
 
-/** The same for a layout whose lists are given away: they become those of the result. */
+/** The same for a layout whose lists nobody else needs: the result takes them over. */
 export function sliceLists(
   shape: number[],
   stride: number[],
@@ -304,7 +304,7 @@ export function reshapeLayout(layout: Layout, shape: number | readonly number[])
         `fill shape ${listText(given)}`,
     );
   }
-  // As in NumPy, the same shape keeps the strides, also those of axes that are never stepped along.
+  // As in NumPy, the same shape keeps the strides, also those of axes of length 1.
   const isSame = given.length === layout.shape.length &&
     given.every((length, axis) => length === layout.shape[axis]);
   const stride = isSame ? layout.stride : reshapedStride(layout, wanted);
@@ -332,7 +332,7 @@ function reshapedStride(layout: Layout, wanted: readonly number[]): readonly num
  * @see {@link https://github.com/numpy/numpy/blob/v1.26.4/numpy/core/src/multiarray/shape.c | NumPy: shape.c}
  */
 function regroupedStride(layout: Layout, wanted: readonly number[]): number[] | null {
-  // Along an axis of length 1 nothing steps, so that its stride says nothing.
+  // An axis of length 1 has no second element, so its stride says nothing.
   const axes = layout.shape.map((_, axis) => axis).filter((axis) => layout.shape[axis] !== 1);
   const shape = axes.map((axis) => layout.shape[axis]);
   const stride = axes.map((axis) => layout.stride[axis]);
@@ -373,8 +373,8 @@ export function broadcastToLayout(layout: Layout, target: readonly number[]): La
 }
 
 /**
- * The layout of what is assigned to an array of a shape. As in NumPy, it is broadcast, and leading axes of
- * length 1 may be too many.
+ * The layout of a source that is assigned to an array of a shape. As in NumPy, it is broadcast, and it may have
+ * more leading axes of length 1 than the array has axes.
  *
  * @param target the shape
  * @throws {RangeError} if the shapes do not fit

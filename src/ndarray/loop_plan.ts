@@ -1,6 +1,6 @@
 /**
- * How a loop over many elements goes: which axes it has, in which order, and where its rows begin. What
- * is done to the elements is the business of `fill.ts`, `copy.ts` and `iterate.ts`.
+ * How a loop over many elements goes: which axes it has, in which order, and where its rows begin. `fill.ts`,
+ * `copy.ts` and `iterate.ts` decide what is done to the elements.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export function elementsAt<D extends DType>(
   position: number,
   count: number,
 ): TypedArrayOf<D> {
-  // None at all may lie anywhere, also beyond the end of the buffer.
+  // If there are no elements, their position may be anywhere, also beyond the end of the buffer.
   const skipped = count === 0 ? 0 : position * data.BYTES_PER_ELEMENT;
   return new (typedArrayOf(dtype))(data.buffer, data.byteOffset + skipped, count);
 }
@@ -83,9 +83,9 @@ export interface Loop {
 }
 
 /**
- * Drops axes of length 1 and merges axes that lie behind each other in all layouts. Where the first
- * layout is a target, in which only what is stored in the end matters, its axes are first turned and
- * sorted so that its positions grow, and those along which it stands still are dropped.
+ * Drops axes of length 1 and merges axes that lie behind each other in all layouts. Where the first layout is a
+ * target, only the elements that it has in the end matter. Then its axes are first turned and sorted so that
+ * its positions grow, and axes along which its stride is 0 are dropped.
  */
 export function planLoop(
   shape: readonly number[],
@@ -104,7 +104,7 @@ export function planLoop(
     axes = axes.map(({ length, strides }) => {
       if (strides[0] > 0) return { length, strides };
       strides.forEach((stride, k) => offsets[k] += (length - 1) * stride);
-      // Of elements that are one in the first layout, the last is the one that stays.
+      // Where several elements have one place in the first layout, the last one stays.
       if (strides[0] === 0) return { length: 1, strides };
       return { length, strides: strides.map((stride) => -stride) };
     }).filter(({ length }) => length !== 1).sort((a, b) => b.strides[0] - a.strides[0]);
@@ -152,7 +152,7 @@ export function runLoop(loop: Loop, cells: readonly Cells[], body: (block: Block
   else inChunks(loop, CACHED, (part) => runBlocks(longestLast(part), cells, body));
 }
 
-/** Rows that are shorter cost more than their elements: then another axis is the better row. */
+/** A shorter row costs more than its elements. Then another axis is taken as the row. */
 const SHORT_ROW = 16;
 
 /** So many elements stay in the processor's cache while their axes are gone through in another order. */

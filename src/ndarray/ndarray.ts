@@ -34,7 +34,7 @@ export type * from "../dtype.ts";
 /** Elements in nested arrays, as `toArray()` gives them; the last level may be typed arrays. */
 export type NestedArray<T> = readonly (T | NestedArray<T>)[] | ArrayLike<T>;
 
-/** What {@linkcode NDArray.assign} converts: a typed array, a view, or an npm `ndarray`. */
+/** A source whose elements {@linkcode NDArray.assign} converts: a typed array, a view, or an npm `ndarray`. */
 export type ElementSource =
   | TypedArrayOf
   | NDArray<DType, number, ArrayBufferLike>
@@ -50,8 +50,8 @@ export type ElementSource =
   };
 
 /**
- * What {@linkcode NDArray.assign} takes: an element, or elements of any dtype; also nested arrays of elements,
- * typed arrays or views.
+ * A source that {@linkcode NDArray.assign} takes: one element, or elements of any dtype; also nested arrays of
+ * elements, typed arrays or views.
  */
 export type AssignSource<D extends DType = DType> =
   | StorableOf<D>
@@ -107,8 +107,8 @@ export interface NDArrayOptions<S extends Shape = Shape> {
  * A strided n-d view over a typed array, as NumPy's `ndarray` is one over a buffer. It owns nothing:
  * views of one array share its elements, and making one copies none.
  *
- * A view of an array in shared memory is valid until its owner is closed. After that every method
- * throws `Deno.errors.BadResource`, as `data.buffer.detached` tells.
+ * A view of an array in shared memory is valid until its owner is closed. After that every method throws
+ * `Deno.errors.BadResource`, and `data.buffer.detached` is true.
  *
  * Elements are converted when they are stored as typed arrays do it (an `int8` wraps around, a
  * `uint8c` clamps), but a value of another kind (a string, a bigint for a number) is a `TypeError`.
@@ -158,7 +158,7 @@ export interface NDArray<
   readonly order: number[];
   /** The size of one element in bytes. */
   readonly itemsize: number;
-  /** The size of all elements in bytes, `size * itemsize`: what a copy of them takes. */
+  /** The size of all elements in bytes, `size * itemsize`: so much memory a copy takes. */
   readonly nbytes: number;
   /** A view with the axes reversed: `transpose()`. It throws `Deno.errors.BadResource` if the memory is gone. */
   readonly T: NDArray<D, R, B>;
@@ -204,7 +204,7 @@ export interface NDArray<
   set(...args: [...indices: Indices<R>, value: StorableOf<D>]): void;
 
   /**
-   * Tells where an element lies in `data`: what `Atomics` and other libraries want to know.
+   * Gives the position of an element in `data`, which `Atomics` and other libraries ask for.
    *
    * @param indices one integer per axis; negative ones count from the end
    * @returns the position in `data`, in elements
@@ -227,9 +227,9 @@ export interface NDArray<
   /**
    * Makes a view of a part, by NumPy's rules of basic indexing.
    *
-   * @param items one item per axis: an integer drops the axis; `slice(start, stop, step)` or a text
-   * such as `"0:10"` or `"::-1"` takes a range, clamped to the axis; `null` or `":"` takes all of it;
-   * `"..."` stands for all axes that are not named; `"newaxis"` is no axis's item, but adds one of length 1
+   * @param items one item per axis: an integer drops the axis; `slice(start, stop, step)` or a text such as
+   * `"0:10"` or `"::-1"` takes a range, clamped to the axis; `null` or `":"` takes all of it; `"..."` stands
+   * for all axes that are not named; `"newaxis"` stands for no axis, but adds one of length 1
    * @returns a view that shares the elements
    * @throws {TypeError} if an item is of the wrong kind
    * @throws {RangeError} if an integer is out of bounds, a text cannot be read, a step is 0, or there
@@ -252,8 +252,8 @@ export interface NDArray<
   slice(...items: SliceItem[]): NDArray<D, number, B>;
 
   /**
-   * Gives the elements of a contiguous view as a typed array over the same memory, without a copy:
-   * how a worker gets full speed on its rows. (`view.data` is all of the memory, also that of other rows.)
+   * Gives the elements of a contiguous view as a typed array over the same memory, without a copy. So a worker
+   * gets full speed on its rows. (`view.data` is all of the memory, also that of other rows.)
    *
    * @param begin the first element, counted in C order, as `subarray()` of a typed array takes it; by default 0
    * @param end the element before which it ends; by default `size`
@@ -295,9 +295,9 @@ export interface NDArray<
   fill(value: StorableOf<D>): this;
 
   /**
-   * Copies elements into this view, broadcast to its shape by NumPy's rules. Source and target may
-   * overlap, also through two attachments of one segment: the source's old elements are what is
-   * stored. Nothing is stored if the source is refused.
+   * Copies elements into this view, broadcast to its shape by NumPy's rules. Source and target may overlap,
+   * also through two attachments of one segment: what is stored are the elements that the source had before the
+   * call. Nothing is stored if the source is refused.
    *
    * Elements of typed arrays and views are converted as {@linkcode NDArray.astype} does it. Single values,
    * also those in nested arrays, are of the dtype's kind: a number for a 64-bit integer is a `TypeError`, as
@@ -374,10 +374,10 @@ export interface NDArray<
   /**
    * Copies the elements to the heap as elements of another dtype.
    *
-   * Numbers become elements of smaller dtypes as typed arrays do it: integers wrap around, `uint8c` rounds
-   * and clamps, floats are rounded. A fraction is cut off on the way to an integer. All but 0 is true in
-   * `bool`, NaN, too. So far this is NumPy's `astype()`. What C leaves undefined is defined here: NaN and the
-   * infinities become 0 in an integer, and what is too large for it wraps around.
+   * Numbers become elements of smaller dtypes as typed arrays do it: integers wrap around, `uint8c` rounds and
+   * clamps, floats are rounded. A fraction is cut off on the way to an integer. All but 0 is true in `bool`,
+   * NaN, too. All this is as in NumPy's `astype()`. Two cases that C leaves undefined are defined here: NaN and
+   * the infinities become 0 in an integer, and numbers that are too large for it wrap around.
    *
    * @param dtype the dtype of the copy, in any accepted spelling
    * @returns a view in C order that shares nothing
@@ -399,9 +399,9 @@ export interface NDArray<
   astype<const T extends DTypeLike>(dtype: T): NDArray<DTypeOf<T>, R>;
 
   /**
-   * Makes a view of the same elements, in C order, in another shape. It serves wherever NumPy needs no copy:
-   * of a view that is not contiguous, axes of length 1 can be added and removed, axes split, and
-   * axes merged that follow each other without a gap.
+   * Makes a view of the same elements, in C order, in another shape. It works wherever NumPy needs no copy:
+   * also in a view that is not contiguous, axes of length 1 can be added and removed, axes can be split, and
+   * axes that follow each other without a gap can be merged.
    *
    * @param shape the new lengths, as arguments or as one array; one may be -1 and is computed
    * @returns a view that shares the elements
@@ -426,9 +426,9 @@ export interface NDArray<
    * Makes a view that repeats the elements to fill a larger shape, by NumPy's rules of broadcasting: axes of
    * length 1 are stretched, and axes are added in front, with stride 0.
    *
-   * Several positions of the result are one element. NumPy's is therefore read-only; here what is written
-   * through it is written to that one element, and of several values that `assign()` gives it the last one
-   * stays.
+   * Several positions of the result are one element. NumPy's result is therefore read-only. Here a write
+   * through any of these positions changes that one element; of several values that `assign()` stores in it,
+   * the last one stays.
    *
    * @param shape the lengths, as arguments or as one array
    * @returns a view that shares the elements
@@ -516,7 +516,7 @@ export interface NDArray<
    * `toArray()`, a copy of its elements; of `int64` and `uint64` these are bigints, which
    * `JSON.stringify()` refuses by a `TypeError`, as it does everywhere.
    *
-   * `postMessage` and `structuredClone` do not ask: they copy the whole of `data`.
+   * `postMessage` and `structuredClone` do not call this method: they copy the whole of `data`.
    *
    * @returns a description, or nested arrays
    * @throws {Deno.errors.BadResource} if the memory is gone
@@ -576,7 +576,7 @@ export interface NDArray<
   [Symbol.iterator](): IteratorObject<ElementOf<D>, undefined>;
 }
 
-/** Makes views, and tells them by `instanceof`. */
+/** The constructor of views, which also tells them by `instanceof`. */
 export interface NDArrayConstructor {
   /**
    * Makes a view over a typed array. The array is shared, not copied.
@@ -603,7 +603,7 @@ export interface NDArrayConstructor {
 /** `true` if two types have the same members, each of which can stand for the other's. */
 type Match<A, B> = [A, keyof A, B, keyof B] extends [B, keyof B, A, keyof A] ? true : false;
 
-/** What `View` makes has exactly the members of `NDArray`, and takes what `NDArrayConstructor` takes. */
+/** `View` has exactly the members of `NDArray`, and its constructor takes what `NDArrayConstructor` takes. */
 type Proof = [
   instance: Match<View, NDArray<DType, number, ArrayBufferLike>>,
   statics: Match<keyof typeof View, keyof NDArrayConstructor>,
@@ -613,7 +613,7 @@ type Proof = [
   >,
 ];
 
-/** Compiles only if everything that is to be shown holds; gives its argument back. */
+/** Compiles only if every part of the proof holds; gives its argument back. */
 function proven<T>(value: T, ..._proof: Proof extends true[] ? [] : [Proof]): T {
   return value;
 }

@@ -73,7 +73,7 @@ export function class1(
     }
 
     override slice(i: SliceItem): General {
-      // What inherits from a view, or is a proxy of one, has no private fields.
+      // An object that inherits from a view, or a proxy of one, has no private fields.
       if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
         const at = i < 0 ? i + this.#n0 : i;
@@ -306,7 +306,7 @@ export function class2(
     }
 
     override slice(i: SliceItem, j: SliceItem): General {
-      // What inherits from a view, or is a proxy of one, has no private fields.
+      // An object that inherits from a view, or a proxy of one, has no private fields.
       if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
         const at = i < 0 ? i + this.#n0 : i;
@@ -587,7 +587,7 @@ export function class3(
     }
 
     override slice(i: SliceItem, j: SliceItem, k: SliceItem): General {
-      // What inherits from a view, or is a proxy of one, has no private fields.
+      // An object that inherits from a view, or a proxy of one, has no private fields.
       if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
         const at = i < 0 ? i + this.#n0 : i;
@@ -919,7 +919,7 @@ export function class4(
     }
 
     override slice(i: SliceItem, j: SliceItem, k: SliceItem, l: SliceItem): General {
-      // What inherits from a view, or is a proxy of one, has no private fields.
+      // An object that inherits from a view, or a proxy of one, has no private fields.
       if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
         const at = i < 0 ? i + this.#n0 : i;

@@ -18,13 +18,13 @@ export interface Slice {
 }
 
 /**
- * What a selection says of one axis:
+ * What a selection says about one axis:
  *
  * - an integer takes one index and drops the axis;
  * - a {@linkcode Slice}, or its text as Python writes it (`"0:10"`, `"::-1"`), takes a range;
  * - `null` and `":"` take the whole axis;
  * - `"..."`, once at most, takes every axis that the other items leave;
- * - `"newaxis"` says nothing of any axis, but adds one of length 1 at its place.
+ * - `"newaxis"` stands for no axis, but adds one of length 1 at its place.
  *
  * An integer may be written as text, too: `"3"` is `3`.
  */
@@ -109,7 +109,7 @@ export function resolveRange({ start, stop, step }: Slice, length: number): Rang
   return clampParts(start, stop, step, length);
 }
 
-/** The rules: its parts are arguments, so that a range that is read in a loop needs no object. */
+/** The rules. The parts are arguments, so that a range in a loop needs no object. */
 function clampParts(
   start: number | null,
   stop: number | null,

@@ -1,6 +1,5 @@
 /**
- * What views do: the general methods, right for every dtype, rank and argument, and the making of
- * views.
+ * Views: their making, and their general methods, which are right for every dtype, rank and argument.
  *
  * @module
  */
@@ -58,7 +57,7 @@ import {
   type Served,
 } from "./element_access.ts";
 
-/** What all views are: see `NDArray` in `ndarray.ts` for what each member does. */
+/** The class of all views. `NDArray` in `ndarray.ts` says what each member does. */
 export class View<B extends ArrayBufferLike = ArrayBufferLike> {
   declare readonly data: TypedArrayOf<DType, B>;
   declare readonly shape: readonly number[];
@@ -68,7 +67,7 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
   declare readonly size: number;
   declare readonly ndim: number;
 
-  /** Makes a view of what a user describes. A subclass of its own gets the general methods. */
+  /** Makes a view as a caller describes it. Views of a program's own subclass have the general methods. */
   constructor(data: TypedArrayOf<DType, B>, options: ViewOptions = {}) {
     const own = copyOptions(options);
     const dtype = checkDType(data, own.dtype);
@@ -225,7 +224,7 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
     return formatArray(printable(this));
   }
 }
-// It never throws, so that a closed array can be looked at, too.
+// It never throws, so that `console.log` can show a closed array, too.
 showText(
   View.prototype,
   (view: View): string =>
@@ -237,7 +236,7 @@ Object.defineProperty(View, "name", descriptorOf({ value: "NDArray" }));
 
 // --- Making views ----------------------------------------------------------------------------
 
-/** What a user gives to describe a view. */
+/** How a caller describes a view. */
 export interface ViewOptions {
   shape?: number | readonly number[];
   stride?: readonly number[];
@@ -426,12 +425,12 @@ function* rowsOf<B extends ArrayBufferLike>(view: View<B>): Generator<View<B>, u
 
 // --- Elements --------------------------------------------------------------------------------
 
-/** The length is asked first: where it is not 0, it has the answer, and at a tenth of the price. */
+/** The length is asked first, at a tenth of the price: if it is not 0, the memory is there. */
 function isGone(data: TypedArrayOf): boolean {
   return data.length === 0 && isDetached(data.buffer);
 }
 
-/** What a view is for the functions below. */
+/** The parts of a view that the functions below use. */
 type Elements = Layout & Pick<Cells, "dtype" | "data">;
 
 /** Throws if the memory is gone. An empty view of live memory is a valid one. */
@@ -529,7 +528,7 @@ function asNumber(value: unknown, dtype: DType): unknown {
   return isBig(dtype) ? BigInt(value) : Number(value);
 }
 
-/** What is to be stored in every element, or in each. */
+/** What is to be stored: one value in all elements, or a value for each. */
 type Source = { readonly value: number | bigint } | {
   readonly value: null;
   /** The elements as the source has them. */
@@ -585,7 +584,7 @@ function toCells(source: unknown): Cells | null {
   return isForeignView(source) ? fromForeignView(source) : null;
 }
 
-/** What other libraries call an array: npm `ndarray`, a chunk of zarrita (which has no offset). */
+/** An array of another library: npm `ndarray`, a chunk of zarrita (which has no offset). */
 interface ForeignView {
   readonly data: unknown;
   readonly shape: readonly number[];
@@ -716,8 +715,9 @@ interface SharedBytes {
 let memoryOf: (buffer: ArrayBufferLike) => SharedBytes | undefined = () => undefined;
 
 /**
- * Says which memory a buffer is over, so that `assign` sees that views of two buffers overlap, and a view
- * can describe itself. The layer that maps memory knows; this one imports nothing of it.
+ * Says which memory a buffer is over, so that `assign` sees that views of two buffers overlap, and a view can
+ * describe itself. The layer that maps memory calls this function, because this layer imports nothing of that
+ * one.
  *
  * @param identify gives the memory that a buffer shares with others, `undefined` if it shares none
  */
@@ -730,7 +730,8 @@ export function identifyMemoryBy(
 /** Whether two views may touch one byte: in one buffer, or in two that may be over one memory. */
 function mayOverlap(a: Cells, b: Cells): boolean {
   const [one, other] = [a.data.buffer, b.data.buffer];
-  // Whether two SharedArrayBuffers are over one memory (a Worker sends one back as another) nobody tells.
+  // Nothing tells whether two SharedArrayBuffers are over one memory (a Worker sends one back as another
+  // object).
   if (one !== other && !(isShared(one) && isShared(other))) {
     const memory = memoryOf(one);
     if (memory === undefined || memory.identity !== memoryOf(other)?.identity) return false;
