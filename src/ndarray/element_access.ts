@@ -491,7 +491,7 @@ function giveFarMethods(
 const RENEWAL_PAUSE = 100;
 /** So many of them may follow each other at once. */
 const MOST_RENEWALS = 16;
-/** So many negative indices since the last renewal, and the next one serves them (deviation 6). */
+/** So many negative indices within that time, and the methods are renewed into some that serve them (deviation 6). */
 const MANY_NEGATIVES = 100;
 
 function giveTableMethods(
@@ -517,11 +517,11 @@ function giveTableMethods(
     if (since > 0) {
       allowed = Math.min(MOST_RENEWALS, allowed + since);
       allowedAt = now;
-      wraps ||= negatives >= MANY_NEGATIVES;
       negatives = 0;
     }
-    if (allowed === 0) return;
-    allowed--;
+    if (!wraps && negatives >= MANY_NEGATIVES) wraps = true;
+    else if (allowed > 0) allowed--;
+    else return;
     renew();
   };
 

@@ -95,16 +95,12 @@ Deno.test("methods are renewed after calls that went wrong: 16 times at once, an
   );
 });
 
-Deno.test("many negative indices renew the methods into some that serve them", async () => {
+Deno.test("many negative indices renew the methods into some that serve them", () => {
   const view = new NDArray(Int16Array.from({ length: 27 }, (_, i) => i), { shape: [3, 3, 3] });
   const text = (): string => String(view.get);
-  await pause(110);
-  assertEquals(view.get(-1, 0, 0), 18);
-  assert(!text().includes("length"), "one is served by the general method");
-  for (let i = 0; i < 200; i++) assertEquals(view.get(i % 3, -1, -2), 9 * (i % 3) + 7);
-  assert(!text().includes("length"));
-  await pause(110);
-  assertEquals(view.get(-1, -1, -1), 26);
+  for (let i = 0; i < 40; i++) assertEquals(view.get(i % 3, -1, 1), 9 * (i % 3) + 7);
+  assert(!text().includes("length"), "a few are served by the general method");
+  for (let i = 0; i < 300; i++) assertEquals(view.get(i % 3, -1, -2), 9 * (i % 3) + 7);
   assert(text().includes("length"), "many are served by the tables");
   for (let i = 0; i < 200; i++) {
     assertEquals(view.get(i % 3, -1, -2), 9 * (i % 3) + 7);
