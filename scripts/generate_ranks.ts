@@ -29,10 +29,12 @@ function classText(rank: number): string {
   return `
 /** The class of views of ${count(rank)}. */
 export function class${rank}(
-  { Base, Row, own, dtype, rangeOf, sliceFrom, freeze, axisOf, ${axisKeys(rank)} }: ClassParts,
+  { Base, Row, own, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, ${
+    axisKeys(rank)
+  } }: ClassParts,
 ): FastClass {
-  let lastShape: Numbers = freeze([]);
-  let lastStrides: Numbers = lastShape;
+  let lastShape: Numbers, lastStrides: Numbers;
+  ${each(rank, (a) => `const into${a} = { start: 0, step: 1, length: 0 };`, "\n")}
   ${
     each(rank, (a) =>
       `let lastLength${a}: number, lastStride${a}: number, lastAxis${a}: Axis;`, "\n")
@@ -52,9 +54,9 @@ export function class${rank}(
   }) {
       super();
       this.data = data;
-      if (${each(rank, (a) => `lastLength${a} !== n${a}`, " || ")}) lastShape = freeze([${ns}]);
+      if (${each(rank, (a) => `lastLength${a} !== n${a}`, " || ")}) lastShape = shapeOf(${ns});
       if (${each(rank, (a) => `lastStride${a} !== s${a}`, " || ")}) {
-        lastStrides = freeze([${each(rank, (a) => `s${a}`)}]);
+        lastStrides = strideOf(${each(rank, (a) => `s${a}`)});
       }
       ${
     each(
@@ -105,7 +107,9 @@ export function class${rank}(
     each(
       rank,
       (a) =>
-        `const range${a} = ${a > 0 ? `range${a - 1} && ` : ""}rangeOf(${NAMES[a]}, this.#n${a});`,
+        `const range${a} = ${a > 0 ? `range${a - 1} && ` : ""}rangeOf(${
+          NAMES[a]
+        }, this.#n${a}, into${a});`,
       "\n",
     )
   }

@@ -6,6 +6,7 @@
  */
 
 import type { DType, TypedArrayOf } from "../dtype.ts";
+import type { ListOf } from "./frozen_lists.ts";
 import type { rangeOf, SliceItem } from "./slice.ts";
 
 /** The methods that serve, or refuse, whatever the fast ones cannot serve. */
@@ -100,7 +101,9 @@ export interface ClassParts extends Keys {
   readonly own: { Fast: FastClass | null };
   /** The class that makes views of one axis less. */
   readonly Row: FastClass;
-  readonly freeze: typeof Object.freeze;
+  /** Give frozen lists, of which equal ones may be one. */
+  readonly shapeOf: ListOf;
+  readonly strideOf: ListOf;
   readonly axisOf: (length: number, stride: number) => Axis;
 }
 

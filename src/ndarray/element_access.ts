@@ -69,6 +69,7 @@ import {
   type Writers,
 } from "./access_parts.ts";
 import { isLongAxis, longTableOf, tableOf } from "./axis_tables.ts";
+import { frozenLists } from "./frozen_lists.ts";
 import { extent, type Layout } from "./layout.ts";
 import { elementsAt, MAX_INT32 } from "./loop_plan.ts";
 import {
@@ -427,7 +428,9 @@ export function makeFastClass(
     const own: ClassParts["own"] = { Fast: null };
     const rowOf = access === "tables" || rank === 1 ? classOf : anyClassOf;
     Fast = copyOfFactory(classes[rank - 1], key)({
-      ...{ Base, own, dtype, rangeOf, sliceFrom, freeze, ...keys },
+      ...{ Base, own, dtype, rangeOf, sliceFrom, ...keys },
+      shapeOf: frozenLists(rank),
+      strideOf: frozenLists(rank),
       Row: rowOf(dtype, rank - 1),
       axisOf: access === "far" ? (length, stride) => ({ length, stride }) : tableOf,
     });

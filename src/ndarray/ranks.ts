@@ -33,10 +33,10 @@ import type { SliceItem } from "./slice.ts";
 
 /** The class of views of one axis. */
 export function class1(
-  { Base, Row, own, dtype, rangeOf, sliceFrom, freeze, axisOf, AXIS0 }: ClassParts,
+  { Base, Row, own, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, AXIS0 }: ClassParts,
 ): FastClass {
-  let lastShape: Numbers = freeze([]);
-  let lastStrides: Numbers = lastShape;
+  let lastShape: Numbers, lastStrides: Numbers;
+  const into0 = { start: 0, step: 1, length: 0 };
   let lastLength0: number, lastStride0: number, lastAxis0: Axis;
   return class extends Base {
     declare readonly data: TypedArrayOf;
@@ -52,9 +52,9 @@ export function class1(
     constructor(data: TypedArrayOf, offset: number, n0: number, s0: number) {
       super();
       this.data = data;
-      if (lastLength0 !== n0) lastShape = freeze([n0]);
+      if (lastLength0 !== n0) lastShape = shapeOf(n0);
       if (lastStride0 !== s0) {
-        lastStrides = freeze([s0]);
+        lastStrides = strideOf(s0);
       }
       if (lastLength0 !== n0 || lastStride0 !== s0) {
         lastLength0 = n0;
@@ -82,7 +82,7 @@ export function class1(
         }
       }
       if (arguments.length === 1) {
-        const range0 = rangeOf(i, this.#n0);
+        const range0 = rangeOf(i, this.#n0, into0);
         if (range0 !== null) {
           return new own.Fast!(
             this.data,
@@ -248,10 +248,12 @@ export function far1(
 
 /** The class of views of two axes. */
 export function class2(
-  { Base, Row, own, dtype, rangeOf, sliceFrom, freeze, axisOf, AXIS0, AXIS1 }: ClassParts,
+  { Base, Row, own, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, AXIS0, AXIS1 }:
+    ClassParts,
 ): FastClass {
-  let lastShape: Numbers = freeze([]);
-  let lastStrides: Numbers = lastShape;
+  let lastShape: Numbers, lastStrides: Numbers;
+  const into0 = { start: 0, step: 1, length: 0 };
+  const into1 = { start: 0, step: 1, length: 0 };
   let lastLength0: number, lastStride0: number, lastAxis0: Axis;
   let lastLength1: number, lastStride1: number, lastAxis1: Axis;
   return class extends Base {
@@ -277,9 +279,9 @@ export function class2(
     ) {
       super();
       this.data = data;
-      if (lastLength0 !== n0 || lastLength1 !== n1) lastShape = freeze([n0, n1]);
+      if (lastLength0 !== n0 || lastLength1 !== n1) lastShape = shapeOf(n0, n1);
       if (lastStride0 !== s0 || lastStride1 !== s1) {
-        lastStrides = freeze([s0, s1]);
+        lastStrides = strideOf(s0, s1);
       }
       if (lastLength0 !== n0 || lastStride0 !== s0) {
         lastLength0 = n0;
@@ -315,8 +317,8 @@ export function class2(
         }
       }
       if (arguments.length === 2) {
-        const range0 = rangeOf(i, this.#n0);
-        const range1 = range0 && rangeOf(j, this.#n1);
+        const range0 = rangeOf(i, this.#n0, into0);
+        const range1 = range0 && rangeOf(j, this.#n1, into1);
         if (range0 !== null && range1 !== null) {
           return new own.Fast!(
             this.data,
@@ -514,10 +516,13 @@ export function far2(
 
 /** The class of views of three axes. */
 export function class3(
-  { Base, Row, own, dtype, rangeOf, sliceFrom, freeze, axisOf, AXIS0, AXIS1, AXIS2 }: ClassParts,
+  { Base, Row, own, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, AXIS0, AXIS1, AXIS2 }:
+    ClassParts,
 ): FastClass {
-  let lastShape: Numbers = freeze([]);
-  let lastStrides: Numbers = lastShape;
+  let lastShape: Numbers, lastStrides: Numbers;
+  const into0 = { start: 0, step: 1, length: 0 };
+  const into1 = { start: 0, step: 1, length: 0 };
+  const into2 = { start: 0, step: 1, length: 0 };
   let lastLength0: number, lastStride0: number, lastAxis0: Axis;
   let lastLength1: number, lastStride1: number, lastAxis1: Axis;
   let lastLength2: number, lastStride2: number, lastAxis2: Axis;
@@ -549,10 +554,10 @@ export function class3(
       super();
       this.data = data;
       if (lastLength0 !== n0 || lastLength1 !== n1 || lastLength2 !== n2) {
-        lastShape = freeze([n0, n1, n2]);
+        lastShape = shapeOf(n0, n1, n2);
       }
       if (lastStride0 !== s0 || lastStride1 !== s1 || lastStride2 !== s2) {
-        lastStrides = freeze([s0, s1, s2]);
+        lastStrides = strideOf(s0, s1, s2);
       }
       if (lastLength0 !== n0 || lastStride0 !== s0) {
         lastLength0 = n0;
@@ -603,9 +608,9 @@ export function class3(
         }
       }
       if (arguments.length === 3) {
-        const range0 = rangeOf(i, this.#n0);
-        const range1 = range0 && rangeOf(j, this.#n1);
-        const range2 = range1 && rangeOf(k, this.#n2);
+        const range0 = rangeOf(i, this.#n0, into0);
+        const range1 = range0 && rangeOf(j, this.#n1, into1);
+        const range2 = range1 && rangeOf(k, this.#n2, into2);
         if (range0 !== null && range1 !== null && range2 !== null) {
           return new own.Fast!(
             this.data,
@@ -832,11 +837,27 @@ export function far3(
 
 /** The class of views of four axes. */
 export function class4(
-  { Base, Row, own, dtype, rangeOf, sliceFrom, freeze, axisOf, AXIS0, AXIS1, AXIS2, AXIS3 }:
-    ClassParts,
+  {
+    Base,
+    Row,
+    own,
+    dtype,
+    rangeOf,
+    sliceFrom,
+    shapeOf,
+    strideOf,
+    axisOf,
+    AXIS0,
+    AXIS1,
+    AXIS2,
+    AXIS3,
+  }: ClassParts,
 ): FastClass {
-  let lastShape: Numbers = freeze([]);
-  let lastStrides: Numbers = lastShape;
+  let lastShape: Numbers, lastStrides: Numbers;
+  const into0 = { start: 0, step: 1, length: 0 };
+  const into1 = { start: 0, step: 1, length: 0 };
+  const into2 = { start: 0, step: 1, length: 0 };
+  const into3 = { start: 0, step: 1, length: 0 };
   let lastLength0: number, lastStride0: number, lastAxis0: Axis;
   let lastLength1: number, lastStride1: number, lastAxis1: Axis;
   let lastLength2: number, lastStride2: number, lastAxis2: Axis;
@@ -873,10 +894,10 @@ export function class4(
       super();
       this.data = data;
       if (lastLength0 !== n0 || lastLength1 !== n1 || lastLength2 !== n2 || lastLength3 !== n3) {
-        lastShape = freeze([n0, n1, n2, n3]);
+        lastShape = shapeOf(n0, n1, n2, n3);
       }
       if (lastStride0 !== s0 || lastStride1 !== s1 || lastStride2 !== s2 || lastStride3 !== s3) {
-        lastStrides = freeze([s0, s1, s2, s3]);
+        lastStrides = strideOf(s0, s1, s2, s3);
       }
       if (lastLength0 !== n0 || lastStride0 !== s0) {
         lastLength0 = n0;
@@ -937,10 +958,10 @@ export function class4(
         }
       }
       if (arguments.length === 4) {
-        const range0 = rangeOf(i, this.#n0);
-        const range1 = range0 && rangeOf(j, this.#n1);
-        const range2 = range1 && rangeOf(k, this.#n2);
-        const range3 = range2 && rangeOf(l, this.#n3);
+        const range0 = rangeOf(i, this.#n0, into0);
+        const range1 = range0 && rangeOf(j, this.#n1, into1);
+        const range2 = range1 && rangeOf(k, this.#n2, into2);
+        const range3 = range2 && rangeOf(l, this.#n3, into3);
         if (range0 !== null && range1 !== null && range2 !== null && range3 !== null) {
           return new own.Fast!(
             this.data,

@@ -106,15 +106,19 @@ export interface Range {
  * @see {@link https://docs.python.org/3/reference/datamodel.html#slice.indices | Python: slice.indices}
  */
 export function resolveRange({ start, stop, step }: Slice, length: number): Range {
-  return clampParts(start, stop, step, length);
+  return clampParts(start, stop, step, length, { start: 0, step: 1, length: 0 });
 }
 
-/** The rules. The parts are arguments, so that a range in a loop needs no object. */
+/**
+ * The rules. The parts are arguments, and the result is written into an object that the caller keeps, so that a range
+ * in a loop needs no object.
+ */
 function clampParts(
   start: number | null,
   stop: number | null,
   givenStep: number | null,
   length: number,
+  result: Range,
 ): Range {
   const step = givenStep ?? 1;
   const lowest = step < 0 ? -1 : 0;
@@ -123,10 +127,12 @@ function clampParts(
   const count = step === 1 ? end - first : Math.ceil((end - first) / step);
   // An empty range may begin one past the end: nothing is ever read there, but the position of a view must
   // not leave the array. As in NumPy, its stride is that of a step of 1.
-  return count > 0 ? { start: first, step, length: count } : none;
+  const isEmpty = !(count > 0);
+  result.start = isEmpty ? 0 : first;
+  result.step = isEmpty ? 1 : step;
+  result.length = isEmpty ? 0 : count;
+  return result;
 }
-
-const none: Range = Object.freeze({ start: 0, step: 1, length: 0 });
 
 /** A bound of a range as a position: between one before the first and one behind the last index. */
 function clamp(bound: number, length: number, lowest: number): number {
@@ -139,19 +145,23 @@ function clamp(bound: number, length: number, lowest: number): number {
  *
  * @param item what a caller gave
  * @param length the length of the axis, in elements
- * @returns which indices it takes; `null` for everything else, right or wrong: {@linkcode parseItem} knows
+ * @param result is given the range
+ * @returns `result`; `null` for everything else, right or wrong: {@linkcode parseItem} knows
  */
-export function rangeOf(item: unknown, length: number): Range | null {
+export function rangeOf(item: unknown, length: number, result: Range): Range | null {
   if (typeof item === "string") {
     const read = readTexts.get(item);
-    return typeof read === "object" ? resolveRange(read, length) : null;
+    if (typeof read !== "object") return null;
+    return clampParts(read.start, read.stop, read.step, length, result);
   }
   if (typeof item !== "object") return null;
-  if (item === null) return resolveRange(whole, length);
+  if (item === null) return clampParts(null, null, null, length, result);
   if (!hasAllParts(item)) return null;
-  const [start, stop, step] = [item.start ?? null, item.stop ?? null, item.step ?? null];
+  const start = item.start ?? null;
+  const stop = item.stop ?? null;
+  const step = item.step ?? null;
   if (!isPart(start) || !isPart(stop) || !isPart(step) || step === 0) return null;
-  return clampParts(start, stop, step, length);
+  return clampParts(start, stop, step, length, result);
 }
 
 /**
