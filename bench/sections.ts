@@ -46,7 +46,7 @@ const loops: { readonly [name: string]: Section } = {
   "loops:eight": () => compareGroups(eightDTypesGroups(), 31),
   "loops:large": () => compareGroups(largeGroups(), 31),
   ...parts("loops:after", events, (event) => compareGroups(afterEventGroups(event), 31)),
-  ...parts("loops:once", ["float64", "uint8"], (dtype) => compareGroups(onceGroups(dtype), 7)),
+  ...parts("loops:once", ["float64", "uint8"], (dtype) => compareGroups(onceGroups(dtype), 5)),
 };
 
 /** A section with a part for each of some names. */
