@@ -657,7 +657,7 @@ class _Channel:
 
     def publish(self, number):
         _fence()
-        self._u64[HEADER_WORDS["NEWEST"][0] // 8] = number
+        self._u64[HEADER_WORDS["NEWEST"][0] // 8] = self._seen = number
         self.wake()
 
     def end(self):

@@ -116,6 +116,13 @@ export class Teller {
     return line;
   }
 
+  /** Writes to its standard input. */
+  async write(text: string): Promise<void> {
+    const writer = this.#child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(text));
+    writer.releaseLock();
+  }
+
   /** Closes its standard input. */
   async closeInput(): Promise<void> {
     await this.#child.stdin.close();
