@@ -56,9 +56,14 @@ export function unlink(name: string): boolean {
  *
  * @param name a checked name
  * @param segment the segment
+ * @param remove takes the name away; tells whether it was there
  * @returns whether it was removed; `false` if the name is gone, or another segment's
  */
-export function unlinkOwn(name: string, segment: FileIdentity): boolean {
+export function unlinkOwn(
+  name: string,
+  segment: FileIdentity,
+  remove: () => boolean = () => shmUnlink(name),
+): boolean {
   if (isAnonymousName(name)) return unlinkAnonymous(name); // its name has the inode in it
   if (platform().directory === null || segment.inode === 0) return shmUnlink(name);
   const path = pathOf(name);
@@ -67,7 +72,7 @@ export function unlinkOwn(name: string, segment: FileIdentity): boolean {
   const fd = openForRemoval(name);
   try {
     if (fd !== null) awaitTurn(fd, name);
-    return leadsTo(path, segment) && shmUnlink(name);
+    return leadsTo(path, segment) && remove();
   } finally {
     if (fd !== null) close(fd);
   }

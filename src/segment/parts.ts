@@ -11,11 +11,12 @@
  */
 
 import { hasCode } from "../../ffi/errors.ts";
-import { close, linkat, read, readdir, rename, statx } from "../../ffi/files.ts";
+import { close, fstat, linkat, read, readdir, rename, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { magics } from "../words.ts";
-import { pathOf, unlink } from "./file.ts";
+import { isAnonymousName } from "./anonymous.ts";
+import { type FileIdentity, pathOf, unlink, unlinkOwn } from "./file.ts";
 
 /** What a segment that has parts begins with. */
 const PARTS_MAGIC = magics.versions.text;
@@ -146,7 +147,7 @@ export function unlinkWithParts(
   name: string,
   listed: ReadonlyMap<string, readonly string[]>,
 ): string[] {
-  const removed = hasParts(name) ? removeWhole(name, null) : unlink(name) ? [name] : [];
+  const removed = unlinkWhole(name);
   const older = listed.get(name) ?? [];
   if (older.length === 0) return removed;
   const living = idOf(name); // read after the list was made: the parts of a newer whole are not in it
@@ -154,6 +155,22 @@ export function unlinkWithParts(
   const dead = older.filter((part) => parsePartName(part)!.id !== living);
   return [...removed, ...dead.filter(unlink)];
 }
+
+/** Removes whichever segment has a name, and if it has parts, these. */
+function unlinkWhole(name: string): string[] {
+  for (let tries = 0; tries < MOST_SUCCESSORS; tries++) {
+    const found = lookForWhole(name);
+    if (found === "another kind") return unlink(name) ? [name] : [];
+    if (found === "nothing") return [];
+    const removed = removeWhole(name, found);
+    if (removed.length > 0) return removed;
+    // Somebody else removed that one meanwhile: the name may lead to the next one by now.
+  }
+  return [];
+}
+
+/** How many segments that get one name after another are looked at before a removal gives up. */
+const MOST_SUCCESSORS = 100;
 
 /**
  * Removes the name of a segment that somebody is attached to, and those of its parts, unless the name leads to
@@ -164,9 +181,8 @@ export function unlinkWithParts(
  * @returns whether it was removed
  */
 export function unlinkAttached(name: string, identity: string): boolean {
-  const inode = Number(identity.slice(identity.lastIndexOf(":") + 1));
-  if (inodeOf(name) !== inode) return false;
-  return removeWhole(name, inode).length > 0;
+  const [device, inode] = identity.split(":").map(Number);
+  return removeWhole(name, { device, inode }).length > 0;
 }
 
 /**
@@ -174,13 +190,14 @@ export function unlinkAttached(name: string, identity: string): boolean {
  * one makes the next whole of this name, each then knows which one it removes.
  *
  * @param name its name
- * @param inode the number of the segment that is meant; `null` is whichever has the name
- * @returns the names that were removed
+ * @param segment the segment that is meant
+ * @returns the names that were removed; none if the name is gone, or another segment's
  */
-function removeWhole(name: string, inode: number | null): string[] {
+function removeWhole(name: string, segment: FileIdentity): string[] {
   const other = `${name}.${idText(randomId())}`;
-  if (!rename(pathOf(name), pathOf(other), name)) return [];
-  if (inode !== null && inodeOf(other) !== inode) {
+  if (!unlinkOwn(name, segment, () => rename(pathOf(name), pathOf(other), name))) return [];
+  // The lock that unlinkOwn() takes excludes all removers of this package, but not rm.
+  if (inodeOf(other) !== segment.inode) {
     giveBack(other, name);
     return [];
   }
@@ -287,9 +304,33 @@ function inodeOf(name: string): number | null {
     : Number(status.identity.slice(status.identity.lastIndexOf(":") + 1));
 }
 
-/** Whether a name leads to a segment that has parts, as far as this user can see it. */
-function hasParts(name: string): boolean {
-  return typeof idOf(name) === "string";
+/**
+ * Looks which segment a name leads to.
+ *
+ * @returns the segment if it has parts, or may be about to get the header that tells so; "another kind" if it has
+ * none, or this user may not look
+ */
+function lookForWhole(name: string): FileIdentity | "another kind" | "nothing" {
+  if (platform().os !== "linux" || isAnonymousName(name)) return "another kind";
+  const status = statx(pathOf(name));
+  if (status === null) return "nothing";
+  if (!status.regular || status.byteLength !== PARTS_BYTES) return "another kind";
+  try {
+    const fd = openToLook(name);
+    if (fd === null) return "nothing";
+    try {
+      const magic = new Uint8Array(PARTS_MAGIC.length);
+      read(fd, magic, name);
+      const isWhole = magic.every((byte) => byte === 0) ||
+        new TextDecoder().decode(magic) === PARTS_MAGIC;
+      return isWhole ? fstat(fd, name) : "another kind";
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (hasCode(error, "EACCES")) return "another kind";
+    throw error;
+  }
 }
 
 /**
