@@ -683,16 +683,24 @@ export class SharedMemoryLock {
   /**
    * Blocks until the waiter that this thread has woken at its last release has had its turn.
    *
+   * @param deadline when to give up
    * @returns whether there was one
+   * @throws {DOMException} named "TimeoutError" if time was up before its turn was over
    */
   #letIn(deadline: number): boolean {
     const attachment = this.#attached();
     const debt = debtOf(attachment);
     if (debt === null) return false;
-    debts.delete(attachment.segment.identity);
-    const { event } = attachment;
+    const rest = deadline - monotonicNow();
+    if (!debt.isCertain && rest <= 0) return false;
+    const { segment, event } = attachment;
     event.announce();
-    event.sleep(debt.turn, Math.max(0, Math.min(debt.until, deadline) - monotonicNow()));
+    event.sleep(debt.turn, Math.max(0, Math.min(debt.until - monotonicNow(), rest)));
+    if (debt.isCertain && deadline < debt.until && debtOf(attachment) !== null) {
+      event.handOn(); // This thread makes no use of a wake-up that it may have had.
+      throw timeoutError(this.name);
+    }
+    debts.delete(segment.identity);
     return true;
   }
 
