@@ -556,5 +556,6 @@ export function onceGroups(dtype: DType): Group[] {
 }
 
 if (isBenched(import.meta.url)) {
+  // The others need processes of their own: see sections.ts.
   ordinaryGroups("float64").forEach(benchGroup);
 }
