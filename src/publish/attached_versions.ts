@@ -1,6 +1,6 @@
 /**
- * Which versions of a publication an instance keeps mapped: memory that is mapped is memory that is not given
- * back, and garbage is collected too late to count on.
+ * Decides which versions of a publication an instance keeps mapped. Mapped memory is not given back to the
+ * system, and garbage collection comes too late to rely on it.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { explainGone, goneMessage } from "../ndarray/mod.ts";
 interface AttachedVersion {
   readonly number: number;
   readonly byteLength: number;
-  /** The memory. Only views keep it: a version of which no view is left may be collected. */
+  /** The memory. Only views keep it alive: a version without a view may be collected as garbage. */
   readonly buffer: WeakRef<ArrayBuffer>;
   /** Whether the user has a view of it. */
   isGiven: boolean;
@@ -21,16 +21,16 @@ interface AttachedVersion {
   holds: number;
 }
 
-/** What closes the mapping of a version, by its buffer; it does not keep the buffer. */
+/** The object that closes the mapping of a version, by the version's buffer. It does not keep the buffer alive. */
 const closers = new WeakMap<ArrayBuffer, { close(): void }>();
 
-/** Forgets a version that is garbage. To look by `deref()` whether it is would keep it for another while. */
+/** Forgets a version that was collected as garbage. Looking by `deref()` would keep it alive for a while. */
 const collected = new FinalizationRegistry<() => void>((forget) => forget());
 
 /**
  * The versions that an instance has mapped, from the oldest to the newest. It keeps the newest, the one before,
- * those that are held, and of the rest a number that the user chose, as far as they take no more than a share of
- * the memory that there is for segments.
+ * and those that are held; of the others as many as the user chose, as long as they take no more than a share
+ * of the memory for segments.
  */
 export class AttachedVersions {
   readonly #name: string;
@@ -50,7 +50,7 @@ export class AttachedVersions {
   }
 
   /**
-   * Adds the newest version, and closes what there is too much of.
+   * Adds the newest version, and closes old ones if there are too many.
    *
    * @param number its number
    * @param buffer its memory
@@ -75,13 +75,13 @@ export class AttachedVersions {
     };
   }
 
-  /** Closes the oldest of those that there are too many of. */
+  /** Closes the oldest versions while there are too many. */
   trim(): void {
     this.#closeRest(this.#keep, this.#mostBytes);
   }
 
   /**
-   * Closes all that may be closed: the system has no more memory, mappings or descriptors.
+   * Closes every version that may be closed, because the system has no more memory, mappings or descriptors.
    *
    * @returns whether there was one
    */
@@ -126,7 +126,7 @@ export class AttachedVersions {
     return isClosed;
   }
 
-  /** Closes a version; views of it tell why. */
+  /** Closes a version; its views then say why. */
   #close(version: AttachedVersion, limit: string | null): void {
     this.#versions.delete(version);
     const buffer = version.buffer.deref();
@@ -158,7 +158,7 @@ export class AttachedVersions {
   }
 }
 
-/** What can be done with a version that is mapped. */
+/** What a mapped version offers. */
 export interface VersionHandle {
   /** Tells that the user gets a view of it. */
   give(): void;

@@ -1,5 +1,5 @@
 /**
- * What rings and publications of versions are, as plain data, and how their arguments are checked.
+ * Rings and publications of versions as plain data, and the checks of their arguments.
  *
  * @module
  */
@@ -28,9 +28,9 @@ export interface PublicationDescriptor<T extends DTypeLike = DTypeLike> {
   readonly name: string;
 }
 
-/** What a class of publications is called, and which parts a description of its instances has. */
+/** The name of a class of publications, and the parts that a description of its instances has. */
 export interface DescriptorKind {
-  /** What stands in `kind` of a description. */
+  /** The `kind` of a description. */
   readonly kind: string;
   /** The name of the class, for messages. */
   readonly what: string;
@@ -98,7 +98,7 @@ export function checkDescriptor<D extends object>(
       throw new TypeError(`Cannot make a ${what}: the descriptor has no ${part}`);
     }
   }
-  // Ignored, these would give wrong elements.
+  // If these were ignored, the elements would be wrong.
   const odd = ["slots", "arraySlice", "layout", "stride", "strides", "order"].find((key) =>
     !parts.includes(key) && Object.hasOwn(descriptor, key) &&
     (descriptor as { readonly [key: string]: unknown })[key] != null

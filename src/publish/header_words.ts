@@ -1,7 +1,7 @@
 /**
  * The words of the header that rings and publications of versions have in common: where each stands, and what
- * may stand in it. Whatever is read from a segment is checked here, where it is read: it may come from a writer
- * that was killed, or from a hostile one.
+ * may stand in it. Every word is checked here, where it is read: it may come from a writer that was killed, or
+ * from a hostile one.
  *
  * `docs/publication.md` describes the words for other languages, and is tested against this file.
  *
@@ -49,7 +49,7 @@ export const ENDED: Word = { name: "ENDED", at: 84, type: "u32" };
 
 const NOT_RESERVED = 2 ** 31;
 
-/** What a header says of the arrays, and never changes. */
+/** The words of the header that describe the arrays. They never change. */
 export interface Header {
   /** What kind of publication it is. */
   readonly kind: SegmentKind;
@@ -65,8 +65,8 @@ export interface Header {
 
 /**
  * Orders what this thread reads and writes before it against what comes after it, on every processor: the
- * read-modify-write is a release of what was before, and the load after it an acquire. On ARM neither
- * does alone. The compiler moves no access to memory across them.
+ * read-modify-write releases what was before, and the load after it acquires. On ARM neither is enough alone.
+ * The compiler moves no access to memory across them.
  */
 export function fence(): void {
   Atomics.add(fenceWord, 0, 1);
@@ -129,13 +129,19 @@ export class HeaderWords {
     return checkWord(this.newest, NEWEST, this.name, 0, Number.MAX_SAFE_INTEGER - 1) + 1;
   }
 
-  /** Whether the newest whole array has a number. It is {@linkcode newest} without making a bigint. */
+  /**
+   * Whether the newest whole array has this number. It compares without making a bigint, as {@linkcode newest}
+   * must.
+   */
   isNewest(number: number): boolean {
     return Atomics.load(this.words, NEWEST.at / 4) === (number | 0) &&
       Atomics.load(this.words, NEWEST.at / 4 + 1) === Math.floor(number / 2 ** 32);
   }
 
-  /** Whether the writer has said that no more comes. Who asks for the newest array, too, asks this first. */
+  /**
+   * Whether the writer has said that no more comes. A caller that also asks for the newest array must ask this
+   * first.
+   */
   get isEnded(): boolean {
     return readWord32(this.words, ENDED, this.name, 0, 1) === 1;
   }

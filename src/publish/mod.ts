@@ -8,7 +8,8 @@
  * `latest()` to have the newest.
  *
  * {@linkcode SharedMemoryVersions} is for one large array that is replaced as a whole now and then: a table
- * from which a server answers. Each version has a segment of its own, and whoever uses an old one keeps it.
+ * from which a server answers. Each version has a segment of its own, and a reader that uses an old one keeps
+ * it.
  *
  * Both are for one writer, and every reader sees everything. Work that is to be shared out, so that each
  * piece goes to one of the workers, is handed out by a counter in a shared array with `Atomics.add`, or by a

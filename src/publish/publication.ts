@@ -1,6 +1,6 @@
 /**
- * An attachment to a publication, of whichever kind: its segment with the header, the writer that the kernel
- * knows by its lock, and readers that sleep until there is something newer.
+ * An attachment to a publication, a ring or versions: its segment with the header, the writer, which holds a
+ * lock of the kernel, and readers, which sleep until there is something newer.
  *
  * @module
  */
@@ -36,8 +36,8 @@ export interface LoadOptions {
 }
 
 /**
- * What a reader gets that waits although the writer has said, by `end()`, that no more comes. All that was
- * published before has been read then.
+ * The error that a waiting reader gets when the writer has called `end()`, so that no more comes. By then the
+ * reader has read all that was published.
  *
  * @example Until the end
  * ```ts
@@ -67,15 +67,15 @@ export interface WordsOf<W extends HeaderWords> {
 }
 
 /**
- * The longest sleep in milliseconds before a reader looks again, and after how many it looks whether the name is
- * there: a writer that is killed between the number and the waking wakes nobody, and neither does one that removes
- * the name. So a removal is noticed after two of these at the most.
+ * The longest sleep of a reader in milliseconds, and the time after which it looks whether the name is still
+ * there. A writer that is killed before it wakes anybody, or a removal of the name, wakes no reader. So a
+ * removal is noticed after two of these at the most.
  */
 const READER_SLICE = 125;
 
 /**
- * How many times in a row a reader is answered without a look at the clock, which takes longer than all else. Each
- * turn of the event loop begins anew.
+ * How many times in a row a reader gets an answer without a look at the clock, which would take longer than all
+ * the rest. Each turn of the event loop begins to count anew.
  */
 const CALLS_PER_LOOK = 16;
 
@@ -84,7 +84,7 @@ export class Publication<W extends HeaderWords> {
   readonly name: string;
   readonly words: W;
   readonly #segment: OpenSegment;
-  /** Counts what is published, for those who sleep until something is. */
+  /** Counts what is published, for readers that sleep until there is more. */
   readonly #changes: EventCount;
   #isWriter = false;
   /** When it was seen that the segment has a name. */
@@ -122,8 +122,7 @@ export class Publication<W extends HeaderWords> {
   }
 
   /**
-   * Attaches to a segment that is there, and looks whether it is the one that is meant, before a byte is
-   * written.
+   * Attaches to a segment that exists, and checks its kind before a byte is written.
    *
    * @param name a checked name
    * @param byteLength the least bytes of the segment
@@ -214,13 +213,16 @@ export class Publication<W extends HeaderWords> {
     return this.#isWriter = true;
   }
 
-  /** Makes a written array the newest, and wakes who waits for it. */
+  /** Makes a written array the newest, and wakes the readers that wait for it. */
   publish(number: number): void {
     this.words.storeNewest(number);
     this.wake();
   }
 
-  /** Makes this the writer, says that no more comes, and wakes who waits; the second time does nothing. */
+  /**
+   * Makes this the writer, says that no more comes, and wakes the readers that wait; the second time does
+   * nothing.
+   */
   end(): void {
     if (this.words.isEnded) return;
     this.#becomeWriter("end");
@@ -228,7 +230,7 @@ export class Publication<W extends HeaderWords> {
     this.wake();
   }
 
-  /** Wakes who waits for what was stored before. */
+  /** Wakes the readers that wait for what was stored before. */
   wake(): void {
     this.#changes.advance();
   }
@@ -242,7 +244,7 @@ export class Publication<W extends HeaderWords> {
    */
   #isThere(after: number): boolean {
     const { words } = this;
-    const { isEnded } = words; // before the number: what was published before the end is seen
+    const { isEnded } = words; // read before the number, so that all that was published before the end is seen
     if (words.newest > after) return true;
     if (isEnded) {
       throw new EndedError(
@@ -273,7 +275,7 @@ export class Publication<W extends HeaderWords> {
     throw this.#removedError("wait for");
   }
 
-  /** What it means that time is up: nothing came, or nothing can come. */
+  /** Throws when time is up, and says whether nothing came, or nothing can come. */
   #endOfTime(after: number): void {
     if (this.#lookAtName(after) === null) throw timeoutError(this.name);
   }
@@ -312,8 +314,8 @@ export class Publication<W extends HeaderWords> {
   }
 
   /**
-   * Throws if the publication was removed longer than a sleep ago, for readers that are given once more what they
-   * have. It is not looked at each time: that would take ten times as long as the rest.
+   * Throws if the publication was removed longer than a sleep ago. It is for readers that get once more what
+   * they have. It does not look each time, which would take ten times as long as all the rest.
    *
    * @param action what is being done, for the message
    */
@@ -359,11 +361,11 @@ export class Publication<W extends HeaderWords> {
 
   /** Whether it was not closed, and its memory is there. */
   get isOpen(): boolean {
-    // Its user may have moved the buffer away, or marked it so that close() could not empty it.
+    // A program may have moved the buffer away, or marked it so that close() could not empty it.
     return this.#segment.isOpen && this.words.words.length !== 0;
   }
 
-  /** Whether its memory is gone although it was not closed: its user moved the buffer away. */
+  /** Whether its memory is gone although it was not closed, because the program moved the buffer away. */
   get isMoved(): boolean {
     return this.#segment.isOpen && this.words.words.length === 0;
   }
@@ -409,7 +411,7 @@ function checkHeader(
   if (size < byteLength) {
     refuse(`the segment has ${size} bytes, and all slots need ${byteLength}`);
   }
-  // What never changes is looked at now; what changes, where it is used.
+  // Words that never change are checked now, the others where they are used.
   void [words.id, words.options];
 }
 
@@ -420,7 +422,7 @@ function timeoutError(name: string): DOMException {
   );
 }
 
-/** What the error for a publication that is not attached is made of. */
+/** The parts of the error for a publication that is not attached. */
 interface NotAttached {
   readonly name: string;
   readonly isMoved?: boolean;
@@ -437,8 +439,8 @@ export function closedError({ name, isMoved }: NotAttached, action: string): Err
 }
 
 /**
- * Checks that an instance can be attached: it is not, and this system has what publishing needs. What is left of
- * an attachment whose buffer was moved away is given up.
+ * Checks that an instance can be attached: it is not attached yet, and this system has what publishing needs.
+ * If its buffer was moved away, the rest of that attachment is given up.
  *
  * @param publication what the instance has
  * @param action what it is about to do, for the message

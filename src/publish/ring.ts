@@ -48,9 +48,9 @@ import {
 } from "./publication.ts";
 import { ringBytes, ringHeader, RingWords, slotOf, slotStart } from "./ring_words.ts";
 
-/** What a ring is, as plain data: what `structuredClone`, `postMessage` and JSON make of one. */
+/** A ring as plain data, as `structuredClone`, `postMessage` and JSON make it. */
 export interface RingDescriptor<T extends DTypeLike = DTypeLike> extends PublicationDescriptor<T> {
-  /** What tells a ring from all else; may be left out where one is made by hand. */
+  /** Tells a ring from other kinds; may be left out in a description made by hand. */
   readonly kind?: "ring";
   /** How many frames the ring holds. */
   readonly slots: number;
@@ -62,7 +62,7 @@ export interface FramesOptions {
   signal?: AbortSignal;
 }
 
-/** What descriptions of rings have. */
+/** The parts of a ring's description. */
 const KIND = {
   kind: "ring",
   what: "SharedMemoryRing",
@@ -73,7 +73,7 @@ const KIND = {
 const KEY = Symbol();
 
 /**
- * A frame of a ring, as a reader has it: not copied, and overwritten by the writer some time.
+ * A frame of a ring as a reader gets it. It is not copied, and the writer overwrites it some time.
  *
  * @example Use it, then ask whether it was whole all the time
  * ```ts
@@ -95,7 +95,7 @@ const KEY = Symbol();
 export class Frame<T extends DType = DType, R extends number = number> {
   /** The number of the frame: the first one that was ever written is 1. */
   readonly sequence: number;
-  /** How many frames the reader missed: those between the one that it was given before and this one. */
+  /** How many frames the reader missed: those between the last one that it got and this one. */
   readonly skipped: number;
   /**
    * The elements, in the ring itself: not copied. Readers must not write to them. Its `data` begins where the
@@ -130,8 +130,8 @@ export class Frame<T extends DType = DType, R extends number = number> {
   }
 
   /**
-   * Where the frame begins in the segment, in bytes: what another process needs that is told by this one which
-   * frame to use, and maps the segment as it is.
+   * Where the frame begins in the segment, in bytes. Another process needs it if this one tells it which frame
+   * to use, and if it maps the segment by itself.
    */
   get byteOffset(): number {
     if (!this.#publication.isOpen) throw closedError(this.#publication, "look at a frame of");
@@ -203,15 +203,15 @@ export class Frame<T extends DType = DType, R extends number = number> {
 }
 
 /**
- * Fills the slot of a frame, whose number it is told. The slot holds old elements, and must be filled when the
- * function returns.
+ * A function that fills the slot of a frame, and gets the frame's number. The slot holds old elements, and must
+ * be filled when the function returns.
  */
 export type FrameFiller<T extends DType, R extends number> = (
   slot: NDArray<T, R>,
   sequence: number,
 ) => void;
 
-/** What an instance has while it is attached. */
+/** The parts of an instance that is attached. */
 interface Attachment<D extends DType, R extends number> {
   readonly publication: Publication<RingWords>;
   /** The slots, as far as they were used. */
@@ -228,9 +228,9 @@ interface Attachment<D extends DType, R extends number> {
  * viewers. The frames lie in one segment, and the writer overwrites the oldest. It waits for nobody.
  *
  * The first instance that writes is the writer until it is closed or its process ends; then another one may
- * write, and goes on with the numbers, also after one that was killed in the middle of a frame. Readers
- * sleep until there is something new. A reader that is too slow misses frames and is told how many; whether a
- * frame was overwritten under its hands it asks by {@linkcode Frame.isWhole}, or takes a
+ * write, and goes on with the numbers, also after one that was killed in the middle of a frame. Readers sleep
+ * until there is something new. A reader that is too slow misses frames, and each frame says how many. Whether
+ * a frame was overwritten while it was used, the reader asks by {@linkcode Frame.isWhole}; or it takes a
  * {@linkcode Frame.copy}.
  *
  * An instance is a description that can be sent to other processes as plain data, `{ shape, dtype, name,
@@ -261,7 +261,7 @@ interface Attachment<D extends DType, R extends number> {
  * ```
  */
 export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape = Shape> {
-  /** What tells a ring from all else. */
+  /** Tells a ring from other kinds. */
   declare readonly kind: "ring";
   /** The length of each axis of a frame in elements; frozen. */
   declare readonly shape: readonly number[];
@@ -386,9 +386,8 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   }
 
   /**
-   * Gives up the attachment, and the right to write; without one, does nothing. Frames are empty from then
-   * on. Whoever waits in this instance is rejected with `Deno.errors.BadResource`. The segment and its name
-   * stay.
+   * Gives up the attachment, and the right to write; without one, does nothing. Frames are empty from then on.
+   * Waits of this instance are rejected with `Deno.errors.BadResource`. The segment and its name stay.
    *
    * @example The next one may write
    * ```ts
@@ -416,9 +415,9 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   }
 
   /**
-   * Removes the ring's name. Nobody can attach any more, and nobody can write: readers that are attached read
-   * what is there, and are told then, with `Deno.errors.NotFound`, that it was removed. An instance that is not
-   * attached removes whatever ring has the name.
+   * Removes the ring's name. No process can attach any more, and none can write. Readers that are attached read
+   * what is there, and then get `Deno.errors.NotFound`. An instance that is not attached removes whatever ring
+   * has the name.
    *
    * @returns `false` if the name was gone already, or leads to another segment than the one that this instance
    * is attached to; that one stays
@@ -501,9 +500,9 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * If the source is refused, nothing has happened. If the function throws, no reader sees anything of the
    * frame, and its number is that of the next one; what the slot held before is lost.
    *
-   * @param source what is copied into the slot: a number, a typed array, nested arrays or a view, as
-   * `assign()` takes it; or a function that fills the slot itself, which holds old elements and must be
-   * filled when it returns; it is told the frame's number
+   * @param source what is copied into the slot: a number, a typed array, nested arrays or a view, as `assign()`
+   * takes it; or a function that fills the slot itself, which holds old elements and must be filled when it
+   * returns; it gets the frame's number
    * @returns the frame's number, from 1
    * @throws {TypeError} if the source is of the wrong kind, or the function returns a promise
    * @throws {RangeError} if the source does not fit into the frame's shape
@@ -534,8 +533,9 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const { publication } = attachment;
     const { words } = publication;
     this.#checkIdle(attachment, "write to");
-    // All slots are alike, and what is refused takes neither a frame away nor the right to write.
-    const taken = typeof source === "function"
+    // All slots are alike, so the first one serves for the check. A source that is refused costs no frame, and
+    // does not make this the writer.
+    const elements = typeof source === "function"
       ? null
       : readSource(this.#slot(attachment, 1), source);
     this.#checkStill(attachment, "write to");
@@ -544,7 +544,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     words.begunAfter(sequence - 1);
     const slot = this.#slot(attachment, sequence);
     words.storeBegun(sequence);
-    if (taken !== null) storeSource(slot, taken);
+    if (elements !== null) storeSource(slot, elements);
     else this.#fill(attachment, slot, sequence, source as FrameFiller<DTypeOf<T>, RankOf<S>>);
     publication.publish(sequence);
     return sequence;
@@ -628,10 +628,10 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   /**
    * Gives the next frame, and blocks this thread until there is one.
    *
-   * That is the frame after the one that this instance gave out last, by whatever method; for an instance
-   * that has given out none, the first of all. If that one is overwritten already, it is the newest: an
-   * older one would be overwritten before it could be used. `skipped` says how many are left out; what
-   * was written before the instance attached is not counted.
+   * That is the frame after the last one that any method of this instance gave out; if none did, the first
+   * frame of all. If that one is overwritten already, it is the newest: an older one would be overwritten
+   * before it could be used. `skipped` says how many are left out; what was written before the instance
+   * attached is not counted.
    *
    * The event loop stands still meanwhile; with a listener for `SIGINT`, Ctrl-C waits, too.
    *
@@ -673,8 +673,8 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   }
 
   /**
-   * Gives the next frame when there is one, without blocking. Which one that is, {@linkcode
-   * SharedMemoryRing.next} says.
+   * Gives the next frame when there is one, without blocking. {@linkcode SharedMemoryRing.next} says which one
+   * that is.
    *
    * @param after the number after which to go on, in the place of that of the last frame; 0 is before the
    * first frame
@@ -770,14 +770,17 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   }
 
   static {
-    // The prototype itself can be looked at, too.
+    // `console.log` may show the prototype itself, too.
     showAs(
       this.prototype,
       (ring) => #header in ring ? { ...ring, attached: ring.#attachment !== null } : {},
     );
   }
 
-  /** That it can be called at all proves `this` to be an instance, whose name has been checked. */
+  /**
+   * Only instances have this private method. So a call of it throws if `this` is none, and proves that the name
+   * was checked.
+   */
   #checkBrand(): void {}
 
   #attach(publication: Publication<RingWords>): void {
@@ -797,12 +800,12 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     );
   }
 
-  /** Throws if it was closed meanwhile, or attached anew. */
+  /** Throws if this instance was closed meanwhile, or attached anew. */
   #checkStill(attachment: Attachment<DTypeOf<T>, RankOf<S>>, action: string): void {
     if (this.#attached(action) !== attachment) throw closedError(this, action);
   }
 
-  /** Has a function fill a slot. */
+  /** Lets a function fill a slot. */
   #fill(
     attachment: Attachment<DTypeOf<T>, RankOf<S>>,
     slot: NDArray<DTypeOf<T>, RankOf<S>>,
@@ -867,9 +870,9 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
 
 /** Where a reader goes on. */
 interface Start {
-  /** The frame after this one is wanted. */
+  /** The reader wants the frame after this one. */
   readonly after: number;
-  /** What comes after this one is missed if it is not given. */
+  /** Frames after this one count as missed if the reader does not get them. */
   readonly base: number;
 }
 

@@ -9,7 +9,7 @@ import { errors } from "../errors.ts";
 import { checkWord } from "../words.ts";
 import { BEGUN, fence, type Header, HEADER_BYTES, HeaderWords } from "./header_words.ts";
 
-/** Slots begin at multiples of so many bytes, a line of the cache. */
+/** Slots begin at multiples of this many bytes, a line of the cache. */
 export const SLOT_ALIGNMENT = 64;
 
 /** Tells what the header of a ring says. */
@@ -35,7 +35,10 @@ export function slotStart(slot: number, { slotStep }: Header): number {
 
 /** The words of an attached ring. */
 export class RingWords extends HeaderWords {
-  /** NEWEST when a reader joins: what was written before it has not missed. If it cannot be, `next()` says so. */
+  /**
+   * NEWEST when a reader joins. It has not missed the frames before. If the number cannot be right, `next()`
+   * says so.
+   */
   get joined(): number {
     try {
       return this.newest;
@@ -66,14 +69,14 @@ export class RingWords extends HeaderWords {
   }
 
   /**
-   * Whether the writer has not begun to overwrite a frame. What was read of it before is right if it is so
-   * now.
+   * Whether the writer has not begun to overwrite a frame. If so, everything that was read of the frame before
+   * is right.
    *
    * @param sequence the number of a frame that was whole
    * @param slots how many slots the ring has
    */
   isWhole(sequence: number, slots: number): boolean {
-    fence(); // what was read before was read before the number is
+    fence(); // the elements are read before the number is
     return this.begunAfter(sequence) < sequence + slots;
   }
 }

@@ -53,12 +53,11 @@ import {
 import { versionsHeader, VersionsWords } from "./versions_words.ts";
 
 /**
- * What a publication of versions is, as plain data: what `structuredClone`, `postMessage` and JSON make of
- * one.
+ * A publication of versions as plain data, as `structuredClone`, `postMessage` and JSON make it.
  */
 export interface VersionsDescriptor<T extends DTypeLike = DTypeLike>
   extends PublicationDescriptor<T> {
-  /** What tells a publication of versions from all else; may be left out where one is made by hand. */
+  /** Tells a publication of versions from other kinds; may be left out in a description made by hand. */
   readonly kind?: "versions";
 }
 
@@ -77,7 +76,7 @@ export interface VersionsCreateOptions extends CreateOptions, KeepOptions {}
 /** How a publication of versions is attached to. */
 export interface VersionsLoadOptions extends LoadOptions, KeepOptions {}
 
-/** A complete version of the array, as a reader has it. */
+/** A complete version of the array, as a reader gets it. */
 export interface Version<T extends DType = DType, R extends number = number> {
   /** The number of the version: the first one that was ever published is 1. */
   readonly version: number;
@@ -108,17 +107,17 @@ class GivenVersion<T extends DType, R extends number> implements Version<T, R> {
   }
 }
 
-/** What descriptions of publications have. */
+/** The parts of a publication's description. */
 const KIND = {
   kind: "versions",
   what: "SharedMemoryVersions",
   parts: ["shape", "dtype", "name"],
 } as const;
 
-/** How many old versions an instance keeps where nobody says so. */
+/** How many old versions an instance keeps by default. */
 const KEEP = 8;
 
-/** The part of the memory for segments that old versions may have. */
+/** The share of the memory for segments that old versions may take. */
 const MOST_SHARE = 1 / 8;
 
 /** How many names a writer finds taken, at most, before it gives up. */
@@ -127,13 +126,13 @@ const MOST_TAKEN = 64;
 /** How many versions a reader finds replaced, one after another, before it can attach one. */
 const MOST_REPLACED = 1000;
 
-/** What says that the system has no more memory, mappings or descriptors. */
+/** The codes that say that the system has no more memory, mappings or descriptors. */
 const NO_ROOM: readonly unknown[] = ["ENOSPC", "ENOMEM", "EMFILE", "ENFILE"];
 
 /** The array of one version, attached. */
 type Part<T extends DTypeLike, S extends Shape> = SharedMemoryArray<DTypeOf<T>, S>;
 
-/** What an instance has while it is attached. */
+/** The parts of an instance that is attached. */
 interface Attachment<T extends DTypeLike, S extends Shape> {
   readonly publication: Publication<VersionsWords>;
   /** The publication's id, which the names of its versions bear. */
@@ -142,13 +141,13 @@ interface Attachment<T extends DTypeLike, S extends Shape> {
   readonly versions: AttachedVersions;
   /** The newest version that this instance attached. */
   current: Version<DTypeOf<T>, RankOf<S>> | null;
-  /** What can be done with that one. */
+  /** The handle of that one. */
   handle: VersionHandle | null;
   /** The number of the version that was given out last; 0 before the first. */
   given: number;
   /** The version that is being filled. */
   making: Part<T, S> | null;
-  /** Whether this is the writer, and has removed what the one before may have left. */
+  /** Whether this is the writer, and has removed what a killed writer may have left. */
   isSwept: boolean;
 }
 
@@ -157,8 +156,8 @@ interface Attachment<T extends DTypeLike, S extends Shape> {
  * others read, with no copy: a table and the servers that answer from it.
  *
  * Each version has a segment of its own. The writer fills the next one, makes it the current one, and removes
- * the name of the one before. Whoever still uses an old version keeps it, unchanged: the kernel counts its
- * users, and frees its memory with the last one. A reader never sees a version that is not complete.
+ * the name of the one before. A process that still uses an old version keeps it, unchanged: the kernel counts
+ * its users, and frees its memory with the last one. A reader never sees a version that is not complete.
  *
  * The first instance that publishes is the writer until it is closed or its process ends; then another one
  * may publish, goes on with the numbers, and sweeps what one that was killed left half-made.
@@ -168,9 +167,9 @@ interface Attachment<T extends DTypeLike, S extends Shape> {
  * versions go, too. A `Worker` that is terminated stays the writer until the process ends.
  *
  * An instance keeps the newest version that it gave out, the one before, and of older ones as many as `keep`
- * says, as long as they have no more than an eighth of the file system of `/dev/shm`. What is over is closed,
- * oldest first: its views are empty, and say so. Whoever uses one version for long calls its `hold()`.
- * {@linkcode SharedMemoryVersions.closeOlder} closes old versions at once.
+ * says, as long as they have no more than an eighth of the file system of `/dev/shm`. Versions beyond that are
+ * closed, the oldest first: their views are empty, and say so. A reader that uses one version for long calls
+ * its `hold()`. {@linkcode SharedMemoryVersions.closeOlder} closes old versions at once.
  *
  * Linux only.
  *
@@ -197,7 +196,7 @@ interface Attachment<T extends DTypeLike, S extends Shape> {
  * ```
  */
 export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends Shape = Shape> {
-  /** What tells a publication of versions from all else. */
+  /** Tells a publication of versions from other kinds. */
   declare readonly kind: "versions";
   /** The length of each axis in elements; frozen. */
   declare readonly shape: readonly number[];
@@ -327,9 +326,8 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
 
   /**
    * Gives up the attachment, all versions that this instance attached, and the right to publish; without an
-   * attachment, does nothing. Their views are empty from then on. A version that is being filled is
-   * removed. Whoever waits in this instance is rejected with `Deno.errors.BadResource`. The current version
-   * and the names stay.
+   * attachment, does nothing. Their views are empty from then on. A version that is being filled is removed.
+   * Waits of this instance are rejected with `Deno.errors.BadResource`. The current version and the names stay.
    *
    * @example Views of a closed publication are empty
    * ```ts
@@ -368,7 +366,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   }
 
   /**
-   * Gives up the versions that this instance attached but for the newest ones and those that are held: views of
+   * Gives up the versions that this instance attached, except the newest ones and those that are held: views of
    * older ones are empty from then on, and their memory and address space are given back at once. Without it
    * they go by and by, as the options of `create()` and `load()` say.
    *
@@ -402,9 +400,9 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
 
   /**
    * Removes all names of the publication: its own, that of the current version, and those of what a killed
-   * writer left. Who is attached keeps what is attached; a writer can publish no more, and readers that wait
-   * are told, with `Deno.errors.NotFound`. An instance that is not attached removes whatever publication has
-   * the name.
+   * writer left. Processes that are attached keep their versions. A writer can publish no more, and readers
+   * that wait get `Deno.errors.NotFound`. An instance that is not attached removes whatever publication has the
+   * name.
    *
    * @returns `false` if the publication's own name was gone already, or leads to another publication than the
    * one that this instance is attached to; that one stays
@@ -494,9 +492,8 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * version that is filled without a promise is published when this returns. The writer keeps no version but
    * the current one, and those that its own {@linkcode SharedMemoryVersions.current} gave out.
    *
-   * @param fill fills the array, and is done when it returns, or when the promise that it returns is
-   * fulfilled; it is told the number that the version gets. The view is closed then: `current()` gives one
-   * that can be read
+   * @param fill fills the array, and is done when it returns, or when the promise that it returns is fulfilled;
+   * it gets the number of the version. The view is closed then: `current()` gives one that can be read
    * @returns a promise of the version's number: the first is 1, and each is one more than the one before, but
    * where another user has the name that goes with it. It is rejected with what `fill` threw, and with
    * - `TypeError` if `fill` is no function,
@@ -552,7 +549,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     }
     attachment.making = null;
     publication.words.storeNewest(version);
-    // The version is current now, whatever happens: nothing of what follows may be told as a failure of it.
+    // The version is current now, whatever happens: no later step may make the promise fail.
     for (
       const step of [
         () => publication.wake(), // readers look again by themselves within a quarter of a second
@@ -725,7 +722,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   }
 
   static {
-    // The prototype itself can be looked at, too.
+    // `console.log` may show the prototype itself, too.
     showAs(
       this.prototype,
       (versions) =>
@@ -733,7 +730,10 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     );
   }
 
-  /** That it can be called at all proves `this` to be an instance, whose name has been checked. */
+  /**
+   * Only instances have this private method. So a call of it throws if `this` is none, and proves that the name
+   * was checked.
+   */
   #checkBrand(): void {}
 
   #attach(publication: Publication<VersionsWords>, keep = KEEP): void {
@@ -754,7 +754,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     return checkAttached(this.#attachment, action, this.name);
   }
 
-  /** Throws if it was closed meanwhile, or attached anew. */
+  /** Throws if this instance was closed meanwhile, or attached anew. */
   #checkStill(attachment: Attachment<T, S>, action: string): void {
     if (this.#attached(action) !== attachment) throw closedError(this, action);
   }
@@ -778,7 +778,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     }
   }
 
-  /** Becomes the writer, and removes what one that was killed may have left beside the current version. */
+  /** Makes this the writer, and removes what a killed writer may have left beside the current version. */
   #claim(attachment: Attachment<T, S>): void {
     const { publication, id } = attachment;
     this.#checkNamed(attachment);
@@ -793,7 +793,8 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     try {
       removeParts(this.name, id);
     } catch {
-      // What the system refuses to remove or to list stays for prune(). An error that says more is on its way.
+      // A version that the system refuses to remove or to list stays for prune(). The caller is about to throw
+      // an error that says more.
     }
   }
 
@@ -825,14 +826,14 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     }
   }
 
-  /** Attaches, beside the filler's view that will be closed, what `current()` of the writer itself gives out. */
+  /** Attaches the version once more, for the writer's own `current()`: the filler's view will be closed. */
   #loadOwn(attachment: Attachment<T, S>, version: number): Part<T, S> | null {
     const part = this.#part(attachment.id, version);
     try {
       withRoom(attachment, () => part.load());
       return part;
     } catch (error) {
-      if (isNoRoom(error)) return null; // current() tries again, and tells.
+      if (isNoRoom(error)) return null; // current() tries again, and throws then.
       throw error;
     }
   }
@@ -871,7 +872,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     return attachment.current!;
   }
 
-  /** What it means that a version, which is the newest still, cannot be attached. */
+  /** The error for a version that cannot be attached although it is still the newest. */
   #attachError(publication: Publication<VersionsWords>, version: number, cause: unknown): unknown {
     const what = `Cannot attach to version ${version} of ${quoteName(this.name)}: `;
     if (cause instanceof errors.NotFound) {
