@@ -69,7 +69,7 @@ Deno.test(".ci/run requires whatever tests may need, and runs what needs root as
     .map(([, variable]) => variable);
   assert(variables.length >= 8, String(variables));
   assertEquals(variables.filter((variable) => !run.includes(`${variable}=1`)), []);
-  assertMatch(run, /"\(another user\|namespaces\)"/);
+  assertMatch(run, /"\(another user\|namespaces\|room\)"/);
   assertEquals(variables.filter((variable) => !read("tests/README.md").includes(variable)), []);
 });
 

@@ -141,11 +141,14 @@ for (const [what, [args, message]] of Object.entries(WRONG)) {
   });
 }
 
+/** Long enough for a signal in the middle; its segments fit into the 64 MiB that a container has. */
+const size = ["--size", "1218x854"];
+
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.test(`demo ended by ${signal} leaves no segment and no file`, async () => {
     const folder = await Deno.makeTempDir();
     try {
-      const child = demo("--workers", "2", "--out", `${folder}/never.png`).spawn();
+      const child = demo(...size, "--workers", "2", "--out", `${folder}/never.png`).spawn();
       const rest = await waitFor(child, " %\n1 process");
       const names = demoSegments(child.pid);
       child.kill(signal);
@@ -166,7 +169,7 @@ testWith(
   async () => {
     const folder = await Deno.makeTempDir();
     try {
-      const child = demo("--workers", "2", "--out", `${folder}/never.png`).spawn();
+      const child = demo(...size, "--workers", "2", "--out", `${folder}/never.png`).spawn();
       const rest = await waitFor(child, "1 process");
       const names = demoSegments(child.pid);
       const [worker] = childrenOf(child.pid);

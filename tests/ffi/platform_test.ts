@@ -153,7 +153,7 @@ const asOnMacOS = `
 `;
 
 testWith(
-  "Linux",
+  ["Linux", "room"],
   "macOS: create(), load(), close() and unlink() work",
   () =>
     withNames(async (name) => {

@@ -35,6 +35,12 @@ const supplies = {
     lack: "namespaces are not permitted here",
     required: "SHM_REQUIRE_NAMESPACES",
   },
+  /** Room for 4 GiB in `/dev/shm`. Where it has less, the test runs where it has one of its own. */
+  "room": {
+    isThere: () => isRoomy() || unshare() !== undefined,
+    lack: "/dev/shm has no room for 4 GiB, and namespaces are not permitted here",
+    required: "SHM_REQUIRE_ROOM",
+  },
   /** A process of a second user: `withOtherUser()` of `helpers.ts`. */
   "another user": {
     isThere: () => works("setpriv --reuid=65534 --regid=65534 --clear-groups true"),
@@ -100,9 +106,11 @@ export function testWith(
   name: string,
   fn: () => void | Promise<void>,
 ): void {
-  const missing = [needs].flat().find((need) => !has(need));
-  if (missing === undefined) Deno.test(name, fn);
-  else registerWithout(missing, name, fn);
+  const all = [needs].flat();
+  const missing = all.find((need) => !has(need));
+  if (missing === undefined) {
+    Deno.test(name, all.includes("room") && !isRoomy() ? () => runInRoom(name) : fn);
+  } else registerWithout(missing, name, fn);
 }
 
 function registerWithout(missing: Need, name: string, fn: () => void | Promise<void>): void {
@@ -146,6 +154,31 @@ function works(command: string): boolean {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
+}
+
+const ROOM = 4 * 2 ** 30;
+let roomy: boolean | undefined;
+
+/** Whether much fits into `/dev/shm`: containers often have 64 MiB. */
+function isRoomy(): boolean {
+  if (roomy === undefined) {
+    const args = ["--output=avail", "--block-size=1", "/dev/shm"];
+    const { stdout } = new Deno.Command("df", { args, stderr: "null" }).outputSync();
+    roomy = Number(new TextDecoder().decode(stdout).split("\n")[1]) >= ROOM;
+  }
+  return roomy;
+}
+
+/** Runs one test of this file in a namespace whose `/dev/shm` has room. */
+async function runInRoom(name: string): Promise<void> {
+  const before = inNamespaces("--mount", `mount -t tmpfs -o size=${ROOM + 2 ** 30} tmpfs /dev/shm`);
+  const filter = `/^${name.replaceAll(/[.*+?^${}()|[\]\\/]/g, "\\$&")}$/`;
+  const test = ["test", "-A", "--no-check", "--filter", filter, Deno.mainModule];
+  const { success, stdout, stderr } = await new Deno.Command("sh", {
+    args: ["-c", before, "sh", Deno.execPath(), ...test],
+  }).output();
+  const [text, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  if (!success || !text.includes("1 passed")) throw new Error(text + errors);
 }
 
 function bundles(): boolean {

@@ -396,9 +396,12 @@ for (const start of [2 ** 31 - 2, 2 ** 32 - 2]) {
 
 // --- Memory ----------------------------------------------------------------------------------
 
-Deno.test("old versions go when they are garbage; a loop without turns has closeOlder()", () =>
-  withPublication(async (name) => {
-    const code = `
+testWith(
+  "room",
+  "old versions go when they are garbage; a loop without turns has closeOlder()",
+  () =>
+    withPublication(async (name) => {
+      const code = `
       import { SharedMemoryVersions } from ${JSON.stringify(publishUrl)};
       const [name] = Deno.args;
       const bytes = 16 * 2 ** 20;
@@ -435,12 +438,13 @@ Deno.test("old versions go when they are garbage; a loop without turns has close
       table.unlink();
       console.log(JSON.stringify([left, after, mostInLoop, resident() < 3 * bytes / 1024]));
     `;
-    // The newest one of each instance is left.
-    assertEquals(
-      await evalChild(code, { args: [name], v8Flags: ["--expose-gc"] }),
-      [2, 2, 2, true],
-    );
-  }));
+      // The newest one of each instance is left.
+      assertEquals(
+        await evalChild(code, { args: [name], v8Flags: ["--expose-gc"] }),
+        [2, 2, 2, true],
+      );
+    }),
+);
 
 // --- Many processes, and killed ones ------------------------------------------------------------
 

@@ -53,24 +53,28 @@ function hasNameless(pid: number): boolean {
 
 // --- Names that come last --------------------------------------------------------------------
 
-Deno.test("create() of a large segment shows it when it is whole, never before", () =>
-  withNames(async (name) => {
-    const child = await startChild(
-      `const sma = new SharedMemoryArray(${GIB / 2}, "uint8", Deno.args[0]);
+testWith(
+  "room",
+  "create() of a large segment shows it when it is whole, never before",
+  () =>
+    withNames(async (name) => {
+      const child = await startChild(
+        `const sma = new SharedMemoryArray(${GIB / 2}, "uint8", Deno.args[0]);
       sma.create();
       sma.close();`,
-      { args: [name] },
-    );
-    const seen = new Set<number | null>();
-    const ended = child.status.then(() => true);
-    while (!(await Promise.race([ended, new Promise((go) => setTimeout(() => go(false), 1))]))) {
-      for (let i = 0; i < 100; i++) seen.add(sizeOf(name));
-    }
-    seen.add(sizeOf(name));
-    assertEquals([...seen], [null, GIB / 2]);
-    await child.stdout.cancel();
-    assertEquals(await new Response(child.stderr).text(), "");
-  }));
+        { args: [name] },
+      );
+      const seen = new Set<number | null>();
+      const ended = child.status.then(() => true);
+      while (!(await Promise.race([ended, new Promise((go) => setTimeout(() => go(false), 1))]))) {
+        for (let i = 0; i < 100; i++) seen.add(sizeOf(name));
+      }
+      seen.add(sizeOf(name));
+      assertEquals([...seen], [null, GIB / 2]);
+      await child.stdout.cancel();
+      assertEquals(await new Response(child.stderr).text(), "");
+    }),
+);
 
 Deno.test("create() that is killed while it reserves leaves no name", () =>
   withNames(async (name) => {
@@ -144,23 +148,27 @@ Deno.test("create() of a large segment under a taken name is EEXIST at once", ()
   });
 });
 
-Deno.test("create() of a large segment leaves the name to who takes it in the meantime", () =>
-  withNames(async (name) => {
-    const child = await startChild(
-      `try { SharedMemory.create(Deno.args[0], ${3 * GIB}); console.log("made"); }
+testWith(
+  "room",
+  "create() of a large segment leaves the name to who takes it in the meantime",
+  () =>
+    withNames(async (name) => {
+      const child = await startChild(
+        `try { SharedMemory.create(Deno.args[0], ${3 * GIB}); console.log("made"); }
       catch (error) { console.log(error.code + " " + error.message); }`,
-      { args: [name] },
-    );
-    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    await until("it reserves", () => hasNameless(child.pid));
-    using mine = SharedMemory.create(name, 8);
-    const { value } = await reader.read();
-    assertStringIncludes(value!, "EEXIST File exists (os error 17): linkat");
-    assertEquals([sizeOf(name), mine.size], [8, 8]);
-    await reader.cancel();
-    await child.stderr.cancel();
-    await child.status;
-  }));
+        { args: [name] },
+      );
+      const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      await until("it reserves", () => hasNameless(child.pid));
+      using mine = SharedMemory.create(name, 8);
+      const { value } = await reader.read();
+      assertStringIncludes(value!, "EEXIST File exists (os error 17): linkat");
+      assertEquals([sizeOf(name), mine.size], [8, 8]);
+      await reader.cancel();
+      await child.stderr.cancel();
+      await child.status;
+    }),
+);
 
 Deno.test("makeSegment() serves systems without files that have no name", () =>
   withNames(async (name) => {
