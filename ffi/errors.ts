@@ -78,6 +78,31 @@ const classes: { readonly [code: string]: ErrorName | undefined } = {
 /** Gives a way out for the code of an error, where the caller knows one. */
 export type Advice = (code: string) => string | undefined;
 
+/** The ways out of what can happen to any call, and says more of the machine than of the call. */
+const waysOut: { readonly [code: string]: string | undefined } = {
+  EIO:
+    "the memory or the disk behind it failed, or a page could not be read back from swap: the kernel's log " +
+    "(dmesg) says more; copy what can be read, and make it anew",
+  ENOLCK:
+    "the kernel has no room for another lock: close what is not used any more, here or in other " +
+    "programs, and try again",
+  ENOSYS:
+    "this kernel, or the sandbox that this program runs in (seccomp, gVisor), has no such call: a newer " +
+    "kernel or another profile of the sandbox has it",
+  EROFS: "the file system is mounted read-only: mount -o remount,rw makes it writable, and " +
+    "SharedMemoryArray.createAnonymous() needs no file system",
+};
+
+/**
+ * Completes the advice of a caller by what helps whatever the call.
+ *
+ * @param advice what the caller knows
+ * @returns the caller's advice, or else the general one
+ */
+export function orGeneral(advice: Advice | undefined): Advice {
+  return (code) => advice?.(code) ?? waysOut[code];
+}
+
 /**
  * Makes the error object for a failed call, in the form of Deno's own:
  * `No such file or directory (os error 2): shm_open 'name'`.

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { type Advice, codeOf, systemError } from "./errors.ts";
+import { type Advice, codeOf, orGeneral, systemError } from "./errors.ts";
 import { checked, cString, group, libc, nullIfMissing } from "./library.ts";
 import { platform } from "./platform.ts";
 import { makeError } from "./runtime/errors.ts";
@@ -109,7 +109,7 @@ export function posixFallocate(
     const errno = posix_fallocate(fd, 0n, length);
     if (errno === 0) return true;
     if (i === MOST_INTERRUPTIONS || codeOf(os, errno) !== "EINTR") {
-      throw systemError(os, errno, "posix_fallocate", subject, advice);
+      throw systemError(os, errno, "posix_fallocate", subject, orGeneral(advice));
     }
   }
 }

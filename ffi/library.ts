@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Advice, codeOf, systemError } from "./errors.ts";
+import { type Advice, codeOf, orGeneral, systemError } from "./errors.ts";
 import { errors, makeError } from "./runtime/errors.ts";
 import { type Declarations, type Functions, runtime } from "./runtime/mod.ts";
 import { type Platform, platform } from "./platform.ts";
@@ -148,7 +148,7 @@ export function checked<T, A = never>(
       const answer = options.answer?.(code);
       if (answer !== undefined) return answer;
       if (now === before && code !== "EINTR") {
-        throw systemError(os, now, name, subject, options.advice);
+        throw systemError(os, now, name, subject, orGeneral(options.advice));
       }
     }
     before = now;

@@ -48,3 +48,95 @@ export const notSupported: ErrorMaker = makerOf("NotSupported");
 
 /** Only another process or user may do it: `PermissionDenied` with code "EPERM". */
 export const permissionDenied: ErrorMaker = makerOf("PermissionDenied", "EPERM");
+
+// --- The caller's line -------------------------------------------------------------------------
+
+/** Something that a program calls. */
+// deno-lint-ignore no-explicit-any -- any function and any class
+type Callable = ((...args: any) => unknown) | (abstract new (...args: any) => unknown);
+
+/** How V8, and JavaScriptCore after it, write the stack of an object, without what was called last. */
+const { captureStackTrace } = Error as {
+  captureStackTrace?: (target: object, called: Callable) => void;
+};
+
+/** Where the files of this package are; `null` in a bundle, where they cannot be told from a program's. */
+const root = /\/src\/errors\.[jt]s$/.test(import.meta.url)
+  ? import.meta.url.replace(/src\/errors\.[jt]s$/, "")
+  : null;
+
+/**
+ * Lets the stack of an error begin with the line that called the library. It changes nothing where the error is
+ * none that this library makes, as its message tells: then its place is what matters.
+ *
+ * @param error what is about to be thrown
+ * @param called the public function, method or class that was called; it must not have returned
+ * @param args what it was called with: a function among it may have called the library again, and then the error
+ * may be that of the inner call
+ * @returns the same error
+ */
+export function fromCaller<E>(error: E, called: Callable, args: readonly unknown[] = []): E {
+  if (captureStackTrace === undefined || !(error instanceof Error)) return error;
+  if (!/^Cannot .*: |\(os error \d+\)/s.test(error.message)) return error;
+  if (args.some((arg) => typeof arg === "function") && !isOwn(error, called)) return error;
+  captureStackTrace(error, called);
+  return error;
+}
+
+/** Whether all that stands above the caller's line in the stack of an error are lines of this package. */
+function isOwn(error: Error, called: Callable): boolean {
+  if (root === null) return false;
+  const outside = framesOf(error).find((frame) =>
+    !frame.includes(`${root}src/`) && !frame.includes(`${root}ffi/`)
+  );
+  const here: { stack?: string } = {};
+  captureStackTrace!(here, called);
+  return outside === undefined || outside === framesOf(here)[0];
+}
+
+/** The lines of a stack that name a place in a file. */
+function framesOf({ stack = "" }: { stack?: string }): string[] {
+  return stack.split("\n").filter((line) => /^ +at .*:\d+:\d+\)?$/.test(line));
+}
+
+/**
+ * Lets the errors of all methods of a class, static ones included, begin with the line that called the method.
+ *
+ * @param Class the class
+ * @param except methods that see to it themselves
+ */
+export function showCallers(
+  Class: Callable & { readonly prototype: object },
+  ...except: PropertyKey[]
+): void {
+  for (const owner of [Class, Class.prototype]) {
+    for (const key of Reflect.ownKeys(owner)) {
+      const descriptor = Object.getOwnPropertyDescriptor(owner, key)!;
+      const { value } = descriptor;
+      if (typeof value !== "function" || key === "constructor" || except.includes(key)) continue;
+      if (key === "prototype" || !descriptor.configurable) continue;
+      Object.defineProperty(owner, key, { ...descriptor, value: showingCaller(value) });
+    }
+  }
+}
+
+/** Makes a method that does the same, and whose errors begin with the caller's line. */
+function showingCaller(method: (...args: unknown[]) => unknown): (...args: unknown[]) => unknown {
+  const wrapper = {
+    called(this: unknown, ...args: unknown[]): unknown {
+      try {
+        return apply(method, this, args);
+      } catch (error) {
+        throw fromCaller(error, wrapper, args);
+      }
+    },
+  }.called;
+  for (const key of ["name", "length"]) {
+    Object.defineProperty(wrapper, key, {
+      value: method[key as "name" | "length"],
+      configurable: true,
+    });
+  }
+  return wrapper;
+}
+const { apply } = Reflect;

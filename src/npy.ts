@@ -36,6 +36,7 @@ import {
   type TypedArrayOf,
   typedArrayOf,
 } from "./dtype.ts";
+import { fromCaller } from "./errors.ts";
 import { checkShape, NDArray, slice } from "./ndarray/mod.ts";
 import { checkRegister } from "./shared_array/register.ts";
 import { SharedMemoryArray } from "./shared_array/shared_memory_array.ts";
@@ -113,9 +114,13 @@ export function readNpy(
   path: string | URL,
   register: { push(name: string): unknown },
 ): NpyArray {
-  checkPath(path, "read");
-  checkRegister(register);
-  return withFile(path, "read", (file) => readFrom(file, path, register));
+  try {
+    checkPath(path, "read");
+    checkRegister(register);
+    return withFile(path, "read", (file) => readFrom(file, path, register));
+  } catch (error) {
+    throw fromCaller(error, readNpy, [register?.push]);
+  }
 }
 
 function readFrom(
@@ -179,30 +184,34 @@ export function writeNpy(
   path: string | URL,
   view: NDArray<DType, number, ArrayBufferLike>,
 ): void {
-  checkPath(path, "write");
-  checkView(view);
-  const isFortran = !view.isContiguous() && view.transpose().isContiguous();
-  const header = makeHeader(view, isFortran);
-  const inOrder = isFortran ? view.transpose() : view;
-  const { data, shape, stride, offset } = inOrder;
-  // A bool is written as the byte that it is, also where another program stored neither 0 nor 1.
-  const isBool = inOrder.dtype === "bool";
-  const elements: NDArray = isBool ? new NDArray(data, { shape, stride, offset }) : inOrder;
+  try {
+    checkPath(path, "write");
+    checkView(view);
+    const isFortran = !view.isContiguous() && view.transpose().isContiguous();
+    const header = makeHeader(view, isFortran);
+    const inOrder = isFortran ? view.transpose() : view;
+    const { data, shape, stride, offset } = inOrder;
+    // A bool is written as the byte that it is, also where another program stored neither 0 nor 1.
+    const isBool = inOrder.dtype === "bool";
+    const elements: NDArray = isBool ? new NDArray(data, { shape, stride, offset }) : inOrder;
 
-  withFile(path, "write", (file) => {
-    if (!file.isSeekable) {
+    withFile(path, "write", (file) => {
+      if (!file.isSeekable) {
+        writeFully(file, header);
+        return writeElements(file, elements);
+      }
+      // An old file is written over, not emptied first: ext4 sends the new blocks of a file that was emptied to
+      // the disk when it is closed, and a program that empties it again waits for the disk.
+      writeFully(file, new Uint8Array(header.length));
+      writeElements(file, elements);
+      const end = header.length + view.size * bytesPerElement(view.dtype);
+      if (file.size > end) file.truncate(end);
+      file.rewind();
       writeFully(file, header);
-      return writeElements(file, elements);
-    }
-    // An old file is written over, not emptied first: ext4 sends the new blocks of a file that was emptied to
-    // the disk when it is closed, and a program that empties it again waits for the disk.
-    writeFully(file, new Uint8Array(header.length));
-    writeElements(file, elements);
-    const end = header.length + view.size * bytesPerElement(view.dtype);
-    if (file.size > end) file.truncate(end);
-    file.rewind();
-    writeFully(file, header);
-  });
+    });
+  } catch (error) {
+    throw fromCaller(error, writeNpy);
+  }
 }
 
 /** Opens a file, and closes it in the end. Old engines cannot read a program that has `using` in it. */

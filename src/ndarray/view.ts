@@ -23,7 +23,7 @@ import {
   type TypedArrayOf,
   typedArrayOf,
 } from "../dtype.ts";
-import { badResource } from "../errors.ts";
+import { badResource, fromCaller, showCallers } from "../errors.ts";
 import { showText } from "../inspect.ts";
 import { fillElements } from "./fill.ts";
 import { goneMessage } from "./gone.ts";
@@ -69,11 +69,15 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
 
   /** Makes a view as a caller describes it. Views of a program's own subclass have the general methods. */
   constructor(data: TypedArrayOf<DType, B>, options: ViewOptions = {}) {
-    const own = copyOptions(options);
-    const dtype = checkDType(data, own.dtype);
-    const layout = checkLayout(data.length, own);
-    if (new.target === View) return makeView(data, layout, dtype);
-    describe(this, data, layout, dtype);
+    try {
+      const own = copyOptions(options);
+      const dtype = checkDType(data, own.dtype);
+      const layout = checkLayout(data.length, own);
+      if (new.target === View) return makeView(data, layout, dtype);
+      describe(this, data, layout, dtype);
+    } catch (error) {
+      throw fromCaller(error, View);
+    }
   }
 
   get dimension(): number {
@@ -232,6 +236,7 @@ showText(
       ? `NDArray(closed, shape=[${view.shape.join(", ")}], dtype=${view.dtype})`
       : describeArray(printable(view), "NDArray"),
 );
+showCallers(View, "get", "set", "index", Symbol.iterator);
 Object.defineProperty(View, "name", descriptorOf({ value: "NDArray" }));
 
 // --- Making views ----------------------------------------------------------------------------
@@ -317,7 +322,11 @@ const maker: Maker = {
   served,
   sliceFrom(view, shape, stride, items) {
     const { data, offset, dtype } = view as View;
-    return makeView(data, sliceLists(shape, stride, offset, items), dtype);
+    try {
+      return makeView(data, sliceLists(shape, stride, offset, items), dtype);
+    } catch (error) {
+      throw fromCaller(error, (view as View).slice);
+    }
   },
   classOf: (dtype, rank) => classOf("tables", dtype, rank),
   anyClassOf(dtype, rank) {

@@ -12,7 +12,7 @@ import {
   type TypedArrayOf,
   typedArrayOf,
 } from "../dtype.ts";
-import { busy } from "../errors.ts";
+import { busy, fromCaller, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import {
   type AssignSource,
@@ -201,6 +201,7 @@ export class Frame<T extends DType = DType, R extends number = number> {
     );
   }
 }
+showCallers(Frame);
 
 /**
  * A function that fills the slot of a frame, and gets the frame's number. The slot holds old elements, and must
@@ -300,20 +301,24 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * ```
    */
   constructor(shape: S, dtype: T, name: string, slots: number) {
-    const { description, arrays } = checkArrays(shape, dtype, name);
-    checkInteger(slots, "make a ring", "slots");
-    if (slots < 2 || slots >= 2 ** 32) {
-      throw new RangeError(
-        `Cannot make a ring: slots must be from 2 to 2^32 - 1, not ${slots}; one of them may be ` +
-          "being overwritten",
-      );
+    try {
+      const { description, arrays } = checkArrays(shape, dtype, name);
+      checkInteger(slots, "make a ring", "slots");
+      if (slots < 2 || slots >= 2 ** 32) {
+        throw new RangeError(
+          `Cannot make a ring: slots must be from 2 to 2^32 - 1, not ${slots}; one of them may be ` +
+            "being overwritten",
+        );
+      }
+      const header = ringHeader(arrays, slots);
+      if (!Number.isSafeInteger(ringBytes(header))) {
+        throw new RangeError(`Cannot make a ring: ${slots} slots have more than 2^53 - 1 bytes`);
+      }
+      describe(this, { kind: KIND.kind, ...description, slots });
+      this.#header = header;
+    } catch (error) {
+      throw fromCaller(error, SharedMemoryRing);
     }
-    const header = ringHeader(arrays, slots);
-    if (!Number.isSafeInteger(ringBytes(header))) {
-      throw new RangeError(`Cannot make a ring: ${slots} slots have more than 2^53 - 1 bytes`);
-    }
-    describe(this, { kind: KIND.kind, ...description, slots });
-    this.#header = header;
   }
 
   /**
@@ -867,6 +872,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     return new Frame(KEY, sequence, skipped, slot, attachment.publication, this.slots);
   }
 }
+showCallers(SharedMemoryRing);
 
 /** Where a reader goes on. */
 interface Start {

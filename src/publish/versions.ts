@@ -13,7 +13,7 @@ import {
   readOptions,
 } from "../check.ts";
 import type { DType, DTypeLike, DTypeOf } from "../dtype.ts";
-import { busy, errors, invalidData, notFound } from "../errors.ts";
+import { busy, errors, fromCaller, invalidData, notFound, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import { explainGone, type NDArray, type RankOf, type Shape } from "../ndarray/mod.ts";
 import {
@@ -233,10 +233,14 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * ```
    */
   constructor(shape: S, dtype: T, name: string) {
-    const { description, arrays } = checkArrays(shape, dtype, name);
-    checkName(name, nameMax() - PART_NAME_BYTES);
-    describe(this, { kind: KIND.kind, ...description });
-    this.#header = versionsHeader(arrays);
+    try {
+      const { description, arrays } = checkArrays(shape, dtype, name);
+      checkName(name, nameMax() - PART_NAME_BYTES);
+      describe(this, { kind: KIND.kind, ...description });
+      this.#header = versionsHeader(arrays);
+    } catch (error) {
+      throw fromCaller(error, SharedMemoryVersions);
+    }
   }
 
   /**
@@ -899,6 +903,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     attachment.current = new GivenVersion(version, array, handle.hold);
   }
 }
+showCallers(SharedMemoryVersions);
 
 /** Closes the view that a filler had, so that nobody writes to a version that is current. */
 function closeFilled(part: SharedMemoryArray, version: number, name: string): void {

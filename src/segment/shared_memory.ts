@@ -14,6 +14,7 @@ import {
   shorten,
   UNFAMILIAR_FRAMES,
 } from "../check.ts";
+import { showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import { isAnonymousName } from "./anonymous.ts";
 import { type CreateOptions, Mapping, type OpenOptions, type SegmentLook } from "./mapping.ts";
@@ -221,6 +222,7 @@ export class SharedMemory {
     });
   }
 }
+showCallers(SharedMemory);
 
 /**
  * Makes a segment as {@linkcode SharedMemory.create} does, but does not look whether there is room on the

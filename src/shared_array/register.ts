@@ -7,6 +7,7 @@
 import type { SignalName } from "../../ffi/runtime/mod.ts";
 import type { DTypeLike, DTypeOf } from "../dtype.ts";
 import { descriptorOf, failuresText, readOptions, shorten } from "../check.ts";
+import { fromCaller, showCallers } from "../errors.ts";
 import type { Shape } from "../ndarray/mod.ts";
 import { clearSegments, type CreateOptions, LABEL, type LabelledOptions } from "../segment/mod.ts";
 import { cleanAtExit, endingSignals } from "../process/exit_cleanup.ts";
@@ -86,12 +87,7 @@ export class SharedMemoryRegister extends Array<string> {
    * ```
    */
   constructor(options?: RegisterOptions) {
-    const { signals = [], uncaught = false } = readOptions(
-      options,
-      { signals: 'array such as ["SIGINT", "SIGTERM"]', uncaught: "boolean" },
-      "make a register",
-    );
-    checkSignals(signals);
+    const { signals, uncaught } = checkOptions(options);
     super();
     this.#signals = [...signals];
     this.#uncaught = uncaught;
@@ -155,6 +151,7 @@ export class SharedMemoryRegister extends Array<string> {
     this.#forget = null;
   }
 }
+showCallers(SharedMemoryRegister);
 
 /** How {@linkcode createAndRegisterSma} makes a segment. */
 export interface RegisterSmaOptions extends CreateOptions {
@@ -198,31 +195,35 @@ export function createAndRegisterSma<const T extends DTypeLike, const S extends 
   prefix?: string | null,
   options?: RegisterSmaOptions,
 ): SharedMemoryArray<DTypeOf<T>, S> {
-  checkRegister(register);
-  const { anonymous = false, ...create } = readOptions(
-    options,
-    { anonymous: "boolean", mode: "any", reserve: "any" },
-    "create",
-  );
-  const name = SharedMemoryArray.buildSmaName(prefix);
-  let sma: SharedMemoryArray<DTypeOf<T>, S>;
-  if (anonymous) {
-    const labelled: LabelledOptions = { ...create, [LABEL]: name.slice(0, LONGEST_LABEL) };
-    sma = SharedMemoryArray.createAnonymous(shape, dtype, labelled);
-  } else {
-    const named = new SharedMemoryArray(shape, dtype, name);
-    named.create(create);
-    sma = named as unknown as typeof sma;
-  }
   try {
-    register.push(sma.name);
+    checkRegister(register);
+    const { anonymous = false, ...create } = readOptions(
+      options,
+      { anonymous: "boolean", mode: "any", reserve: "any" },
+      "create",
+    );
+    const name = SharedMemoryArray.buildSmaName(prefix);
+    let sma: SharedMemoryArray<DTypeOf<T>, S>;
+    if (anonymous) {
+      const labelled: LabelledOptions = { ...create, [LABEL]: name.slice(0, LONGEST_LABEL) };
+      sma = SharedMemoryArray.createAnonymous(shape, dtype, labelled);
+    } else {
+      const named = new SharedMemoryArray(shape, dtype, name);
+      named.create(create);
+      sma = named as unknown as typeof sma;
+    }
+    try {
+      register.push(sma.name);
+    } catch (error) {
+      // The register did not take the name, so nobody else could remove the segment.
+      sma.unlink();
+      sma.close();
+      throw error;
+    }
+    return sma;
   } catch (error) {
-    // The register did not take the name, so nobody else could remove the segment.
-    sma.unlink();
-    sma.close();
-    throw error;
+    throw fromCaller(error, createAndRegisterSma, [register?.push]);
   }
-  return sma;
 }
 /** As many characters as `memfd_create` takes bytes, at three bytes for each. */
 const LONGEST_LABEL = 83;
@@ -238,6 +239,21 @@ export function checkRegister(register: { push(name: string): unknown }): void {
     throw new TypeError(
       "Cannot register: the register must have push(name), as an array or a SharedMemoryRegister",
     );
+  }
+}
+
+/** Checks the options of a register, and completes them. */
+function checkOptions(options: RegisterOptions | undefined): Required<RegisterOptions> {
+  try {
+    const { signals = [], uncaught = false } = readOptions(
+      options,
+      { signals: 'array such as ["SIGINT", "SIGTERM"]', uncaught: "boolean" },
+      "make a register",
+    );
+    checkSignals(signals);
+    return { signals, uncaught };
+  } catch (error) {
+    throw fromCaller(error, SharedMemoryRegister);
   }
 }
 

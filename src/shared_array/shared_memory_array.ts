@@ -25,7 +25,7 @@ import {
   readOptions,
   UNFAMILIAR_FRAMES,
 } from "../check.ts";
-import { busy } from "../errors.ts";
+import { busy, fromCaller, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import {
   checkShape,
@@ -197,40 +197,44 @@ export class SharedMemoryArray<
     arraySlice?: P,
     layout?: MemoryLayout | null,
   ) {
-    checkOrder(shape, dtype);
-    const canonical = parseDType(dtype);
-    typedArrayOf(canonical); // throws on a runtime without Float16Array; later, create() would have made a segment already
-    const lengths = checkShape(shape);
-    if (lengths.includes(0)) {
-      throw new RangeError(
-        `Cannot share shape ${
-          listText(lengths)
-        }: it has no elements, and a segment cannot be empty`,
-      );
+    try {
+      checkOrder(shape, dtype);
+      const canonical = parseDType(dtype);
+      typedArrayOf(canonical); // throws on a runtime without Float16Array; later, create() would have made a segment already
+      const lengths = checkShape(shape);
+      if (lengths.includes(0)) {
+        throw new RangeError(
+          `Cannot share shape ${
+            listText(lengths)
+          }: it has no elements, and a segment cannot be empty`,
+        );
+      }
+      let frozenLayout: MemoryLayout | null = null;
+      if (layout !== undefined && layout !== null) {
+        frozenLayout = freezeLayout(layout, lengths.length, canonical);
+      }
+      const placement = placeElements(lengths, canonical, frozenLayout);
+      if (!Number.isSafeInteger(placement.byteLength)) {
+        throw new RangeError(
+          `Cannot share shape ${listText(lengths)} of ${canonical}: more than 2^53 - 1 bytes`,
+        );
+      }
+      checkName(name, nameMax());
+      let frozenSlice: readonly SliceItem[] | null = null;
+      if (arraySlice !== undefined && arraySlice !== null) {
+        frozenSlice = freezeSelection(arraySlice);
+        sliceLayout(placement.layout, frozenSlice); // throws if it does not fit
+      }
+      this.#name = name;
+      this.#placement = placement;
+      defineConstant(this, "shape", Object.freeze([...lengths]));
+      defineConstant(this, "dtype", canonical);
+      defineConstant(this, "name", name);
+      defineConstant(this, "arraySlice", frozenSlice);
+      if (frozenLayout !== null) defineConstant(this, "layout", frozenLayout);
+    } catch (error) {
+      throw fromCaller(error, SharedMemoryArray);
     }
-    let frozenLayout: MemoryLayout | null = null;
-    if (layout !== undefined && layout !== null) {
-      frozenLayout = freezeLayout(layout, lengths.length, canonical);
-    }
-    const placement = placeElements(lengths, canonical, frozenLayout);
-    if (!Number.isSafeInteger(placement.byteLength)) {
-      throw new RangeError(
-        `Cannot share shape ${listText(lengths)} of ${canonical}: more than 2^53 - 1 bytes`,
-      );
-    }
-    checkName(name, nameMax());
-    let frozenSlice: readonly SliceItem[] | null = null;
-    if (arraySlice !== undefined && arraySlice !== null) {
-      frozenSlice = freezeSelection(arraySlice);
-      sliceLayout(placement.layout, frozenSlice); // throws if it does not fit
-    }
-    this.#name = name;
-    this.#placement = placement;
-    defineConstant(this, "shape", Object.freeze([...lengths]));
-    defineConstant(this, "dtype", canonical);
-    defineConstant(this, "name", name);
-    defineConstant(this, "arraySlice", frozenSlice);
-    if (frozenLayout !== null) defineConstant(this, "layout", frozenLayout);
   }
 
   /** The mapping of the segment; `null` before `create()` or `load()`, and after closing. */
@@ -771,6 +775,7 @@ export class SharedMemoryArray<
     return array;
   }
 }
+showCallers(SharedMemoryArray);
 
 /**
  * The dtypes of the arrays that were made here, by their number of axes. Each dtype has a class of views of its

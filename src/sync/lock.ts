@@ -18,7 +18,7 @@ import {
   readOptions,
   UNFAMILIAR_FRAMES,
 } from "../check.ts";
-import { badResource, busy, errors, notFound } from "../errors.ts";
+import { badResource, busy, errors, fromCaller, notFound, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import { checkLocksSegments, checkName, nameMax, OpenSegment, unlink } from "../segment/mod.ts";
 import { deadlineOf, EventCount, turnOfEventLoop } from "./event_count.ts";
@@ -140,6 +140,7 @@ export class LockGuard {
     showAs(this.prototype, (guard) => #release in guard ? { abandoned: guard.abandoned } : {});
   }
 }
+showCallers(LockGuard);
 
 /** A lock's segment: the file that is locked, and the words. */
 class Attachment {
@@ -323,9 +324,13 @@ export class SharedMemoryLock {
    * ```
    */
   constructor(name: string) {
-    checkName(name, nameMax());
-    defineConstant(this, "kind", "lock");
-    defineConstant(this, "name", name);
+    try {
+      checkName(name, nameMax());
+      defineConstant(this, "kind", "lock");
+      defineConstant(this, "name", name);
+    } catch (error) {
+      throw fromCaller(error, SharedMemoryLock);
+    }
   }
 
   /**
@@ -852,6 +857,7 @@ export class SharedMemoryLock {
     task.reject(reason);
   }
 }
+showCallers(SharedMemoryLock);
 
 /**
  * How much of the stack is needed before anything is done. At the end of the stack an error could come between the

@@ -7,7 +7,7 @@
 import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
 import { sleep } from "../../ffi/time.ts";
 import { isDetached, isGiven, kindOf, LONGEST_TIME, readOptions } from "../check.ts";
-import { badResource } from "../errors.ts";
+import { badResource, fromCaller } from "../errors.ts";
 import { isPrivateCopy, isUnmarked, onClose, segmentOf } from "../segment/mod.ts";
 import { areWaitsPending, beginWait, noteNotified, notifyOwn } from "./sleeper.ts";
 
@@ -74,14 +74,24 @@ export function wait(
   value: number,
   timeout?: number,
 ): WaitResult {
-  const memory = checkArray(array, "wait");
-  const position = checkIndex(array, index, "wait");
-  const expected = toInt32(value);
-  const limit = toTimeout(timeout);
-  checkOpen(array, memory, "wait");
-  if (Atomics.load(array, position) !== expected) return "not-equal";
-  if (limit === 0) return "timed-out";
-  return block(array, position, memory.address + array.byteOffset + 4 * position, expected, limit);
+  try {
+    const memory = checkArray(array, "wait");
+    const position = checkIndex(array, index, "wait");
+    const expected = toInt32(value);
+    const limit = toTimeout(timeout);
+    checkOpen(array, memory, "wait");
+    if (Atomics.load(array, position) !== expected) return "not-equal";
+    if (limit === 0) return "timed-out";
+    return block(
+      array,
+      position,
+      memory.address + array.byteOffset + 4 * position,
+      expected,
+      limit,
+    );
+  } catch (error) {
+    throw fromCaller(error, wait);
+  }
 }
 
 /**
@@ -118,21 +128,25 @@ export function wait(
  * @see {@link https://developer.mozilla.org/en-US/docs/Web/JavaScript/Reference/Global_Objects/Atomics/notify | Atomics.notify}
  */
 export function notify(array: Int32Array, index: number, count?: number): number {
-  const memory = checkArray(array, "notify");
-  const position = checkIndex(array, index, "notify");
-  const most = count === undefined ? Infinity : Math.max(toIntegerOrInfinity(count), 0);
-  checkOpen(array, memory, "notify");
-  const offset = array.byteOffset + 4 * position;
-  if (memory.last.offset !== offset) {
-    memory.last = { offset, address: BigInt(memory.address + offset) };
+  try {
+    const memory = checkArray(array, "notify");
+    const position = checkIndex(array, index, "notify");
+    const most = count === undefined ? Infinity : Math.max(toIntegerOrInfinity(count), 0);
+    checkOpen(array, memory, "notify");
+    const offset = array.byteOffset + 4 * position;
+    if (memory.last.offset !== offset) {
+      memory.last = { offset, address: BigInt(memory.address + offset) };
+    }
+    const woken = most > 0 && hasFutex()
+      ? futexWake(memory.last.address, Math.min(most, MOST_WOKEN))
+      : 0;
+    if (!areWaitsPending()) return woken;
+    const key = `${memory.segment}:${offset}`;
+    if (woken > 0) noteNotified(key);
+    return woken === most ? woken : woken + notifyOwn(key, most, woken);
+  } catch (error) {
+    throw fromCaller(error, notify);
   }
-  const woken = most > 0 && hasFutex()
-    ? futexWake(memory.last.address, Math.min(most, MOST_WOKEN))
-    : 0;
-  if (!areWaitsPending()) return woken;
-  const key = `${memory.segment}:${offset}`;
-  if (woken > 0) noteNotified(key);
-  return woken === most ? woken : woken + notifyOwn(key, most, woken);
 }
 
 /** The largest count that the kernel takes. */
@@ -193,23 +207,27 @@ export function waitAsync(
   timeout?: number,
   options?: WaitAsyncOptions,
 ): WaitAsyncResult {
-  const memory = checkArray(array, "wait");
-  const position = checkIndex(array, index, "wait");
-  const expected = toInt32(value);
-  const limit = toTimeout(timeout);
-  const { signal } = readOptions(options, { signal: "AbortSignal" }, "wait");
-  checkOpen(array, memory, "wait");
-  if (signal?.aborted) return { async: true, value: Promise.reject(signal.reason) };
-  if (Atomics.load(array, position) !== expected) return { async: false, value: "not-equal" };
-  if (limit === 0) return { async: false, value: "timed-out" };
-  const offset = array.byteOffset + 4 * position;
-  const place = {
-    array: array as Int32Array<ArrayBuffer>,
-    index: position,
-    address: memory.address + offset,
-    key: `${memory.segment}:${offset}`,
-  };
-  return { async: true, value: beginWait(place, expected, limit, signal) };
+  try {
+    const memory = checkArray(array, "wait");
+    const position = checkIndex(array, index, "wait");
+    const expected = toInt32(value);
+    const limit = toTimeout(timeout);
+    const { signal } = readOptions(options, { signal: "AbortSignal" }, "wait");
+    checkOpen(array, memory, "wait");
+    if (signal?.aborted) return { async: true, value: Promise.reject(signal.reason) };
+    if (Atomics.load(array, position) !== expected) return { async: false, value: "not-equal" };
+    if (limit === 0) return { async: false, value: "timed-out" };
+    const offset = array.byteOffset + 4 * position;
+    const place = {
+      array: array as Int32Array<ArrayBuffer>,
+      index: position,
+      address: memory.address + offset,
+      key: `${memory.segment}:${offset}`,
+    };
+    return { async: true, value: beginWait(place, expected, limit, signal) };
+  } catch (error) {
+    throw fromCaller(error, waitAsync);
+  }
 }
 
 // --- Arguments -------------------------------------------------------------------------------

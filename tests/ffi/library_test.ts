@@ -1,8 +1,14 @@
-import { assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { checked, cString, libc, nullIfMissing } from "../../ffi/library.ts";
 import { hasCode } from "../../ffi/errors.ts";
 import { errorOf, runChild, uniqueName } from "../helpers/helpers.ts";
-import { everyTestWith } from "../helpers/test_with.ts";
+import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "it lists segments");
 
@@ -84,6 +90,47 @@ Deno.test("checked() takes advice for a code", () => {
   const { message } = errorOf(() => checked("shm_open", "x", failing(17, 17).call, { advice }));
   assertEquals(message, "File exists (os error 17): shm_open 'x'; see EEXIST");
 });
+
+Deno.test("checked() knows the way out of what can happen to any call", () => {
+  const waysOut = {
+    EIO: [5, /^Input\/output error \(os error 5\): flock 'x'; .*dmesg/],
+    ENOLCK: [37, /^No locks available \(os error 37\): flock 'x'; .*close what is not used/],
+    ENOSYS: [38, /^Function not implemented \(os error 38\): flock 'x'; .*kernel.*seccomp/],
+    EROFS: [30, /^Read-only file system \(os error 30\): flock 'x'; .*remount,rw/],
+  } as const;
+  for (const [code, [errno, says]] of Object.entries(waysOut)) {
+    const error = errorOf(() => checked("flock", "x", failing(errno, errno).call));
+    assertEquals(error.code, code);
+    assertMatch(error.message, says);
+    // What the caller knows comes first.
+    const told = errorOf(() =>
+      checked("flock", "x", failing(errno, errno).call, { advice: () => "do that" })
+    );
+    assertEquals(told.message.split("; ").slice(1), ["do that"]);
+  }
+});
+
+testWith(
+  "namespaces",
+  "create() where /dev/shm is mounted read-only says how to go on",
+  async () => {
+    for (const length of [10, 2 ** 22]) {
+      const { stdout, stderr } = await runChild(
+        `try {
+        new SharedMemoryArray(${length}, "uint8", "x").create();
+      } catch (error) {
+        console.log(error.code, error.message);
+      }`,
+        { before: inNamespaces("--mount", "mount -t tmpfs -o ro tmpfs /dev/shm") },
+      );
+      assertMatch(
+        stdout,
+        /^EROFS Read-only file system \(os error 30\): .*; .*mount -o remount,rw .*createAnonymous\(\)/,
+        stderr,
+      );
+    }
+  },
+);
 
 Deno.test("cString() ends in NUL and is UTF-8", () => {
   const bytes = cString("/é");

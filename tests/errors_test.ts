@@ -1,0 +1,206 @@
+// The classes of errors, their codes, and the line of the program with which their stacks begin.
+
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertNotEquals } from "@std/assert";
+import {
+  createAndRegisterSma,
+  errors,
+  NDArray,
+  SharedMemory,
+  SharedMemoryArray,
+  SharedMemoryRegister,
+} from "@shm/array";
+import { readNpy, writeNpy } from "@shm/array/npy";
+import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
+import { notify, SharedMemoryLock, wait, waitAsync } from "@shm/array/sync";
+import * as makers from "../src/errors.ts";
+import { fromCaller, showCallers } from "../src/errors.ts";
+import { errorOf, modUrl, runChild, uniqueName, withNames } from "./helpers/helpers.ts";
+import { everyTestWith } from "./helpers/test_with.ts";
+
+everyTestWith("Linux", "locks and publications are to be had there only");
+
+Deno.test("errors has the classes of Deno.errors, each of them the same", () => {
+  for (const name of Object.keys(errors) as (keyof typeof errors)[]) {
+    assertEquals(errors[name], Deno.errors[name] as unknown, name);
+  }
+  for (
+    const name of ["NotFound", "AlreadyExists", "PermissionDenied", "Busy", "BrokenPipe"] as const
+  ) {
+    assertInstanceOf(new errors[name]("x"), Deno.errors[name]);
+  }
+});
+
+const codes: [maker: makers.ErrorMaker, name: keyof typeof errors, code: string][] = [
+  [makers.alreadyExists, "AlreadyExists", "EEXIST"],
+  [makers.badResource, "BadResource", "ERR_SHM_CLOSED"],
+  [makers.brokenPipe, "BrokenPipe", "EPIPE"],
+  [makers.busy, "Busy", "EBUSY"],
+  [makers.invalidData, "InvalidData", "ERR_SHM_INVALID"],
+  [makers.notFound, "NotFound", "ENOENT"],
+  [makers.notSupported, "NotSupported", "ENOTSUP"],
+  [makers.permissionDenied, "PermissionDenied", "EPERM"],
+];
+for (const [maker, name, code] of codes) {
+  Deno.test(`${name} has the code ${code}`, () => {
+    const cause = new Error("because");
+    const error = maker("Cannot do this: it is so", cause);
+    assertInstanceOf(error, errors[name]);
+    assertEquals([error.name, error.code, error.message, error.cause], [
+      name,
+      code,
+      "Cannot do this: it is so",
+      cause,
+    ]);
+    assert(!Object.keys(error).includes("cause"));
+    assert(!("cause" in maker("Cannot")));
+  });
+}
+
+Deno.test("errors of this library have a code each", () =>
+  withNames((name) => {
+    const sma = new SharedMemoryArray(3, "int8", name);
+    const view = sma.create();
+    assertEquals(errorOf(() => sma.load()).code, "EBUSY");
+    const lock = new SharedMemoryLock(uniqueName());
+    assertEquals(errorOf(() => lock.acquire()).code, "ERR_SHM_CLOSED");
+    sma.close();
+    assertEquals(errorOf(() => view.get(0)).code, "ERR_SHM_CLOSED");
+    sma.unlink();
+    assertEquals(errorOf(() => sma.load()).code, "ENOENT");
+  }));
+
+// --- The caller's line -------------------------------------------------------------------------
+
+/** The file of the first line of a stack. */
+function firstFile(error: Error): string {
+  const [, first = ""] = error.stack!.slice(error.stack!.indexOf(error.message)).split("\n    at ");
+  return /(?:\(|^)((?:file|ext|node):[^()]*?):\d+:\d+\)?$/.exec(first)?.[1] ?? first;
+}
+
+const wrong: { readonly [what: string]: (name: string) => unknown } = {
+  "SharedMemoryArray, load()": (name) => new SharedMemoryArray(3, "int8", name).load(),
+  "SharedMemoryArray, create()": () => new SharedMemoryArray(3, "int8", "x").create({ mode: -1 }),
+  "SharedMemoryArray, the constructor": () => new SharedMemoryArray([-1], "int8", "x"),
+  "SharedMemoryArray, a dtype": () => new SharedMemoryArray(1, "f32" as "float32", "x"),
+  "SharedMemoryArray.from()": () =>
+    SharedMemoryArray.from({} as { shape: [1]; dtype: "int8"; name: "" }),
+  "SharedMemoryArray.clone()": () => SharedMemoryArray.clone(null as unknown as SharedMemoryArray),
+  "SharedMemoryArray.clearBuffers()": () =>
+    SharedMemoryArray.clearBuffers([7 as unknown as string]),
+  "SharedMemoryArray.createAnonymous()": () => SharedMemoryArray.createAnonymous([0], "int8"),
+  "SharedMemory.open()": (name) => SharedMemory.open(name),
+  "SharedMemory.create()": (name) => SharedMemory.create(name, -1),
+  "a register": () => new SharedMemoryRegister({ signals: ["SIGKILL"] }),
+  "createAndRegisterSma()": () => createAndRegisterSma(3, "int8", null as unknown as string[]),
+  "NDArray, the constructor": () => new NDArray(new Int8Array(3), { shape: [4] }),
+  "NDArray, slice()": () => new NDArray(new Int8Array(3)).slice(7),
+  "NDArray, reshape()": () => new NDArray(new Int8Array(3)).reshape([2]),
+  "NDArray, assign()": () => new NDArray(new Int8Array(3)).assign([1, 2]),
+  "NDArray, transpose()": () => new NDArray(new Int8Array(3)).transpose([1]),
+  "readNpy()": () => readNpy(7 as unknown as string, []),
+  "readNpy(), a file that is none": () => readNpy(new URL(import.meta.url), []),
+  "writeNpy()": () => writeNpy("x.npy", null as unknown as NDArray),
+  "a lock, the constructor": () => new SharedMemoryLock(""),
+  "a lock, load()": (name) => new SharedMemoryLock(name).load(),
+  "a lock, acquire()": (name) => new SharedMemoryLock(name).acquire(),
+  "wait()": () => wait(new Int32Array(1), 0, 0),
+  "notify()": () => notify(new Int32Array(1), 0),
+  "waitAsync()": () => waitAsync(new Int32Array(1), 0, 0),
+  "a ring, the constructor": () => new SharedMemoryRing(3, "int8", "x", 1),
+  "a ring, latest()": (name) => new SharedMemoryRing(3, "int8", name, 2).latest(),
+  "versions, the constructor": () => new SharedMemoryVersions([0], "int8", "x"),
+  "versions, load()": (name) => new SharedMemoryVersions(3, "int8", name).load(),
+};
+for (const [what, fn] of Object.entries(wrong)) {
+  Deno.test(`the stack begins with the caller's line: ${what}`, () =>
+    withNames((name) => {
+      const error = errorOf(() => fn(name));
+      assertEquals(firstFile(error), import.meta.url, error.stack);
+    }));
+}
+
+Deno.test("an uncaught error shows the line of the program", async () => {
+  const { stderr } = await runChild(
+    `function readTable() {
+      return new SharedMemoryArray([4], "int8", Deno.args[0]).load();
+    }
+    readTable();`,
+    { args: [uniqueName()] },
+  );
+  const [message, line, , place] = stderr.split("\n");
+  assertMatch(message, /^error: Uncaught .*NotFound: No such file or directory/);
+  assertMatch(line, /return new SharedMemoryArray\(\[4\], "int8", Deno.args\[0\]\)\.load\(\);/);
+  assertMatch(place, /at readTable \(/);
+  assert(!stderr.includes(new URL(".", modUrl).href + "src/"), stderr);
+});
+
+Deno.test("the stack of an error of the program's own function is left as it is", () =>
+  withNames((name) => {
+    using ring = new SharedMemoryRing(3, "int8", name, 2);
+    ring.create();
+    const own = new RangeError("Cannot do this: the program says so");
+    const before = own.stack;
+    assertEquals(
+      errorOf(() =>
+        ring.write(() => {
+          throw own;
+        })
+      ),
+      own,
+    );
+    assertEquals(own.stack, before);
+    // An error of this library in that function belongs to the line there.
+    const inner = errorOf(() =>
+      ring.write((slot) => {
+        slot.reshape([7]);
+      })
+    );
+    const lines = Deno.readTextFileSync(new URL(import.meta.url)).split("\n");
+    const [, line] = /errors_test\.ts:(\d+):/.exec(inner.stack!)!;
+    assertMatch(lines[Number(line) - 1], /slot\.reshape/);
+  }));
+
+Deno.test("fromCaller() leaves what is none of this library's errors", () => {
+  const called = () => {};
+  for (
+    const thrown of [null, "Cannot x: y", new Error("x"), new TypeError("Cannot read properties")]
+  ) {
+    const before = thrown instanceof Error ? thrown.stack : undefined;
+    assertEquals(fromCaller(thrown, called), thrown);
+    if (thrown instanceof Error) assertEquals(thrown.stack, before);
+  }
+});
+
+Deno.test("showCallers() changes neither names, nor lengths, nor what methods do", () => {
+  class Some {
+    #value = 1;
+    plus(a: number, b = 0): number {
+      return this.#value + a + b;
+    }
+    get value(): number {
+      return this.#value;
+    }
+    refuse(): never {
+      throw new RangeError("Cannot go on: it is enough");
+    }
+    except(): void {}
+    static make(_a: unknown): Some {
+      return new this();
+    }
+  }
+  const { plus, except } = Some.prototype;
+  showCallers(Some, "except");
+  assertNotEquals(Some.prototype.plus, plus);
+  assertEquals(Some.prototype.except, except);
+  const descriptor = Object.getOwnPropertyDescriptor(Some.prototype, "plus")!;
+  assertEquals([descriptor.value.name, descriptor.value.length, descriptor.enumerable], [
+    "plus",
+    1,
+    false,
+  ]);
+  assertEquals([Some.make.name, Some.make.length], ["make", 1]);
+  const some = Some.make(0);
+  assertEquals([some.plus(2, 3), some.value], [6, 1]);
+  const error = errorOf(() => some.refuse());
+  assert(!error.stack!.includes("refuse"), error.stack);
+});
