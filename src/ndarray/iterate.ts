@@ -118,3 +118,40 @@ function elementsFactory(Runs: typeof ElementRuns, isBool: boolean): ElementsCla
     }
   };
 }
+
+/** Goes through the rows of a view. A generator would take twice the time for each of them. */
+class Rows<Row> extends IteratorBase<Row, undefined> {
+  readonly #rowAt: (row: number) => Row;
+  #next = 0;
+  #count: number;
+
+  constructor(count: number, rowAt: (row: number) => Row) {
+    super();
+    this.#count = count;
+    this.#rowAt = rowAt;
+  }
+
+  next(): IteratorResult<Row, undefined> {
+    if (this.#next >= this.#count) return { value: undefined, done: true };
+    return { value: this.#rowAt(this.#next++), done: false };
+  }
+
+  /** Ends it for good: this is called where a loop is left early. */
+  override return(): IteratorResult<Row, undefined> {
+    this.#count = 0;
+    return { value: undefined, done: true };
+  }
+}
+
+/**
+ * Goes through the rows of a view.
+ *
+ * @param count how many there are
+ * @param rowAt makes one
+ */
+export function iterateRows<Row>(
+  count: number,
+  rowAt: (row: number) => Row,
+): IteratorObject<Row, undefined> {
+  return new Rows(count, rowAt) as unknown as IteratorObject<Row, undefined>;
+}

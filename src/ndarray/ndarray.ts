@@ -354,6 +354,33 @@ export interface NDArray<
   copy(): TypedArrayOf<D, ArrayBuffer>;
 
   /**
+   * Copies the elements, in C order, into a typed array that the caller keeps. In a loop this takes a half of the time
+   * or less: memory that is new must first be given by the system, page by page.
+   *
+   * @param options the typed array that takes the elements: one of `size` elements of this dtype (`Uint8Array`
+   * for `bool`). It may be over the view's own memory.
+   * @returns that typed array
+   * @throws {TypeError} if `into` is no typed array, or one of another dtype, or there is another option
+   * @throws {RangeError} if it has not `size` elements
+   * @throws {Deno.errors.BadResource} if the memory of the view or of the typed array is gone
+   *
+   * @example One buffer for all frames
+   * ```ts
+   * import { NDArray } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const frames = new NDArray(Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8), { shape: [2, 2, 2] });
+   * const buffer = new Float32Array(4);
+   * for (const frame of frames.rows()) frame.T.copy({ into: buffer });
+   * assertEquals(buffer, Float32Array.of(5, 7, 6, 8));
+   * ```
+   */
+  copy<T extends ArrayBufferLike>(options: {
+    /** The typed array that takes the elements. */
+    into: TypedArrayOf<D, T>;
+  }): TypedArrayOf<D, T>;
+
+  /**
    * Copies the elements into nested arrays, as NumPy's `tolist()` does.
    *
    * @returns arrays nested `ndim` deep; of a 0-d view the element itself

@@ -12,6 +12,7 @@ import {
   isShared,
   kindOf,
   listText,
+  readOptions,
 } from "../check.ts";
 import { copyElements, isOneRun } from "./copy.ts";
 import {
@@ -28,7 +29,7 @@ import { showText } from "../inspect.ts";
 import { fillElements } from "./fill.ts";
 import { goneMessage } from "./gone.ts";
 import { describeArray, formatArray } from "./format.ts";
-import { iterateElements } from "./iterate.ts";
+import { iterateElements, iterateRows } from "./iterate.ts";
 import {
   broadcastLayout,
   broadcastToLayout,
@@ -142,7 +143,7 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
     if (this.ndim === 0) {
       throw new RangeError("Cannot go through the rows of a 0-d view: it has no axis");
     }
-    return rowsOf(this);
+    return iterateRows(this.shape[0], (row) => this.slice(row));
   }
 
   // deno-lint-ignore no-explicit-any -- a View does not say its dtype, NDArray does
@@ -160,9 +161,8 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
 
   subarray(begin?: number, end?: number): TypedArrayOf<DType, B> {
     checkAlive(this);
-    for (const bound of [begin, end]) {
-      if (bound !== undefined) checkInteger(bound, "give this subarray", "a bound");
-    }
+    if (begin !== undefined) checkInteger(begin, "give this subarray", "a bound");
+    if (end !== undefined) checkInteger(end, "give this subarray", "a bound");
     if (!isContiguous(this)) {
       throw new RangeError(
         "Cannot give a subarray: the view is not contiguous; copy() gives its elements as a copy",
@@ -185,9 +185,18 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
     return this;
   }
 
-  copy(): TypedArrayOf<DType, ArrayBuffer> {
+  copy(): TypedArrayOf<DType, ArrayBuffer>;
+  copy<T extends ArrayBufferLike>(
+    options: { into: TypedArrayOf<DType, T> },
+  ): TypedArrayOf<DType, T>;
+  copy(options?: { into?: TypedArrayOf }): TypedArrayOf {
+    const { into } = readOptions(options, { into: "object" }, "copy");
     checkAlive(this);
-    return onHeap(cellsOf(this)).data;
+    if (into === undefined) return onHeap(cellsOf(this)).data;
+    checkCanHold(into, this);
+    const target = { ...contiguousLayout(this.shape), dtype: this.dtype, data: into };
+    storeSource(target, { value: null, cells: cellsOf(this), layout: this });
+    return into;
   }
 
   toArray(): unknown {
@@ -428,10 +437,6 @@ function spread(args: readonly (number | readonly number[])[]): readonly number[
   return args.length === 1 && Array.isArray(args[0]) ? args[0] : args as readonly number[];
 }
 
-function* rowsOf<B extends ArrayBufferLike>(view: View<B>): Generator<View<B>, undefined> {
-  for (let row = 0; row < view.shape[0]; row++) yield view.slice(row);
-}
-
 // --- Elements --------------------------------------------------------------------------------
 
 /** The length is asked first, at a tenth of the price: if it is not 0, the memory is there. */
@@ -443,7 +448,7 @@ function isGone(data: TypedArrayOf): boolean {
 type Elements = Layout & Pick<Cells, "dtype" | "data">;
 
 /** Throws if the memory is gone. An empty view of live memory is a valid one. */
-function checkAttached(view: Elements): void {
+function checkAttached(view: Pick<Elements, "data">): void {
   if (isGone(view.data)) throw badResource(goneMessage(view.data.buffer));
 }
 
@@ -499,6 +504,26 @@ function locate(view: View, indices: readonly unknown[]): number {
     position += resolveIndex(index as number, view.shape[axis], axis) * view.stride[axis];
   }
   return position;
+}
+
+/** Checks that a typed array can take the elements of a view. */
+function checkCanHold(into: unknown, { dtype, size }: View): asserts into is TypedArrayOf {
+  const own = dtypeOf(into);
+  if (own === null) {
+    throw new TypeError(`Cannot copy: into must be a typed array, not ${kindOf(into)}`);
+  }
+  if (own !== (dtype === "bool" ? "uint8" : dtype)) {
+    throw new TypeError(
+      `Cannot copy: into holds ${own}, not ${dtype}; new NDArray(into, { shape }).assign(view) converts`,
+    );
+  }
+  const data = into as TypedArrayOf;
+  checkAttached({ data });
+  if (data.length !== size) {
+    throw new RangeError(
+      `Cannot copy: into has ${count(data.length, "element", "elements")}, the view has ${size}`,
+    );
+  }
 }
 
 /** Checks that a value is of a dtype's kind; for `bool`, takes its truth. */
