@@ -322,7 +322,7 @@ export class Publication<W extends HeaderWords> {
   checkNamedLately(action: string): void {
     if (--this.#callsBeforeLook > 0) return;
     const now = Date.now();
-    if (Math.abs(now - this.#namedAt) >= READER_SLICE) {
+    if (Math.abs(now - this.#namedAt) >= 2 * READER_SLICE) {
       // An ended publication stays as it is, with or without its name.
       if (!this.words.isEnded) this.checkNamed(action);
       this.#namedAt = now;

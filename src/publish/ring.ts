@@ -325,8 +325,8 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * Creates the ring's segment, without a frame, and attaches to it. If a step fails, what was made before
    * it is removed.
    *
-   * @param options permission bits, and whether to reserve the memory: who may not write to the segment can
-   * not read frames either
+   * @param options permission bits, and whether to reserve the memory: a user that may not write to the
+   * segment cannot read frames either
    * @returns this instance
    * @throws {TypeError} if an option is of the wrong kind
    * @throws {RangeError} if an option is out of range

@@ -120,7 +120,7 @@ const KEEP = 8;
 /** The share of the memory for segments that old versions may take. */
 const MOST_SHARE = 1 / 8;
 
-/** How many names a writer finds taken, at most, before it gives up. */
+/** How many names of versions may be another user's, one after another, before a writer gives up. */
 const MOST_TAKEN = 64;
 
 /** How many versions a reader finds replaced, one after another, before it can attach one. */
