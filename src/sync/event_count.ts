@@ -1,12 +1,14 @@
 /**
- * Sleeping until something in shared memory has changed: one way for locks, publications, and what comes.
+ * Sleeping until something in shared memory has changed: one way for locks, for publications, and for what
+ * comes later.
  *
- * A word `TURN` counts the changes that somebody waited for. Somebody who waits announces that, looks again, and
- * sleeps on `TURN` as long as it has the value of the announcement. Somebody who changes something looks after that
- * whether anybody is announced; then it advances `TURN` and wakes. So either the waiter's look sees the change, or
- * the changer sees the announcement, and the turn in which the waiter goes to sleep is over.
+ * A word `TURN` counts the changes that a process waited for. A waiter announces itself, looks again, and
+ * sleeps on `TURN` as long as that has the value of the announcement. A process that changes something looks
+ * afterwards whether a waiter is announced; if so, it advances `TURN` and wakes. So either the waiter's look
+ * sees the change, or the changer sees the announcement, and the turn in which the waiter goes to sleep is
+ * over.
  *
- * There are two ways to announce oneself, which both stand in segments for good:
+ * There are two ways to announce oneself. Both are part of the layout of segments, and cannot change:
  *
  * - in a word of its own, `WAITING` (locks): the waiter loads `TURN`, then stores 1 in `WAITING`. In the other order
  *   it could load the turn that its own announcement began, and sleep through it unannounced. The changer takes
@@ -23,12 +25,12 @@
 import { monotonicNow } from "../../ffi/futex.ts";
 import { notify, wait, waitAsync } from "./wait.ts";
 
-/** The latest moment, by the kernel's monotonic clock, of something that has a time limit of so many milliseconds. */
+/** The moment, by the kernel's monotonic clock, at which a time limit of so many milliseconds ends. */
 export function deadlineOf(timeout: number): number {
   return timeout === Infinity ? Infinity : monotonicNow() + timeout;
 }
 
-/** What came of an advance of which somebody was waiting. */
+/** The result of an advance for which a waiter was announced. */
 export interface Advance {
   /** The turn that it began. */
   readonly turn: number;
@@ -36,7 +38,7 @@ export interface Advance {
   readonly woken: number;
 }
 
-/** A word that counts changes, and those who sleep until there is one. */
+/** A word that counts changes, and the sleepers that wait for the next one. */
 export class EventCount {
   readonly #words: Int32Array;
   readonly #turn: number;
@@ -53,21 +55,22 @@ export class EventCount {
     this.#waiting = waiting;
   }
 
-  /** The turn that it is. */
+  /** The current turn. */
   get turn(): number {
     return Atomics.load(this.#words, this.#turn);
   }
 
-  /** Begins a new turn without waking anybody: those who are about to sleep look again. */
+  /** Begins a new turn and wakes nobody: waiters that are about to sleep look again. */
   count(): void {
     Atomics.add(this.#words, this.#turn, 1);
   }
 
   /**
-   * Begins a new turn, if anybody is announced, and wakes sleepers. What they wait for must have been changed.
+   * Begins a new turn, if a waiter is announced, and wakes sleepers. The thing that they wait for must have
+   * been changed before.
    *
    * @param count how many to wake at the most; by default all
-   * @returns what came of it; `null` if nobody was announced
+   * @returns the result; `null` if nobody was announced
    */
   advance(count?: number): Advance | null {
     const words = this.#words;
@@ -78,13 +81,13 @@ export class EventCount {
     return { turn, woken: notify(words, this.#turn, count) };
   }
 
-  /** Wakes one sleeper in the place of one that was woken and does not make use of it. */
+  /** Wakes one sleeper in the place of a woken one that does not use its turn. */
   handOn(): void {
     notify(this.#words, this.#turn, 1);
   }
 
   /**
-   * Says that somebody is about to sleep. What is waited for must be looked at once more after that.
+   * Announces a sleep. After that, the caller must look once more at the thing that it waits for.
    *
    * @returns the turn in which to sleep
    */
@@ -177,8 +180,8 @@ const LONGEST_RUN = 50;
 let lastTurnOfEventLoop = -Infinity;
 
 /**
- * Lets the event loop have a turn, if it had none for long. Whoever waits for something that is there always calls
- * this before each look.
+ * Lets the event loop have a turn, if it had none for long. A loop whose waits always end at once calls this
+ * before each look.
  */
 export async function letEventLoopRun(): Promise<void> {
   if (monotonicNow() - lastTurnOfEventLoop >= LONGEST_RUN) await turnOfEventLoop();

@@ -2,8 +2,9 @@
  * The words of a lock's segment. `docs/sync.md` has the same table and the order of the steps, for programs in
  * other languages; `tests/model/lock.pml` proves them, under the same names.
  *
- * None of the words excludes anybody: that does the `flock` of the segment, which the kernel gives back when its
- * holder ends. So whatever stands in them admits nobody, and delays nobody for longer than {@linkcode LOCK_SLICE}.
+ * No word excludes anybody. The `flock` of the segment does, which the kernel gives back when its holder ends.
+ * So no value of a word admits a second holder, and none delays a waiter for longer than {@linkcode
+ * LOCK_SLICE}.
  *
  * @module
  */
@@ -20,10 +21,13 @@ export const TURN: Word = { name: "TURN", at: 0, type: "i32" };
 /** Not 0 if somebody may be asleep in `TURN`. */
 export const WAITING: Word = { name: "WAITING", at: 4, type: "i32" };
 
-/** Not 0 while somebody is in the section. Whoever takes the lock and finds it so was left an open section. */
+/**
+ * Not 0 while a holder is in the section. A process that takes the lock and finds it so knows that the last
+ * holder never left the section.
+ */
 export const HELD: Word = { name: "HELD", at: 8, type: "i32" };
 
-/** What tells a lock from 16 bytes of anything else: the letters `LCK1`. */
+/** Tells a lock from 16 bytes of anything else: the letters `LCK1`. */
 export const MAGIC: Word = { name: "MAGIC", at: magics.lock.at, type: "char[4]" };
 
 /** All of them, in their order. */
@@ -31,8 +35,8 @@ export const lockWords: readonly Word[] = [TURN, WAITING, HELD, MAGIC];
 
 /**
  * The longest sleep in milliseconds before a waiter tries to take the lock again: a holder that is killed wakes
- * nobody, and what stands in the segment cannot be trusted. For as long, whoever releases a lock lets the waiter
- * in that it has woken.
+ * nobody, and what stands in the segment cannot be trusted. For the same time, a process that releases a lock
+ * leaves it to the waiter that it has woken.
  */
 export const LOCK_SLICE = 20;
 
@@ -46,13 +50,13 @@ export function indexOf(word: Word): number {
   return word.at / Int32Array.BYTES_PER_ELEMENT;
 }
 
-/** Makes a segment of zeros that of a lock. */
+/** Makes a lock's segment of one that is all zeros. */
 export function writeLock(buffer: ArrayBuffer): void {
   writeMagic(buffer, "lock");
 }
 
 /**
- * Looks whether a segment is that of a lock, before a byte of it is written.
+ * Checks that a segment is a lock's, before a byte of it is written.
  *
  * @param buffer the segment
  * @param name its name, for the message

@@ -1,7 +1,7 @@
 /**
- * Waiting and locking between processes that share memory: {@linkcode wait}, {@linkcode notify} and
- * {@linkcode waitAsync} are what `Atomics` has for the threads of one process, {@linkcode SharedMemoryLock}
- * is a lock that a killed holder gives up. It needs the permission `--allow-ffi`.
+ * Waiting and locking between processes that share memory: {@linkcode wait}, {@linkcode notify} and {@linkcode
+ * waitAsync} do between processes what those of `Atomics` do between threads, and {@linkcode SharedMemoryLock}
+ * is a lock that is free again when its holder is killed. It needs the permission `--allow-ffi`.
  *
  * The examples below are recipes: event, semaphore, barrier and seqlock, in a few lines each, for words of
  * an array of `int32`. Their functions can be copied. All words begin as 0, as `create()` leaves them.

@@ -2,13 +2,13 @@
  * The waits of this isolate that do not block. Many of them share one thread, which sleeps in one call of
  * `futex_waitv`.
  *
- * The kernel knows no waits, but a queue of sleepers for each word. While the call is under way, its words stand in
- * these queues; a notification takes one out. When the call returns, all are out, and only the last one that was
- * notified is named. So what is said of each wait rests on this:
+ * The kernel has no list of waits, only a queue of sleepers for each word. During the call its words stand in
+ * these queues; a notification takes one out. When the call returns, all are out, and the kernel names only the
+ * last one that was notified. What became of each wait follows from this:
  *
- * - A wait on the named word that stands before the named one was notified, too: each queue is in order.
- * - If the control word is named, no other word was notified: it stands before all of them. A word that was changed
- *   before the control word was touched, was changed without a notification; the wait goes on.
+ * - A wait on the same word that stands before the named one was notified, too, because each queue is in order.
+ * - If the control word is named, no other word was notified: it stands before all of them. If a word was
+ *   changed before the control word was touched, nobody notified it, and its wait goes on.
  * - In the moments before the words are in the queues, and after they are out, nobody can notify them. A word that
  *   was changed then counts as notified, because a notification usually follows.
  *
@@ -37,7 +37,7 @@ export interface WaitedWord {
   readonly index: number;
   /** Where the word is in the memory of this process. */
   readonly address: number;
-  /** Which word it is, whatever mapping leads to it. */
+  /** The identity of the word, the same for all mappings of its segment. */
   readonly key: string;
 }
 
@@ -51,14 +51,14 @@ type Reason =
   | { readonly kind: "notified"; readonly number: number }
   | { readonly kind: "aborted"; readonly reason: unknown };
 
-/** Sees to it that waits end: a thread that sleeps for them, or a timer. */
-interface Owner {
+/** Ends waits when it is time: a thread that sleeps for them, or a timer. */
+interface Waker {
   add(wait: PendingWait): void;
-  /** Has the reasons of the waits looked at. */
+  /** Asks it to look at the reasons of its waits. */
   poke(): void;
 }
 
-/** How much of the stack a wait needs before anything is noted of it; less when all has been called once. */
+/** How much of the stack a wait needs before it begins. It is less when all functions have been called once. */
 let framesNeeded = UNFAMILIAR_FRAMES;
 
 /** How many waits there have been. */
@@ -73,14 +73,17 @@ class PendingWait {
   isOver = false;
   /** Whether the word may stand in the kernel's queue. */
   isQueued = false;
-  /** Whether this thread has notified waits on the word, so that it may be the one that was meant. */
+  /** Whether this thread has notified waits on the word, and this one may be meant. */
   isMeant = false;
-  owner!: Owner;
-  /** The value at which the kernel lets it sleep on: the last one of which is known that no notification came with it. */
+  waker!: Waker;
+  /**
+   * The value at which the kernel lets it sleep on: the last value that is known to have come without a
+   * notification.
+   */
   armed: number;
   /** The value that the word had when its thread was called back. */
   sample = 0;
-  /** From when on a value that is not the expected one counts as a notification that came unnoticed. */
+  /** The moment from which on another value than the expected one counts as a notification that was not seen. */
   doubtUntil = Infinity;
   readonly #undo: (() => void)[] = [];
 
@@ -95,7 +98,7 @@ class PendingWait {
     this.armed = expected;
   }
 
-  /** Notes what is to be undone when the wait is over. */
+  /** Adds an action that is called when the wait is over. */
   undoLater(action: () => void): void {
     this.#undo.push(action);
   }
@@ -103,15 +106,15 @@ class PendingWait {
   /** Gives the wait a reason to end; the first one counts. */
   end(reason: Reason): void {
     if (this.reason !== null || this.isOver) return;
-    // A reason that nobody is told of, because the stack ends in between, would never end the wait.
+    // If the stack ended between the two, nobody would see the reason, and the wait would never end.
     needStack(FAMILIAR_FRAMES);
     this.reason = reason;
-    this.owner.poke();
+    this.waker.poke();
   }
 
   /** Whether the array is gone; its memory must not be looked at any more. */
   isClosed(): boolean {
-    // A buffer that its user moved away is not closed by us, and not to be had any more all the same.
+    // A buffer that the program moved away was not closed here, but its memory is gone all the same.
     return this.reason?.kind === "closed" || isDetached(this.word.array.buffer);
   }
 
@@ -135,7 +138,7 @@ class PendingWait {
     this.resolve(ending);
   }
 
-  /** Settles the wait by its reason. What was notified is "ok", whatever came after that. */
+  /** Settles the wait by its reason. A wait that was notified is "ok", whatever came after that. */
   settleByReason(): void {
     const { reason } = this;
     if (reason?.kind === "notified") return this.settle("ok");
@@ -154,7 +157,7 @@ class PendingWait {
   }
 }
 
-/** The waits of this isolate by the word that they wait on; who came first stands first. */
+/** The waits of this isolate by the word that they wait on, in the order in which they began. */
 const byWord = new Map<string, Set<PendingWait>>();
 
 /**
@@ -184,8 +187,8 @@ export function beginWait(
     if (same.size === 0) byWord.delete(key);
   });
   wait.undoLater(onClose(array.buffer, () => {
-    // It may have been notified just now, in the place of another one, which would sleep on. Later there is no
-    // address any more by which to wake that one.
+    // It may have been notified just now, and another wait would sleep on. That one must be woken now: later
+    // there is no address any more.
     if (wait.isWaiting() && wait.hasChanged()) handOn(wait, array.buffer);
     wait.end({ kind: "closed" });
   }));
@@ -194,7 +197,7 @@ export function beginWait(
     signal.addEventListener("abort", abort, { once: true });
     wait.undoLater(() => signal.removeEventListener("abort", abort));
   }
-  ownerOfNext().add(wait);
+  wakerOfNext().add(wait);
   return promise;
 }
 
@@ -221,8 +224,8 @@ export function notifyOwn(key: string, most: number, woken: number): number {
 }
 
 /**
- * Notes that this thread has notified waits on a word through the kernel. What of them becomes known of the waits of
- * this isolate, becomes known later; until then they may be aborted or closed.
+ * Notes that this thread has notified waits on a word through the kernel. Which waits of this isolate were
+ * notified becomes known later; until then they may be aborted or closed.
  *
  * @param key which word
  */
@@ -231,8 +234,8 @@ export function noteNotified(key: string): void {
 }
 
 /**
- * Hands a notification on that is of no use to a wait: to another wait of this isolate on the same word, or to
- * whoever the kernel wakes.
+ * Hands on a notification that a wait cannot use: to another wait of this isolate on the same word, or to one
+ * that the kernel chooses.
  *
  * @param wait the wait that had it
  * @param closing the buffer that is being closed, whose waits can use none
@@ -261,20 +264,21 @@ function handOn(wait: PendingWait, closing?: ArrayBuffer): void {
 const WAITS_PER_THREAD = MOST_WORDS - 1;
 
 /**
- * How many threads are used at the most. Deno's pool has 32 for an isolate, and asynchronous file reads
- * want theirs. Waits beyond that are looked at every millisecond.
+ * How many threads are used at the most. Deno's pool has 32 for an isolate, and asynchronous file reads need
+ * some. For further waits a timer looks every millisecond.
  */
 const MOST_THREADS = 8;
 
 /**
- * How long a thread sleeps at the most in the kernel, in milliseconds. A Worker that is terminated leaves its thread
- * asleep, and what that one takes of notifications is lost: so it must end soon. In the main thread it can be long.
+ * How long a thread sleeps at the most in the kernel, in milliseconds. A Worker that is terminated leaves its
+ * thread asleep, and notifications that reach this thread are lost: so it must end soon. In the main thread it
+ * can be long.
  */
 const KERNEL_LIMIT = { worker: 95, main: 3_600_000 };
 
 /**
- * How long a thread of a Worker sleeps before it is called back, in milliseconds. That is well before the kernel would
- * end the call: of a call that was called back it is known what was notified.
+ * How long a thread of a Worker sleeps before it is called back, in milliseconds. That is well before the
+ * kernel would end the call. After a call that was called back, it is known what was notified.
  */
 const WORKER_SLICE = 60;
 
@@ -295,7 +299,7 @@ const DOUBT = 1500;
 const MOST_FAILURES = 16;
 
 /** One thread, and the waits that share it. */
-class SleepingThread implements Owner {
+class SleepingThread implements Waker {
   readonly #control = new ControlWord();
   readonly #vector = new FutexVector(() => this.#control.bump());
   #waits: PendingWait[] = [];
@@ -309,21 +313,21 @@ class SleepingThread implements Owner {
   #failures = 0;
   /** Calls the thread back when something is due. */
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Looks whether the thread has come back. */
+  /** Fires when the thread should have come back. */
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Whether it can take one more wait. */
+  /** Whether this thread can take one more wait. */
   get hasRoom(): boolean {
     return !this.#isStalled && this.#waits.length < WAITS_PER_THREAD;
   }
 
-  /** Whether the runtime has no thread for it. */
+  /** Whether the runtime has no thread to give. */
   get isStalled(): boolean {
     return this.#isStalled;
   }
 
   add(wait: PendingWait): void {
-    wait.owner = this;
+    wait.waker = this;
     this.#waits.push(wait);
     if (this.#isUnderWay) this.poke();
     else this.#run();
@@ -334,7 +338,8 @@ class SleepingThread implements Owner {
     this.#calledBackAt = monotonicNow();
     for (const wait of this.#queued) if (wait.isWaiting()) wait.sample = wait.value();
     this.#control.bump();
-    // When this fires, the event loop may just have been busy: the call has returned, but nobody has heard of it.
+    // When this fires, the event loop may have been busy: the call may have returned, and its promise not yet
+    // been settled.
     const look = (): void => {
       this.#stallTimer = setTimeout(() => this.#stall(), 1);
     };
@@ -355,7 +360,7 @@ class SleepingThread implements Owner {
       }
     } finally {
       this.#isUnderWay = false;
-      // There are some left only if the thread does not serve: they are looked at in the other way.
+      // Waits are left only if the thread does not work. Then a timer looks at them.
       if (this.#waits.length > 0) {
         threads.splice(threads.indexOf(this), 1);
         this.#letOthersLook();
@@ -401,16 +406,16 @@ class SleepingThread implements Owner {
     this.#queued = [];
     const last = woken - 1; // the control word stands before the waits
     const namedKey = queued[last]?.word.key;
-    /** Waits that were notified, and have no use for it. */
+    /** Waits that were notified, but cannot use the notification. */
     const useless: PendingWait[] = [];
     queued.forEach((wait, i) => {
       wait.isQueued = false;
       const isNotified = i <= last && wait.word.key === namedKey;
       if (isNotified) this.#settleNotified(wait, useless);
-      else if (wait.owner === this && !wait.isOver) {
+      else if (wait.waker === this && !wait.isOver) {
         if (wait.isWaiting()) this.#settleOther(wait, woken, namedKey);
         else {
-          // It may have been notified without being named.
+          // It may have been notified although the kernel did not name it.
           if (wait.reason?.kind === "aborted" && i < last && isChangedOpen(wait)) {
             useless.push(wait);
           }
@@ -419,7 +424,8 @@ class SleepingThread implements Owner {
       }
     });
     for (const wait of useless) handOn(wait);
-    // Those that were added meanwhile may have been aborted or closed, and those left may be handed a notification.
+    // Waits that were added meanwhile may have been aborted or closed. Waits that are left may get a
+    // notification from others.
     for (const wait of this.#waits) {
       if (!wait.isOver && !wait.isWaiting()) wait.settleByReason();
     }
@@ -433,14 +439,14 @@ class SleepingThread implements Owner {
   /** Settles a wait that the kernel has notified. */
   #settleNotified(wait: PendingWait, useless: PendingWait[]): void {
     if (wait.isMeant && wait.reason?.kind !== "notified" && !wait.isOver) {
-      wait.settle("ok"); // It was notified first, and aborted or closed after that.
+      wait.settle("ok"); // It was notified first, and aborted or closed afterwards.
     } else if (!wait.isWaiting()) {
       useless.push(wait);
       if (!wait.isOver) wait.settleByReason();
-    } else if (wait.owner === this) {
+    } else if (wait.waker === this) {
       wait.settle("ok");
     } else {
-      wait.end({ kind: "notified", number: wait.number + 1 }); // It is looked at since the thread was stalled.
+      wait.end({ kind: "notified", number: wait.number + 1 }); // The timer looks at it since the thread was stalled.
     }
   }
 
@@ -465,13 +471,13 @@ class SleepingThread implements Owner {
     wait.armed = value;
   }
 
-  /** Does without the thread, which was called back and did not come: the runtime has none for it. */
+  /** Gives up the thread, which was called back and did not come: the runtime has none to give. */
   #stall(): void {
     this.#isStalled = true;
     this.#letOthersLook();
   }
 
-  /** Has the waits looked at every millisecond. */
+  /** Leaves the waits to the timer that looks every millisecond. */
   #letOthersLook(): void {
     const waits = this.#waits;
     this.#waits = [];
@@ -483,18 +489,18 @@ class SleepingThread implements Owner {
   }
 }
 
-/** Whether the word of a wait has another value, as far as its array is open. */
+/** Whether the array of a wait is open, and its word has another value. */
 function isChangedOpen(wait: PendingWait): boolean {
   return !wait.isClosed() && wait.hasChanged();
 }
 
-/** What is longer is no time for `setTimeout`. */
+/** The longest time that `setTimeout` takes. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 const threads: SleepingThread[] = [];
 
-/** What the next wait is given to. */
-function ownerOfNext(): Owner {
+/** The thread or timer that the next wait is given to. */
+function wakerOfNext(): Waker {
   if (!hasFutexWaitMany() || threads.some(({ isStalled }) => isStalled)) return looking;
   let thread = threads.find(({ hasRoom }) => hasRoom);
   if (thread === undefined) {
@@ -507,13 +513,13 @@ function ownerOfNext(): Owner {
 
 // --- Looking again and again -----------------------------------------------------------------
 
-/** The waits that no thread sleeps for: a timer looks at them every millisecond. A changed value is all it can see. */
-class Looking implements Owner {
+/** Waits for which no thread sleeps: a timer looks at them every millisecond. It sees changed values only. */
+class Looking implements Waker {
   readonly #waits = new Set<PendingWait>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   add(wait: PendingWait): void {
-    wait.owner = this;
+    wait.waker = this;
     this.#waits.add(wait);
     this.#timer ??= setTimeout(() => this.#look(), 1);
   }

@@ -1,5 +1,5 @@
 /**
- * Waiting for a word of shared memory to change, and waking who waits.
+ * Waiting for a word of shared memory to change, and waking the waits.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { areWaitsPending, beginWait, noteNotified, notifyOwn } from "./sleeper.t
 /** How {@linkcode wait} ended. */
 export type WaitResult = "ok" | "not-equal" | "timed-out";
 
-/** What {@linkcode waitAsync} returns: how the wait ended if it ended at once, else a promise of it. */
+/** The result of {@linkcode waitAsync}: how the wait ended, if it ended at once, else a promise of that. */
 export type WaitAsyncResult =
   | { readonly async: false; readonly value: "not-equal" | "timed-out" }
   | { readonly async: true; readonly value: Promise<"ok" | "timed-out"> };
@@ -30,11 +30,11 @@ export interface WaitAsyncOptions {
  * process that maps the same segment, another thread of this one, Python or C.
  *
  * It is `Atomics.wait` for memory that processes share, with the same arguments and results. As with every
- * futex, look at the element again after "ok": it may be told without a notification. Always change the
- * element before you notify, so that no notification is lost between a look and a wait.
+ * futex, look at the element again after "ok", which may come without a notification. Always change the element
+ * before you notify, so that no notification is lost between a look and a wait.
  *
  * Before the thread sleeps it looks at the element for a moment, at the most 0.1 ms: processes that answer each
- * other soon then need not be put to sleep and be woken. A change that is seen so is told as "not-equal".
+ * other soon then need not be put to sleep and be woken. If it sees a change, the result is "not-equal".
  *
  * The event loop stands still meanwhile: no timer, no listener for a signal runs. With a listener for
  * `SIGINT`, Ctrl-C waits, too. A `Worker` that is blocked here cannot be terminated before it is woken, as
@@ -95,7 +95,7 @@ export function wait(
 }
 
 /**
- * Wakes those who wait on an element by {@linkcode wait} or {@linkcode waitAsync}, in whatever process.
+ * Ends waits on an element, by {@linkcode wait} or {@linkcode waitAsync}, in any process.
  *
  * It is `Atomics.notify` for memory that processes share. Change the element first, with `Atomics`: a
  * waiter that has not quite fallen asleep then sees it. Waits of this very thread are woken first.
@@ -159,9 +159,9 @@ const MOST_WOKEN = 2 ** 31 - 1;
  * Up to 127 waits share one thread of Deno's pool, so that hundreds of them slow no file access down. A
  * wait that is pending keeps the program alive; `Deno.exit()` ends it. Closing the array rejects it.
  *
- * The wait begins a moment after the call has returned, and a thread that was woken for one wait is away
- * from all of its others for some microseconds: a notification in that time is told by the changed value
- * only. So change the element before you notify.
+ * The wait begins a moment after the call has returned, and a thread that was woken for one wait is away from
+ * all of its others for some microseconds: in that time the wait sees a notification only by the changed value.
+ * So change the element before you notify.
  *
  * Where the kernel has no `futex_waitv` (Linux before 5.16, macOS, Windows), and from the 1,017th wait on,
  * the element is looked at every millisecond.
@@ -232,21 +232,24 @@ export function waitAsync(
 
 // --- Arguments -------------------------------------------------------------------------------
 
-/** What is known of a buffer over a segment. */
+/** What `wait` and `notify` know of a buffer over a segment. */
 interface Memory {
   /** Where its first byte is in the memory of this process. */
   readonly address: number;
   readonly segment: string;
-  /** The byte that was asked for last, and where it is: V8 takes 0.1 µs to make a bigint of a number. */
+  /**
+   * The last byte that was asked for, and its address. It is kept, because V8 takes 0.1 µs to make a bigint of
+   * a number.
+   */
   last: { readonly offset: number; readonly address: bigint };
-  /** Whether its mapping was closed. The buffer need not be detached then: its user may have forbidden that. */
+  /** Whether its mapping was closed. The buffer need not be detached then: the program may have forbidden that. */
   isClosed: boolean;
 }
 
 /** The buffers that were waited on, so that their addresses are asked for once. */
 const known = new WeakMap<ArrayBufferLike, Memory>();
 
-/** Checks the array, and tells where its memory is. */
+/** Checks the array, and gives the facts about its memory. */
 function checkArray(array: unknown, action: string): Memory {
   if (array instanceof Int32Array) return memoryOf(array, action);
   throw new TypeError(
@@ -278,7 +281,7 @@ function closedError(action: string): Error {
   return badResource(`Cannot ${action}: the array was closed`);
 }
 
-/** Tells where the memory of an array is. Of one that was closed it may tell, too: it has no elements. */
+/** Gives the facts about the memory of an array. It may do so for a closed array, too, which has no elements. */
 function memoryOf(array: Int32Array, action: string): Memory {
   const { buffer } = array as Int32Array<ArrayBuffer>;
   const memory = known.get(buffer);
@@ -295,7 +298,8 @@ function memoryOf(array: Int32Array, action: string): Memory {
     );
   }
   if (isPrivateCopy(buffer)) {
-    // The kernel would take the page for this process alone: others could not wake it, nor could it see more of them.
+    // The kernel would copy the page for this process alone. Then no other process could wake it, and it would
+    // see no change of theirs.
     throw new TypeError(
       `Cannot ${action}: the array was loaded copy-on-write, and is not shared; load() it without access`,
     );
@@ -352,7 +356,7 @@ function block(
   while (true) {
     const outcome = hasFutex() ? futexWait(address, expected, deadline) : nap();
     if (outcome === "woken") return "ok";
-    // What else the kernel said is looked after: V8 may have overwritten it.
+    // The caller checks any other outcome: V8 may have overwritten errno.
     if (outcome !== "changed" && deadline !== Infinity && monotonicNow() >= deadline) {
       return "timed-out";
     }
@@ -364,13 +368,13 @@ function block(
 /**
  * How long a wait may look at its element before it sleeps, in milliseconds. To wake a thread takes some 5 µs
  * if its core is awake, and 50 µs in a virtual machine whose core sleeps: two processes that answer each other
- * must look for longer than that once, or they never find each other awake. A round trip then takes 1 to 5 µs
- * instead of 100 (`bench/peers/sync.ts`).
+ * must look for longer than that at least once, or each always finds the other asleep. A round trip then takes
+ * 1 to 5 µs instead of 100 (`bench/peers/sync.ts`).
  */
 const LONGEST_SPIN = 0.1;
-/** How long it looks when that was in vain lately. */
+/** How long a wait looks if earlier looks were in vain. */
 const SHORTEST_SPIN = 0.001;
-/** One of so many waits looks for the longest time, as the other side may have become faster. */
+/** One of this many waits looks for the longest time, because the other side may have become faster. */
 const TRIAL = 64;
 
 let spinLimit = SHORTEST_SPIN;
@@ -378,12 +382,12 @@ let waits = 0;
 
 /**
  * Looks at an element for a moment, as an answer may come sooner than a thread can be put to sleep and be
- * woken. It is done for half of the time after it was in vain, down to almost none.
+ * woken. After each look in vain the next one takes half the time, down to almost none.
  *
  * @returns whether the element has changed
  */
 function spin(array: Int32Array, index: number, expected: number): boolean {
-  if (navigator.hardwareConcurrency === 1) return false; // who should answer meanwhile?
+  if (navigator.hardwareConcurrency === 1) return false; // nobody could answer meanwhile
   const limit = ++waits % TRIAL === 0 ? LONGEST_SPIN : spinLimit;
   const end = monotonicNow() + limit;
   do {
