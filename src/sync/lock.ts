@@ -70,10 +70,11 @@ export interface AcquireAsyncOptions extends AcquireOptions {
 const KEY = Symbol();
 
 /**
- * Stands for a lock that is held. Whoever has it gives the lock back by `release()`, or by `using`.
+ * Stands for a lock that is held. Its owner gives the lock back by `release()`, or by `using`.
  *
- * A guard that is dropped without that gives the lock back when it is garbage, and the next holder is told
- * `abandoned`. When that is, nobody knows: use `using`.
+ * Keep the guard. `await lock.acquireAsync();` alone drops it: the lock is given back when the guard is
+ * garbage-collected, which may be at once or never, and the section is open to others from then on. The next holder
+ * finds `abandoned`, and the console warns once for each lock. Write `using guard = await lock.acquireAsync();`.
  *
  * @example Give it back at the end of the scope
  * ```ts
@@ -110,7 +111,7 @@ export class LockGuard {
   }
 
   /**
-   * Gives the lock back and wakes who waits for it; the second time does nothing.
+   * Gives the lock back and wakes a waiter; the second time does nothing.
    *
    * @example The next one can have it
    * ```ts
@@ -263,12 +264,17 @@ const MOST_MOVES = 100;
  * share one instance. The kernel excludes, by `flock` on the segment, so the shell's `flock` and Python's
  * `fcntl.flock` take part.
  *
- * A holder that was killed is noticed within 20 ms. A `Worker` that is terminated while it holds the lock
- * keeps it until the process ends: nothing of it can run any more, and its file stays open. Who removes the
- * name while others have the lock lets two in: one by the old segment, one by the next of this name. Who
- * renames it in `/dev/shm` parts them for good: only a removed name is noticed, which takes half a microsecond.
+ * The tasks of an instance get the lock in the order in which they asked. Between processes and threads, one that
+ * releases the lock while another waits does not get it again before one that waited had its turn, or 20 ms have
+ * passed: the waiter may be stopped or dead. The one that has waited longest is woken first; one that comes just then may
+ * be faster. Plain users of `flock` are not part of this order, and can keep others out.
  *
- * Linux only.
+ * A holder that was killed is noticed within 20 ms. A `Worker` that is terminated while it holds the lock
+ * keeps it until the process ends: nothing of it can run any more, and its file stays open. If the name is removed
+ * while somebody has the lock, two can be in: one by the old segment, one by the next of this name. If the segment is
+ * renamed in `/dev/shm`, this is not noticed: only a removed name is, which takes half a microsecond.
+ *
+ * Linux only. `docs/sync.md` has what stands in the segment, for other languages.
  *
  * @example One at a time
  * ```ts
@@ -503,12 +509,13 @@ export class SharedMemoryLock {
    *
    * The event loop stands still meanwhile; with a listener for `SIGINT`, Ctrl-C waits, too.
    *
-   * @param options the time limit
+   * @param options the time limit; beyond 2^53 ms there is none
    * @returns the guard, by which the caller gives the lock back
    * @throws {TypeError} if an option is of the wrong kind
    * @throws {RangeError} if the time limit is negative or NaN
    * @throws {Deno.errors.BadResource} if this instance is not attached
-   * @throws {Deno.errors.Busy} if this instance holds the lock already
+   * @throws {Deno.errors.Busy} if this instance holds the lock already, or another instance of this thread does and
+   * there is no time limit: it could not give the lock back while this call blocks
    * @throws {Deno.errors.NotFound} if the lock's name was removed (`ENOENT`)
    * @throws {DOMException} named "TimeoutError" if time was up; nothing is left behind
    *
@@ -565,7 +572,7 @@ export class SharedMemoryLock {
    * Takes the lock if it can be had at once, also while tasks of this instance wait for it.
    *
    * @returns the guard, by which the caller gives the lock back; `null` if somebody has the lock, this
-   * instance included
+   * instance included, or it is the turn of one that waits since this thread released the lock
    * @throws {Deno.errors.BadResource} if this instance is not attached
    * @throws {Deno.errors.NotFound} if the lock's name was removed (`ENOENT`)
    *

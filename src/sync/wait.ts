@@ -95,10 +95,11 @@ export function wait(
 }
 
 /**
- * Ends waits on an element, by {@linkcode wait} or {@linkcode waitAsync}, in any process.
+ * Ends waits on an element, by {@linkcode wait} or {@linkcode waitAsync}, in any process: those that began first.
  *
  * It is `Atomics.notify` for memory that processes share. Change the element first, with `Atomics`: a
- * waiter that has not quite fallen asleep then sees it. Waits of this very thread are woken first.
+ * waiter that has not quite fallen asleep then sees it. A notification that reaches a wait which was aborted, or whose
+ * array was closed or moved, wakes the next one.
  *
  * On macOS and Windows waiters see the changed element by themselves, and only those of this thread are
  * counted.
@@ -156,12 +157,15 @@ const MOST_WOKEN = 2 ** 31 - 1;
  * Waits as {@linkcode wait} does, without blocking: it is `Atomics.waitAsync` for memory that processes
  * share, with the same arguments and results.
  *
- * Up to 127 waits share one thread of Deno's pool, so that hundreds of them slow no file access down. A
- * wait that is pending keeps the program alive; `Deno.exit()` ends it. Closing the array rejects it.
+ * Up to 127 waits share one thread of Deno's pool, so that hundreds of them slow no file access down, and a
+ * program that fills the pool itself delays no time limit, abort or closing by more than 50 ms. A wait that is pending
+ * keeps the program alive; `Deno.exit()` ends it. Closing the array rejects it.
  *
- * The wait begins a moment after the call has returned, and a thread that was woken for one wait is away from
- * all of its others for some microseconds: in that time the wait sees a notification only by the changed value.
- * So change the element before you notify.
+ * A notification ends the wait with "ok", whatever comes after that; without one it is "timed-out" when time is up,
+ * whatever the element says. The wait begins a moment after the call has returned, and a thread that was woken for one
+ * wait is away from all of its others for some microseconds: an element that is changed in that time counts as
+ * notified. So change the element before you notify, and look at it again after "ok". The wait of a `Worker` that was
+ * terminated may take a notification for 100 ms.
  *
  * Where the kernel has no `futex_waitv` (Linux before 5.16, macOS, Windows), and from the 1,017th wait on,
  * the element is looked at every millisecond.
