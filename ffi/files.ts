@@ -9,7 +9,7 @@
  */
 
 import { type Advice, codeOf, orGeneral, systemError } from "./errors.ts";
-import { checked, cString, group, libc, nullIfMissing } from "./library.ts";
+import { checked, cString, group, libc, nullIfMissing, textOf } from "./library.ts";
 import { platform } from "./platform.ts";
 import { makeError } from "./runtime/errors.ts";
 import { type Pointer, runtime } from "./runtime/mod.ts";
@@ -233,11 +233,11 @@ const STATX_ALL = 0xfff;
 const STATX_BTIME = 0x800;
 
 /**
- * Lists a directory, without "." and ".." and names that are no UTF-8: no string leads to those.
+ * Lists a directory, without "." and "..".
  *
  * @param path the directory's path
  * @param advice gives a way out for a code
- * @returns the names in it
+ * @returns the names in it, those that are no UTF-8 as {@linkcode textOf} reads them
  * @see {@link https://man7.org/linux/man-pages/man3/readdir.3.html | readdir(3)}
  */
 export function readdir(path: string, advice?: Advice): string[] {
@@ -251,7 +251,7 @@ export function readdir(path: string, advice?: Advice): string[] {
       const entry = files().readdir(directory);
       if (runtime().isNull(entry)) break;
       const name = direntName(entry);
-      if (name !== null && name !== "." && name !== "..") names.push(name);
+      if (name !== "." && name !== "..") names.push(name);
     }
   } finally {
     files().closedir(directory);
@@ -259,16 +259,12 @@ export function readdir(path: string, advice?: Advice): string[] {
   return names;
 }
 
-/** Reads the name of a `struct dirent` of 64-bit Linux; `null` if it is no UTF-8, and so no string. */
-function direntName(entry: Pointer): string | null {
+/** Reads the name of a `struct dirent` of 64-bit Linux. */
+function direntName(entry: Pointer): string {
   const [recordLengthAt, nameAt] = [16, 19];
   const [recordLength] = new Uint16Array(runtime().bufferAt(entry, nameAt), recordLengthAt, 1);
   const bytes = new Uint8Array(runtime().bufferAt(entry, recordLength), nameAt);
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, bytes.indexOf(0)));
-  } catch {
-    return null;
-  }
+  return textOf(bytes.subarray(0, bytes.indexOf(0)));
 }
 
 /**

@@ -170,12 +170,76 @@ const encoder = new TextEncoder();
 // Names have 255 bytes at the most, paths of this library few more; a slash and a NUL are added.
 const scratch = new Uint8Array(512);
 
-/** Writes a string as C wants it; it is valid until the next call of this function. */
+/**
+ * Writes a string as C wants it; it is valid until the next call of this function. Bytes that are no UTF-8 are
+ * written as {@linkcode textOf} reads them.
+ */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
-  const { written, read } = encoder.encodeInto(text, scratch);
+  let { written, read } = encoder.encodeInto(text, scratch);
+  // Plain ASCII needs no further look.
+  if (written !== read && !text.isWellFormed()) ({ written, read } = encodeEscaped(text));
   if (read < text.length || written === scratch.length) {
     throw new RangeError(`Cannot pass ${text.length} characters to the C library`);
   }
   scratch[written] = 0;
   return scratch;
+}
+
+/** Encodes a text into the scratch, character by character, with lone surrogates that stand for bytes. */
+function encodeEscaped(text: string): { written: number; read: number } {
+  let [written, read] = [0, 0];
+  for (const character of text) {
+    if (written >= scratch.length) break;
+    const byte = byteOf(character);
+    if (byte !== null) scratch[written++] = byte;
+    else {
+      const part = encoder.encodeInto(character, scratch.subarray(written));
+      if (part.read < character.length) break;
+      written += part.written;
+    }
+    read += character.length;
+  }
+  return { written, read };
+}
+
+/** The byte that a lone surrogate from U+DC80 to U+DCFF stands for; `null` for any other character. */
+function byteOf(character: string): number | null {
+  const code = character.codePointAt(0)!;
+  return code >= 0xdc80 && code <= 0xdcff ? code - 0xdc00 : null;
+}
+
+// A mark at the beginning is a part of a name.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Reads the bytes of a name. A byte that is no UTF-8 becomes a lone surrogate, U+DC00 and its value, as in
+ * Python: so every name is a string, and the string leads to the name.
+ *
+ * @param bytes the name, without the NUL
+ * @returns the name as a string, which {@linkcode cString} turns into the same bytes
+ * @see {@link https://peps.python.org/pep-0383/ | PEP 383}
+ */
+export function textOf(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    let text = "";
+    for (let at = 0; at < bytes.length;) {
+      const { character, length } = characterAt(bytes, at);
+      text += character;
+      at += length;
+    }
+    return text;
+  }
+}
+
+function characterAt(bytes: Uint8Array, at: number): { character: string; length: number } {
+  for (let length = 1; length <= 4 && at + length <= bytes.length; length++) {
+    try {
+      return { character: decoder.decode(bytes.subarray(at, at + length)), length };
+    } catch {
+      // It needs more bytes, or is none.
+    }
+  }
+  return { character: String.fromCharCode(0xdc00 + bytes[at]), length: 1 };
 }

@@ -45,7 +45,8 @@ let lastUsable: unknown = NaN;
  * @param name the name
  * @param maxBytes how many UTF-8 bytes the platform allows
  * @throws {TypeError} if the name is no string
- * @throws {RangeError} if it is empty, "." or "..", holds "/", NUL or a lone surrogate, or is too long
+ * @throws {RangeError} if it is empty, "." or "..", holds "/", NUL or a lone surrogate
+ * that stands for no byte, or is too long
  *
  * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
  */
@@ -60,10 +61,15 @@ export function checkName(name: unknown, maxBytes: number): asserts name is stri
   if (name === "." || name === "..") refuse("it names a directory");
   if (name.includes("/")) refuse('it holds a "/"; give it without the leading slash of shm_open');
   if (name.includes("\0")) refuse("it holds a NUL");
-  if (!name.isWellFormed()) refuse("it holds a lone surrogate, which has no UTF-8 form");
+  // U+DC80 to U+DCFF stand for bytes that are no UTF-8, as in Python: so every name that there is can be used.
+  const escapes = name.isWellFormed() ? 0 : name.match(/[\udc80-\udcff]/gu)?.length ?? 0;
+  if (!name.isWellFormed() && !name.replaceAll(/[\udc80-\udcff]/gu, "").isWellFormed()) {
+    refuse("it holds a lone surrogate, which has no UTF-8 form");
+  }
   // A UTF-16 unit takes three UTF-8 bytes at the most: short names need no encoding to be counted.
   if (name.length * 3 > maxBytes) {
-    const bytes = new TextEncoder().encode(name).length;
+    // A lone surrogate is counted as three bytes, and is one.
+    const bytes = new TextEncoder().encode(name).length - 2 * escapes;
     if (bytes > maxBytes) {
       refuse(`it has ${bytes} bytes in UTF-8, and this platform allows ${maxBytes}`);
     }

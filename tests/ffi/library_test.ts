@@ -5,7 +5,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { checked, cString, libc, nullIfMissing } from "../../ffi/library.ts";
+import { checked, cString, libc, nullIfMissing, textOf } from "../../ffi/library.ts";
 import { hasCode } from "../../ffi/errors.ts";
 import { errorOf, runChild, uniqueName } from "../helpers/helpers.ts";
 import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
@@ -137,9 +137,30 @@ Deno.test("cString() ends in NUL and is UTF-8", () => {
   assertEquals([...bytes.subarray(0, bytes.indexOf(0) + 1)], [0x2f, 0xc3, 0xa9, 0]);
 });
 
+Deno.test("textOf() reads every name, and cString() writes the same bytes", () => {
+  const names: [bytes: number[], text: string][] = [
+    [[0x61, 0xc3, 0xa9, 0xf0, 0x9f, 0x8f, 0x94], "aé🏔"],
+    [[0x61, 0xff, 0x62], "a\udcffb"],
+    [[0xc3], "\udcc3"],
+    [[0xc3, 0x28], "\udcc3("],
+    [[0xf0, 0x9f, 0x8f], "\udcf0\udc9f\udc8f"],
+    [[0xff, 0xc3, 0xa9, 0x80], "\udcffé\udc80"],
+    // Surrogates in UTF-8, and a mark at the beginning.
+    [[0xed, 0xb2, 0x80], "\udced\udcb2\udc80"],
+    [[0xef, 0xbb, 0xbf, 0x61], "\ufeffa"],
+    [[], ""],
+  ];
+  for (const [bytes, text] of names) {
+    assertEquals(textOf(Uint8Array.from(bytes)), text);
+    assertEquals([...cString(text).subarray(0, bytes.length + 1)], [...bytes, 0]);
+  }
+  // What stands for no byte is written as the standard says.
+  assertEquals([...cString("\ud800").subarray(0, 4)], [0xef, 0xbf, 0xbd, 0]);
+});
+
 Deno.test("cString() refuses what is longer than any name or path of this library", () => {
   assertEquals(cString("x".repeat(511))[511], 0);
-  for (const text of ["x".repeat(512), "é".repeat(256), "🏔".repeat(200)]) {
+  for (const text of ["x".repeat(512), "é".repeat(256), "🏔".repeat(200), "\udcff".repeat(512)]) {
     const error = assertThrows(() => cString(text), RangeError);
     assertEquals(error.message, `Cannot pass ${text.length} characters to the C library`);
   }

@@ -114,8 +114,7 @@ Deno.test("list() passes over what is no segment", () => {
 });
 
 Deno.test("list() is not stopped by a foreign name that is no UTF-8", async () => {
-  // Every user may put such a file there. Its name cannot be a string, so it can be left out of the
-  // list, but the others must be in it.
+  // Every user may put such a file there.
   const tail = crypto.randomUUID();
   const printf = async (command: string): Promise<void> => {
     const { success } = await new Deno.Command("sh", {
@@ -240,8 +239,7 @@ Deno.test("list() shows segments only: no directories, no links", () => {
 });
 
 Deno.test("list() is not stopped by a name that is no UTF-8", () => {
-  // Whoever can write to /dev/shm could otherwise keep everybody from list() and prune(). Only a
-  // shell can make such a name: JavaScript's strings cannot hold it.
+  // Whoever can write to /dev/shm could otherwise keep everybody from list() and prune().
   const sh = (script: string): void => {
     const { success } = new Deno.Command("sh", { args: ["-c", script] }).outputSync();
     assert(success, script);
