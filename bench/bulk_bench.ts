@@ -178,6 +178,8 @@ export function partGroups(): Group[] {
     rawCopy(result, heap);
     return result;
   };
+  const [kept, keptByHand] = [new Float64Array(count), new Float64Array(count)];
+  const copyInto = (): Float64Array => part.copy({ into: kept });
 
   return [
     {
@@ -217,6 +219,15 @@ export function partGroups(): Group[] {
       check: () => expectSameElements("copy", copy(), byHand()),
       ours: copy,
       against: [{ name: "raw loop", run: byHand }],
+    },
+    {
+      item: ITEM,
+      what: "copy into a kept array",
+      count,
+      unit,
+      check: () => expectSameElements("copy into", copyInto(), byHand()),
+      ours: copyInto,
+      against: [{ name: "raw loop", run: () => rawCopy(keptByHand, heap) }],
     },
     {
       item: ITEM,

@@ -2,7 +2,7 @@
 
 Reads commands from standard input, answers each with nanoseconds per unit of work:
     create N, load N                  N cycles on 4 KiB (SharedMemory + ndarray)
-    part fill|assign|copy N           N times, on every second row and column of 1024 x 1024 float64
+    part fill|assign|copy|copy_into N N times, on every second row and column of 1024 x 1024 float64
     slice row|window|sizes|reversed N       N views
     large BYTES                       create and fill once; closing it is not counted
     npyload PATH, npymap PATH         a .npy file into new shared memory, closing not counted
@@ -115,6 +115,7 @@ class Parts:
         target[...] = 0
         self.part = whole[::2, ::2]
         self.target = target[::2, ::2]
+        self.kept = np.zeros(self.part.shape)
         self.turn = 0
         self.check()
 
@@ -134,6 +135,9 @@ class Parts:
 
     def copy(self):
         return self.part.copy()
+
+    def copy_into(self):
+        self.kept[...] = self.part
 
     def time(self, operation, n):
         work = getattr(self, operation)
