@@ -45,6 +45,38 @@ export function processesThatMap(identities: ReadonlySet<string>): Map<string, n
   return found;
 }
 
+/**
+ * Finds which processes map one file, as far as that does not take long.
+ *
+ * @param identity the file, as `statx` gives it
+ * @param patience how many milliseconds to look
+ * @returns processes that this user can see, sorted, and some at least where time was up; `null` where none was
+ * found until then, or `/proc` cannot be read
+ */
+export function whoMaps(identity: string, patience: number): number[] | null {
+  const end = performance.now() + patience;
+  const found: number[] = [];
+  const decoder = new TextDecoder();
+  const [major, minor, inode] = identity.split(":");
+  const hex = (number: string): string => Number(number).toString(16).padStart(2, "0");
+  const inMaps = ` ${hex(major)}:${hex(minor)} ${inode} `;
+  try {
+    const self = runtime().pid;
+    // A process always maps something: without that, nothing can be told of others either.
+    if (readProcFile("/proc/self/maps") === null) return null;
+    const others = readdir("/proc").filter((name) => /^\d+$/.test(name)).map(Number)
+      .filter((pid) => pid !== self);
+    for (const pid of [self, ...others]) {
+      const maps = readProcFile(`/proc/${pid}/maps`);
+      if (maps !== null && decoder.decode(maps).includes(inMaps)) found.push(pid);
+      if (performance.now() > end) return found.length > 0 ? found : null;
+    }
+  } catch {
+    return null; // The caller is about to throw an error of its own.
+  }
+  return found.sort((a, b) => a - b);
+}
+
 /** The files in a process's memory map, as `major:minor:inode`. */
 function mappedFiles(maps: string): Set<string> {
   const files = new Set<string>();

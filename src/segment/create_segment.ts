@@ -18,8 +18,9 @@ import {
 } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { getrlimit, RLIMIT_FSIZE } from "../../ffi/resource.ts";
+import { runtime } from "../../ffi/runtime/mod.ts";
 import { shmOpen } from "../../ffi/shm.ts";
-import { isProcThere } from "../process/proc.ts";
+import { isProcThere, whoMaps } from "../process/proc.ts";
 import { directoryAdvice, type FileIdentity, pathOf, unlinkOwn } from "./file.ts";
 
 /**
@@ -70,7 +71,7 @@ type Make = (fd: number) => OpenFileStatus;
 
 function makeNamedFirst(name: string, mode: number, make: Make): MadeSegment {
   const { O_RDWR, O_CREAT, O_EXCL } = platform().flags;
-  const fd = shmOpen(name, O_RDWR | O_CREAT | O_EXCL, mode, creationAdvice);
+  const fd = shmOpen(name, O_RDWR | O_CREAT | O_EXCL, mode, creationAdvice(name));
   try {
     const { device, inode } = make(fd);
     return { fd, device, inode };
@@ -119,7 +120,7 @@ let isNamingRefused = false;
 /** Gives a segment its name; `false` where the system does not let it have one. */
 function giveName(fd: number, name: string): boolean {
   try {
-    linkat(fd, pathOf(name), name, creationAdvice);
+    linkat(fd, pathOf(name), name, creationAdvice(name));
     return true;
   } catch (error) {
     if (!hasCode(error, ...NAMELESS_REFUSED)) throw error;
@@ -136,7 +137,7 @@ function openNameless(name: string): number | null {
   if (directory === null || O_TMPFILE === 0 || isNamingRefused || !isProcThere()) return null;
   // If the name is taken, the error comes now: a reservation may take seconds, and find no room.
   if (statx(pathOf(name)) !== null) {
-    throw systemError(os, "EEXIST", "shm_open", name, creationAdvice);
+    throw systemError(os, "EEXIST", "shm_open", name, creationAdvice(name));
   }
   try {
     return open(directory, O_RDWR | O_TMPFILE, 0o600);
@@ -190,8 +191,52 @@ function spaceAdvice(byteLength: number): string {
     "or make it larger (a container's with --shm-size)";
 }
 
-const creationAdvice: Advice = (code) => {
-  if (code === "EEXIST") return "load() or open() attaches to it, unlink() removes it";
-  if (code === "EACCES") return `this user may not make files in ${platform().directory}`;
-  return directoryAdvice(code);
-};
+/** The way out where a segment of some name could not be made. */
+function creationAdvice(name: string): Advice {
+  return (code) => {
+    if (code === "EEXIST") {
+      return `${stateOf(name)}load() or open() attaches to it, unlink() removes it`;
+    }
+    if (code === "EACCES") return `this user may not make files in ${platform().directory}`;
+    return directoryAdvice(code);
+  };
+}
+
+/**
+ * Says how old a segment is and which processes map it: by that its user sees whether it is a leftover. The text is
+ * empty where that is not known.
+ */
+function stateOf(name: string): string {
+  if (platform().directory === null) return "";
+  const status = statx(pathOf(name));
+  if (status === null) return "";
+  const pids = whoMaps(status.identity, PATIENCE);
+  const mapped = pids === null ? "" : `, and ${mappersText(pids)}`;
+  return `it is ${ageText(Date.now() - status.createdAt)} old${mapped}; `;
+}
+
+/** How long to look for the processes that map a segment, in milliseconds. */
+const PATIENCE = 200;
+
+function mappersText(pids: readonly number[]): string {
+  if (pids.length === 0) return "no process that this one can see maps it";
+  const named = pids.slice(0, 3).map((pid) =>
+    pid === runtime().pid ? `${pid} (this one)` : `${pid}`
+  );
+  const more = pids.length - named.length;
+  const list = named.join(", ") + (more > 0 ? ` and ${more} more` : "");
+  return pids.length === 1 ? `process ${list} maps it` : `processes ${list} map it`;
+}
+
+/** Writes an age in the largest unit of which it has at least one. */
+function ageText(milliseconds: number): string {
+  const units = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000], [
+    "second",
+    1000,
+  ]] as const;
+  for (const [unit, length] of units) {
+    const count = Math.floor(milliseconds / length);
+    if (count >= 1) return `${count} ${unit}${count === 1 ? "" : "s"}`;
+  }
+  return "less than a second";
+}

@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertFalse, assertLess, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertLess,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { close, fstat } from "../../ffi/files.ts";
 import { SharedMemory, SharedMemoryArray } from "../../mod.ts";
 import { makeSegment } from "../../src/segment/create_segment.ts";
@@ -136,14 +143,8 @@ Deno.test("create() of a large segment under a taken name is EEXIST at once", ()
     using first = SharedMemory.create(name, 8);
     // More than there is: a reservation would find no room.
     const error = errorOf(() => SharedMemory.create(name, 2 ** 50));
-    assertEquals(
-      [error.constructor, error.message],
-      [
-        Deno.errors.AlreadyExists,
-        `File exists (os error 17): shm_open '${name}'; load() or open() attaches to it, ` +
-        "unlink() removes it",
-      ],
-    );
+    assertEquals([error.constructor, error.code], [Deno.errors.AlreadyExists, "EEXIST"]);
+    assertTaken(error, `shm_open '${name}'`);
     assertEquals(sizeOf(first.name), 8);
   });
 });
@@ -209,6 +210,59 @@ testWith(
         },
       );
       assertEquals(shown, [3, true]);
+    }),
+);
+
+/** Checks what the error for a taken name says of a segment that this process maps. */
+function assertTaken({ message }: Error, call: string): void {
+  const [begin, state, ...wayOut] = message.split("; ");
+  assertEquals(begin, `File exists (os error 17): ${call}`);
+  // A second may pass on a busy machine.
+  assertMatch(
+    state,
+    /^it is (less than a second|\d+ seconds?) old, and process \d+ \(this one\) maps it$/,
+  );
+  assertEquals(wayOut, ["load() or open() attaches to it, unlink() removes it"]);
+}
+
+for (const byteLength of [8, 2 * MIB]) {
+  Deno.test(`create() of ${byteLength} bytes under a taken name says how old its owner is, and who maps it`, () =>
+    withNames(async (name) => {
+      const refused = () => errorOf(() => SharedMemory.create(name, byteLength));
+      const first = SharedMemory.create(name, 8);
+      assertTaken(refused(), `shm_open '${name}'`);
+      const child = await startChild(
+        `using memory = SharedMemory.open(Deno.args[0]);
+        console.log("attached");
+        for await (const _ of Deno.stdin.readable);
+        await new Promise(() => setTimeout(() => {}, 1e6));`,
+        { args: [name] },
+      );
+      const reader = child.stdout.getReader();
+      await reader.read();
+      assertStringIncludes(refused().message, `${Deno.pid} (this one)`);
+      first.close();
+      assertStringIncludes(refused().message, `, and process ${child.pid} maps it; `);
+      child.kill("SIGKILL");
+      await Promise.all([reader.cancel(), child.stderr.cancel(), child.status]);
+      const leftover = refused();
+      assertEquals([leftover.constructor, leftover.code], [Deno.errors.AlreadyExists, "EEXIST"]);
+      assertStringIncludes(leftover.message, ", and no process that this one can see maps it; ");
+    }));
+}
+
+testWith(
+  "namespaces",
+  "create() under a taken name says so where /proc says nothing",
+  () =>
+    withNames(async (name) => {
+      const shown = await evalChild(
+        `using first = SharedMemory.create(Deno.args[0], 8);
+      try { SharedMemory.create(Deno.args[0], 8); } catch (error) { console.log(JSON.stringify(error.message)); }
+      first.unlink();`,
+        { args: [name], before: inNamespaces("--mount", "mount -t tmpfs none /proc") },
+      ) as string;
+      assertMatch(shown, /shm_open '.*'; it is .* old; load\(\) or open\(\) attaches to it/);
     }),
 );
 
