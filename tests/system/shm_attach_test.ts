@@ -25,7 +25,7 @@ import {
   withPublication,
 } from "../helpers/publish_helpers.ts";
 import { eachNumPyTest } from "../helpers/python.ts";
-import { scale } from "../helpers/scale.ts";
+import { scale, slowness } from "../helpers/scale.ts";
 import { Teller } from "../helpers/sync.ts";
 
 const imports = `
@@ -67,7 +67,13 @@ function start({ path }: Python, program: string, args: string[]): Teller {
 
 // deno-lint-ignore no-explicit-any -- whatever the program tells
 async function told(teller: Teller): Promise<any> {
-  return JSON.parse(await teller.line());
+  // A process that waits for ever is ended, and its line is an error then.
+  const timer = setTimeout(() => teller.kill(), 60_000 * slowness);
+  try {
+    return JSON.parse(await teller.line());
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Runs a program that tells one thing. */
