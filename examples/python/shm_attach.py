@@ -517,7 +517,7 @@ def _check_process():
 class _Channel:
     """The header of a publication: which array is the newest, who writes, who sleeps."""
 
-    _SLICE = 0.25
+    _SLICE = 0.125
     _all = weakref.WeakSet()
 
     def __init__(self, name, magic, shape, dtype, slots=None):
@@ -679,14 +679,25 @@ class _Channel:
             raise EndedError(f"Cannot wait for {self.name!r}: its writer has said that no more comes")
         return False
 
+    def _announce(self):
+        """Say that somebody is about to sleep; return the turn in which to."""
+        at = HEADER_WORDS["TURN"][0]
+        for _ in range(1000):
+            _atomic(_OR, self._u32, at, 1)
+            turn = self._read32("TURN")
+            # Without the bit the writer has just woken those who waited for what was there before, and would wake
+            # nobody for the next.
+            if turn & 1:
+                break
+        _fence()
+        return turn
+
     def wait(self, after, timeout):
         """Block until there is an array after `after`."""
         deadline = _deadline(timeout, "wait")
         at = HEADER_WORDS["TURN"][0]
         while not self._is_there(after):
-            _atomic(_OR, self._u32, at, 1)
-            turn = self._read32("TURN") | 1  # without the bit somebody was woken already, and nobody sleeps
-            _fence()
+            turn = self._announce()
             if self._is_there(after):
                 return
             if not self.is_named:

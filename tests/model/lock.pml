@@ -100,12 +100,13 @@ inline release() {
   d_step { HELD = 0; inside[me] = 0 };
   d_step { owner = NOBODY; releaser = me; hasWoken = 0 };                /* unflock() */
   if
-  :: KIND != PYTHON || HAS(ATOMIC_ADD) -> d_step { taken = WAITING; WAITING = 0 }      /* exchange(WAITING, 0) */
-  :: else -> taken = WAITING; if :: taken -> WAITING = 0 :: else fi
+  :: KIND != PYTHON -> d_step { taken = WAITING; WAITING = 0 }                         /* exchange(WAITING, 0) */
+  :: else -> taken = WAITING; if :: taken -> WAITING = 0; turn = TURN + 1 :: else fi
   fi;
   if
-  :: taken && (KIND != PYTHON || HAS(ATOMIC_ADD)) -> d_step { TURN++; turn = TURN }; wake(KIND == PYTHON)
-  :: taken && !(KIND != PYTHON || HAS(ATOMIC_ADD)) -> turn = TURN; TURN = turn + 1; turn = turn + 1; wake(true)
+  :: taken && KIND != PYTHON -> d_step { TURN++; turn = TURN }; wake(false)                        /* advance(1) */
+  :: taken && KIND == PYTHON && HAS(ATOMIC_ADD) -> TURN++; wake(false)
+  :: taken && KIND == PYTHON && !HAS(ATOMIC_ADD) -> TURN = turn; wake(true)
   :: else
   fi
 }
@@ -127,7 +128,7 @@ again:
     do
     :: round < (me == 0 -> ROUNDS : 1) ->
        if :: isOwing && HAS(LET_IN) -> WAITING = 1; sleep(3) :: else fi;   /* letIn(): in the turn that its release began */
-       if :: KIND != PYTHON && !(isOwing && HAS(LET_IN) && HAS(LAST_OF_ALL)) -> take() :: else fi;
+       if :: !(isOwing && HAS(LET_IN) && HAS(LAST_OF_ALL)) -> take() :: else fi;
        d_step { isOwing = 0; turn = 0 };
        do
        :: taken -> break

@@ -1,4 +1,4 @@
-/* SharedMemoryRing (src/publish/ring.ts, src/publish/ring_words.ts) and Ring of examples/python/shm_attach.py.
+/* SharedMemoryRing (src/publish/ring.ts, publication.ts, header_words.ts) and Ring of examples/python/shm_attach.py.
  *
  * The words BEGUN, NEWEST, TURN, ENDED and SLOTS slots of two halves; the kernel's flock and its queue of sleepers;
  * WRITERS that follow one another until FRAMES frames are there, and end the ring; READERS that take every frame by
@@ -9,7 +9,7 @@
  *   -DFORKS=n    how many writers fork while they write (Python)
  *   -DSLICES=1   a sleep may end by itself
  *   -DPYTHON=1   reader 0 is Python's
- *   -DWITHOUT=m  which of these are taken out, added up. The last four are mends of faults of commit 7157ce8
+ *   -DWITHOUT=m  which of these are taken out, added up. ATOMIC_OR, CHILD_CLOSES and CHILD_REFUSES mend faults of commit 7157ce8
  */
 #define BEGUN_FIRST     1  /* a writer stores BEGUN before it touches the slot */
 #define NEWEST_LAST     2  /* a writer stores NEWEST after it filled the slot */
@@ -20,7 +20,8 @@
 #define ATOMIC_OR      64  /* a reader announces by one atomic operation on TURN; Python loaded and stored it */
 #define CHILD_CLOSES  128  /* a forked child has no descriptor that its parent locks: Python maps another one */
 #define CHILD_REFUSES 256  /* a forked child does not write by its parent's claim */
-#define OLD           448  /* the code of commit 7157ce8: without the last three (it knew no ENDED) */
+#define BIT_THERE     512  /* Python, whose "or" does not give the turn, announces again where the bit is gone by then */
+#define OLD           448  /* the code of commit 7157ce8: without these (it knew no ENDED) */
 #ifndef WITHOUT
 #define WITHOUT 0
 #endif
@@ -126,6 +127,9 @@ proctype reader(byte me) {
         if :: newer || ended -> break :: else fi;
         if                                                                              /* announce() */
         :: me == 0 && PYTHON && !HAS(ATOMIC_OR) -> turn = TURN | 1; TURN = turn
+        :: me == 0 && PYTHON && HAS(ATOMIC_OR) ->
+           do :: TURN = TURN | 1; turn = TURN; if :: (turn & 1) || !HAS(BIT_THERE) -> break :: else fi od;
+           turn = turn | 1
         :: else -> d_step { TURN = TURN | 1; turn = TURN }
         fi;
         if

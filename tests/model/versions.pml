@@ -1,4 +1,4 @@
-/* SharedMemoryVersions (src/publish/versions.ts, src/publish/versions_words.ts) and src/segment/parts.ts.
+/* SharedMemoryVersions (src/publish/versions.ts, publication.ts, header_words.ts) and src/segment/parts.ts.
  *
  * /dev/shm as a small file system: NAME leads to a publication (a segment with the words ID and NEWEST, and a flock)
  * or to none; the name of a part leads to a file that a writer made, and has filled or not. Publication 1 is removed
