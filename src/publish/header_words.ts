@@ -47,6 +47,9 @@ export const TURN: Word = { name: "TURN", at: 80, type: "u32" };
 /** 1 when the writer has said that no more comes, and 0 before. */
 export const ENDED: Word = { name: "ENDED", at: 84, type: "u32" };
 
+/** The position of the lower half of NEWEST in 32-bit words. */
+const NEWEST_LOW = NEWEST.at / 4;
+
 const NOT_RESERVED = 2 ** 31;
 
 /** The words of the header that describe the arrays. They never change. */
@@ -134,8 +137,8 @@ export class HeaderWords {
    * must.
    */
   isNewest(number: number): boolean {
-    return Atomics.load(this.words, NEWEST.at / 4) === (number | 0) &&
-      Atomics.load(this.words, NEWEST.at / 4 + 1) === Math.floor(number / 2 ** 32);
+    return Atomics.load(this.words, NEWEST_LOW) === (number | 0) &&
+      Atomics.load(this.words, NEWEST_LOW + 1) === Math.floor(number / 2 ** 32);
   }
 
   /**
