@@ -34,7 +34,7 @@ import {
   writeLock,
 } from "./lock_words.ts";
 
-/** What a lock is, as plain data: what `structuredClone`, `postMessage` and JSON make of one. */
+/** A lock as plain data, as `structuredClone`, `postMessage` and JSON make it. */
 export interface LockDescriptor {
   /** Tells a lock from what else has a name. */
   readonly kind: "lock";
@@ -167,7 +167,7 @@ class Attachment {
     ));
   }
 
-  /** Notes that somebody is in the section; returns whether the one before never left it. */
+  /** Notes that a holder is in the section; returns whether the last one never left it. */
   enter(): boolean {
     return Atomics.exchange(this.#words, indexOf(HELD), 1) !== 0;
   }
@@ -177,7 +177,7 @@ class Attachment {
     Atomics.store(this.#words, indexOf(HELD), 0);
   }
 
-  /** Gives the lock back, unless all was given up already. */
+  /** Gives the lock back, unless the attachment was given up already. */
   unlock(): void {
     if (this.segment.isOpen) this.segment.unlock();
   }
@@ -213,11 +213,11 @@ function openNext(name: string): Attachment {
 interface Holding {
   readonly name: string;
   readonly attachment: Attachment;
-  /** Notes that the lock is held no more. */
+  /** Called when the lock is held no more. */
   readonly ended: () => void;
 }
 
-/** Runs after a guard was garbage-collected that had not been released. */
+/** Gives a lock back after its guard was garbage-collected without a release. */
 const droppedGuards = new FinalizationRegistry<Holding>(({ name, attachment, ended }) => {
   attachment.unlock();
   attachment.wakeNext();
@@ -232,23 +232,27 @@ const droppedGuards = new FinalizationRegistry<Holding>(({ name, attachment, end
   );
 });
 
-/** The names of the locks of which a guard was dropped: each is told of once. */
+/** The names of locks of which a guard was dropped. There is one warning for each. */
 const warnedOf = new Set<string>();
 
 /** A call of `acquireAsync()` that has not ended. */
 interface Task {
   readonly resolve: (guard: LockGuard) => void;
   readonly reject: (reason: unknown) => void;
-  /** Is aborted with what the task is to be rejected with. */
+  /** Aborted with the reason with which the task is to be rejected. */
   readonly failure: AbortController;
 }
 
-/** What a try to take the lock gives where the name led to another segment by now: it is to be tried there. */
+/**
+ * The result of a try to take the lock where the name leads to another segment by now. The next try is made
+ * there.
+ */
 const MOVED = Symbol("moved");
 
 /**
- * How long somebody who is announced, but does not sleep, is let in, in milliseconds. It may be on the way to sleep or
- * from it, or look every millisecond where the kernel cannot wait for it; or it may have given up.
+ * How long the lock is left to a waiter that is announced but does not sleep, in milliseconds. It may be on the
+ * way to sleep or back, it may look every millisecond where the kernel cannot wait for it, or it may have given
+ * up.
  */
 const PASSAGE_TIME = 2;
 
@@ -256,8 +260,8 @@ const PASSAGE_TIME = 2;
 const MOST_MOVES = 100;
 
 /**
- * A lock that at most one holder has: of all processes on the machine that use its name, and of the tasks
- * in each. A holder that is killed gives it up, and the next one is told so.
+ * A lock that at most one holder has, among all processes of the machine that use its name, and among the tasks
+ * of each. If its holder is killed, the lock is free, and the guard of the next holder says so.
  *
  * An instance is a description that can be sent to other processes as plain data, `{ kind, name }`, and, between
  * `create()` or `load()` and `close()`, an attachment to the lock's own segment. The tasks of a program
@@ -311,7 +315,7 @@ export class SharedMemoryLock {
   #isHeld = false;
   readonly #tasks: Task[] = [];
   #isServing = false;
-  /** Has the first task go on that waits until this instance gives the lock back; `null` if there is none. */
+  /** Resumes the first task that waits until this instance gives the lock back; `null` if there is none. */
   #resume: (() => void) | null = null;
 
   /**
@@ -451,11 +455,11 @@ export class SharedMemoryLock {
   }
 
   /**
-   * Removes the lock's name. From then on nobody can acquire it: instances that are attached say `NotFound`, or
-   * go over to a lock that was made anew under the name. Remove it when nobody needs it any more.
+   * Removes the lock's name. From then on nobody can acquire it: attached instances throw `NotFound`, or go
+   * over to a lock that was made anew under the name. Remove it when nobody needs it any more.
    *
-   * An instance that is attached removes the name of its own segment only; one that is not removes it whatever
-   * segment it leads to.
+   * An attached instance removes the name of its own segment only. An instance that is not attached removes the
+   * name, whatever segment it leads to.
    *
    * @returns `false` if the name was gone already, or leads to another segment by now, which stays
    * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
@@ -504,8 +508,8 @@ export class SharedMemoryLock {
   }
 
   /**
-   * Takes the lock, and blocks this thread until it can be had. It goes before tasks of this instance that
-   * wait in {@linkcode SharedMemoryLock.acquireAsync}, which could not go on meanwhile.
+   * Takes the lock, and blocks this thread until it can be had. It comes before tasks of this instance that
+   * wait in {@linkcode SharedMemoryLock.acquireAsync}, because they cannot run while this thread is blocked.
    *
    * The event loop stands still meanwhile; with a listener for `SIGINT`, Ctrl-C waits, too.
    *
@@ -546,7 +550,8 @@ export class SharedMemoryLock {
       );
     }
     const deadline = deadlineOf(timeout);
-    // Whoever has let another one in announces before it takes, or waiters behind it sleep on beside a free lock.
+    // A process that has let a waiter in must announce itself before it takes the lock. Otherwise the waiters
+    // behind it sleep on beside a free lock.
     const guard = this.#letIn(deadline) ? null : this.#take();
     if (guard !== null) return guard;
     const check = (): void => {
@@ -656,7 +661,7 @@ export class SharedMemoryLock {
 
   static {
     showAs(this.prototype, (lock) => {
-      if (!(#attachment in lock)) return {}; // the prototype itself can be looked at, too
+      if (!(#attachment in lock)) return {}; // `console.log` may show the prototype itself, too
       return { name: lock.name, attached: lock.#attachment !== null, held: lock.#isHeld };
     });
   }
@@ -716,7 +721,7 @@ export class SharedMemoryLock {
     return true;
   }
 
-  /** Takes the lock if nobody has it. This instance must not hold it. */
+  /** Takes the lock if nobody has it. This instance must not have it. */
   #take(): LockGuard | null {
     for (let moves = 0; moves < MOST_MOVES; moves++) {
       const found = this.#tryTake(this.#attached(), false);
@@ -740,7 +745,8 @@ export class SharedMemoryLock {
     try {
       isNamed = segment.isNamed;
       if (isNamed) return isTaken ? this.#hold(attachment, hasWaited) : null;
-      // The name was removed. Nobody else comes to this segment any more: go where they go.
+      // The name was removed. No other process comes to this segment any more, so this goes over to the new
+      // one.
       this.#attachment = openNext(this.name);
     } finally {
       if (isTaken && !isNamed) {
@@ -756,7 +762,7 @@ export class SharedMemoryLock {
   #hold(attachment: Attachment, hasWaited: boolean): LockGuard {
     const { identity } = attachment.segment;
     const isAbandoned = attachment.enter();
-    // Whoever let a waiter in learns by it that one has had its turn.
+    // The process that has let a waiter in learns by this that the waiter has had its turn.
     if (hasWaited) attachment.event.count();
     this.#isHeld = true;
     heldHere.add(identity);
@@ -768,8 +774,8 @@ export class SharedMemoryLock {
     };
     const holding: Holding = { name: this.name, attachment, ended };
     const guard = new LockGuard(KEY, isAbandoned, () => {
-      // At the end of the stack each step may throw. Called again, this goes on with the step that is missing: the
-      // others must not be done twice, as the lock may be somebody else's by then.
+      // At the end of the stack each step may throw. Called again, this goes on with the step that is missing.
+      // The steps before must not be done twice, because another process may have the lock by then.
       if (steps === 0) {
         attachment.leave();
         steps = 1;
@@ -843,7 +849,7 @@ export class SharedMemoryLock {
         this.#isHeld || this.#attachment !== attachment ? MOVED : this.#tryTake(attachment, true);
       const found = await attachment.event.untilAsync(look, Infinity, LOCK_SLICE, signal);
       if (found !== MOVED) return found;
-      await turnOfEventLoop(); // Whoever gives the name to one segment after another stops no timer.
+      await turnOfEventLoop(); // Timers must run, even if a program gives the name to one segment after another.
       return null;
     } catch (error) {
       // The segment was left for the next one of its name, and closed, while this call slept there.
@@ -854,11 +860,11 @@ export class SharedMemoryLock {
     }
   }
 
-  /** Has a task end without the lock. */
+  /** Ends a task without the lock. */
   #fail(task: Task, reason: unknown): void {
     const at = this.#tasks.indexOf(task);
     if (at < 0) return;
-    // The first one is being served: it ends when that is over, so that nothing is left running.
+    // The first task is being served. It ends when that is over, so that nothing goes on running.
     if (at === 0) return task.failure.abort(reason);
     this.#tasks.splice(at, 1);
     task.reject(reason);
@@ -867,8 +873,8 @@ export class SharedMemoryLock {
 showCallers(SharedMemoryLock);
 
 /**
- * How much of the stack is needed before anything is done. At the end of the stack an error could come between the
- * taking of a lock and the making of its guard, and nobody could give the lock back.
+ * How much of the stack must be free before anything is done. At the end of the stack an error could come
+ * between taking a lock and making its guard, and nobody could give the lock back.
  */
 const frames = { sync: UNFAMILIAR_FRAMES, async: UNFAMILIAR_FRAMES };
 
@@ -881,22 +887,25 @@ const TAKING_FRAMES = 60;
 const heldHere = new Set<string>();
 
 /**
- * What this thread owes to a waiter of another thread or process that it has woken: it does not take the lock again
- * before that one had its turn, or did not come.
+ * A turn that this thread owes to a waiter of another thread or process that it has woken. It does not take the
+ * lock again before that waiter has had its turn, or did not come.
  */
 interface Debt {
   /** The turn that the release began. It is over when a waiter has taken the lock. */
   readonly turn: number;
-  /** When the waiter was not there in time: it may have been stopped or killed. */
+  /** The moment at which the debt ends, because the waiter may have been stopped or killed. */
   readonly until: number;
-  /** Whether the kernel has said that it woke somebody. */
+  /** Whether the kernel has said that it woke a waiter. */
   readonly isCertain: boolean;
 }
 
-/** What this thread owes, by the identity of the segments. */
+/** The debts of this thread, by the identity of the segments. */
 const debts = new Map<string, Debt>();
 
-/** How many debts are kept before those are looked for that are over: locks that were closed leave theirs. */
+/**
+ * How many debts are kept before this thread looks for those that are over. Locks that were closed leave theirs
+ * behind.
+ */
 const MOST_DEBTS = 100;
 
 function forgetOldDebts(): void {
@@ -915,7 +924,7 @@ function debtOf({ segment, event }: Attachment): Debt | null {
 
 // --- Arguments ---------------------------------------------------------------------------------
 
-/** The parts of descriptions of other kinds, which say no kind if they are those of arrays. */
+/** Parts of descriptions of other kinds. Descriptions of arrays have no `kind`. */
 const FOREIGN_PARTS = ["shape", "dtype", "arraySlice", "layout"];
 
 /** Checks that plain data describes a lock. */
@@ -953,7 +962,7 @@ function timeoutError(name: string): DOMException {
   );
 }
 
-/** Does something when time is up; returns what cancels it. */
+/** Calls a function when time is up; the function that is returned cancels that. */
 function atTime(timeout: number, action: () => void): () => void {
   if (timeout === Infinity) return () => {};
   const deadline = deadlineOf(timeout);
@@ -967,5 +976,5 @@ function atTime(timeout: number, action: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-/** What is longer is no time for `setTimeout`. */
+/** The longest time that `setTimeout` takes. */
 const LONGEST_TIMER = 2 ** 31 - 1;
