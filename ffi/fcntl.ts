@@ -1,5 +1,5 @@
 /**
- * What is done with open files by `fcntl`: duplicates, seals, and locks on single bytes.
+ * The uses of `fcntl` on open files: duplicates, seals, and locks on single bytes.
  *
  * A lock on bytes belongs to the open file, as a lock of `flock` does. It excludes other open files, also
  * those of the same process, and the kernel gives it back when the last descriptor of its open file is

@@ -145,7 +145,7 @@ function wake(address: bigint, operation: number, count: number): number {
   const number = futexCall();
   // V8 calls C directly with a bigint only; a number would take 0.3 µs more.
   const woken = futex_wake(number, address, operation, count);
-  // What has failed is called again, and checked.
+  // A call that failed is made again, and checked.
   return woken >= 0
     ? woken
     : checked("futex", null, () => futex_wake(number, address, operation, count));

@@ -15,7 +15,7 @@ interface Library {
   readonly platform: Platform;
   /** The name by which it was found. */
   readonly name: string;
-  /** What of it was opened to find it: {@linkcode declareSegments}. */
+  /** The functions that were opened to find it: {@linkcode declareSegments}. */
   readonly symbols: Functions<ReturnType<typeof declareSegments>>;
   /** This thread's errno: it never moves, so it is looked for once. */
   readonly errno: Int32Array;

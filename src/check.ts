@@ -321,12 +321,13 @@ export function needStack(frames: number): number {
 }
 
 /**
- * What the first calls of a piece of code need: V8 compiles each function when it is called first. It takes 5 µs.
- * With 700 frames `tests/system/giving_up_test.ts` found names left in 2 of 8 runs, with 500 in most.
+ * The room that the first calls of a piece of code need: V8 compiles each function when it is called first. It
+ * takes 5 µs. With 700 frames `tests/system/giving_up_test.ts` found names left in 2 of 8 runs, with 500 in
+ * most.
  */
 export const UNFAMILIAR_FRAMES = 1000;
 
-/** What calls need when all has been called before. It takes half a microsecond: with 30 frames nothing was left in
+/** The room that calls need when all functions have been called before. It takes half a microsecond: with 30 frames nothing was left in
  * 18 runs. */
 export const FAMILIAR_FRAMES = 100;
 

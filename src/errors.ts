@@ -28,7 +28,7 @@ function makerOf(name: ErrorName, code?: string): ErrorMaker {
 /** Something has this name already: `AlreadyExists` with code "EEXIST". */
 export const alreadyExists: ErrorMaker = makerOf("AlreadyExists");
 
-/** What is used was closed, or was never attached: `BadResource` with code "ERR_SHM_CLOSED". */
+/** The error for the use of something closed or never attached: `BadResource` with code "ERR_SHM_CLOSED". */
 export const badResource: ErrorMaker = makerOf("BadResource");
 
 /** Nobody can write any more: `BrokenPipe` with code "EPIPE". */
@@ -37,7 +37,7 @@ export const brokenPipe: ErrorMaker = makerOf("BrokenPipe");
 /** Somebody has it, this instance itself, too: `Busy` with code "EBUSY". */
 export const busy: ErrorMaker = makerOf("Busy");
 
-/** What stands in a segment cannot be: `InvalidData` with code "ERR_SHM_INVALID". */
+/** The error for words of a segment that cannot be right: `InvalidData` with code "ERR_SHM_INVALID". */
 export const invalidData: ErrorMaker = makerOf("InvalidData");
 
 /** There is nothing of this name, or there is no more: `NotFound` with code "ENOENT". */

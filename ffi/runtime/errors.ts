@@ -119,7 +119,7 @@ export function makeError(
 /**
  * Writes a text so that a terminal shows all of it: what would move the cursor, change the direction of writing
  * or not be seen at all is written as its number, `\\u{202e}`. Names of segments and paths may hold any
- * character, and whoever makes a segment chooses its name.
+ * character, and any program that makes a segment chooses its name.
  *
  * @param text a text that somebody else may have chosen
  * @returns the text, without control and format characters, line separators and lone surrogates

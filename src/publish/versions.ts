@@ -566,7 +566,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
       try {
         step();
       } catch {
-        // What makes up for it stands beside each step.
+        // Beside each step stands what makes up for its failure.
       }
     }
     return version;

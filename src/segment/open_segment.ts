@@ -271,5 +271,5 @@ function unsteadyError(name: string): Error {
 
 const denialAdvice: Advice = (code) =>
   code === "EACCES"
-    ? "whoever takes part must be able to read and write; create({ mode: 0o666 }) lets everybody"
+    ? "every process that takes part must read and write; create({ mode: 0o666 }) lets everybody"
     : undefined;

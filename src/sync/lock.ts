@@ -346,7 +346,7 @@ export class SharedMemoryLock {
   /**
    * Creates the lock's segment and attaches to it. If a step fails, what was made before it is removed.
    *
-   * @param options permission bits: who may not write to the segment cannot take part
+   * @param options permission bits: users that may not write to the segment cannot take part
    * @returns this instance
    * @throws {TypeError} if an option is of the wrong kind
    * @throws {RangeError} if the mode is out of range

@@ -15,7 +15,7 @@ import { checkMagic, magics, refuseOtherKinds, type Word, writeMagic } from "../
 /** The size of a lock's segment in bytes. */
 export const LOCK_BYTES: number = magics.lock.size;
 
-/** One more after each release that somebody waited for, and whenever somebody who waited takes the lock. */
+/** One more after each release for which a waiter was announced, and whenever a waiter takes the lock. */
 export const TURN: Word = { name: "TURN", at: 0, type: "i32" };
 
 /** Not 0 if somebody may be asleep in `TURN`. */

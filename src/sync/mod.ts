@@ -70,8 +70,8 @@
  * import { SharedMemoryArray } from "@shm/array";
  * import { notify, wait } from "@shm/array/sync";
  *
- * // Word 0 counts who has come, word 1 the rounds. What each has stored before, all see after it. One that
- * // is killed is waited for in vain: give wait() a time limit where that can happen.
+ * // Word 0 counts the parties that have come, word 1 the rounds. After it, all see what each stored before.
+ * // The others wait in vain for a party that is killed: give wait() a time limit where that can happen.
  * function meet(barrier: Int32Array, parties: number): void {
  *   const round = Atomics.load(barrier, 1);
  *   if (Atomics.add(barrier, 0, 1) === parties - 1) {

@@ -274,7 +274,7 @@ testWith(
       // A lock has no other access.
       assertEquals(
         got.lock,
-        `${denied}: shm_open '${secret}'; whoever takes part must be able to read and write; ` +
+        `${denied}: shm_open '${secret}'; every process that takes part must read and write; ` +
           "create({ mode: 0o666 }) lets everybody",
       );
       assertMatch(got.create, /^AlreadyExists \| EEXIST/);
