@@ -366,7 +366,8 @@ class Lock:
         self._threads = threading.Lock()
         self._is_held = False
         self._is_inherited = False  # whether this is a forked child, whose parent held it at the fork
-        self._debt = None  # the turn that somebody was woken for, and until when that one is let in
+        # The turn that the last release began, until when whoever waited is let in, and whether one was woken.
+        self._debt = None
         self._segment = None
         self._open()
         Lock._all.add(self)
@@ -415,7 +416,7 @@ class Lock:
             words[self._WAITING] = 0  # before TURN: who announces itself now sees that the turn is over
             turn = _int32(words[self._TURN] + 1)
             woken = _atomic(_ADD, words, 4 * self._TURN, 1, wake=1)
-            self._debt = turn, time.monotonic() + (self._SLICE if woken else self._ON_THE_WAY)
+            self._debt = turn, time.monotonic() + (self._SLICE if woken else self._ON_THE_WAY), woken > 0
         self._threads.release()
 
     def close(self):
@@ -454,12 +455,19 @@ class Lock:
 
     def _let_in(self, deadline):
         """Block until who was woken by the last release had its turn; return whether there was one."""
-        debt, self._debt = self._debt, None
-        words = self._words
-        if debt is None or words[self._TURN] != debt[0] or time.monotonic() >= debt[1]:
+        if self._debt is None:
+            return False
+        turn, until, is_certain = self._debt
+        words, now = self._words, time.monotonic()
+        if words[self._TURN] != turn or now >= until or (not is_certain and deadline is not None and deadline <= now):
+            self._debt = None
             return False
         words[self._WAITING] = 1
-        _wait(words, 4 * self._TURN, debt[0], debt[1] if deadline is None else min(deadline, debt[1]))
+        _wait(words, 4 * self._TURN, turn, until if deadline is None else min(deadline, until))
+        if is_certain and deadline is not None and deadline < until and words[self._TURN] == turn:
+            _futex(words, 4 * self._TURN, _FUTEX_WAKE, 1)  # in the place of a wake-up that this may have had
+            raise TimeoutError(f"Cannot acquire {self.name!r}: somebody who waited is let in first")
+        self._debt = None
         return True
 
     def _try(self, has_waited):

@@ -3,7 +3,8 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { notify, SharedMemoryLock } from "@shm/array/sync";
-import { uniqueName } from "../helpers/helpers.ts";
+import { indexOf, WAITING } from "../../src/sync/lock_words.ts";
+import { segmentPath, uniqueName } from "../helpers/helpers.ts";
 import { slowness } from "../helpers/scale.ts";
 import { sleep, Teller, untilWaiting, Words } from "../helpers/sync.ts";
 import { everyTestWith, testWith } from "../helpers/test_with.ts";
@@ -191,6 +192,42 @@ Deno.test("a waiter that has had its turn is owed nothing", async () => {
   }
   const median = times.sort((a, b) => a - b)[10];
   assert(median < 5 * slowness, `a median of ${median} ms`);
+});
+
+Deno.test("acquire() that let a waiter in announces itself before it takes the lock", async () => {
+  using words = new Words();
+  using lock = new MadeLock();
+  await using teller = await Teller.start(
+    `
+    const round = words();
+    const lock = new SharedMemoryLock(Deno.args[1]).load();
+    for (let i = 0; i < 10; i++) {
+      console.log("ready");
+      wait(round, 0, i);
+      const guard = lock.acquire();
+      dwell(5000);
+      guard.release();
+    }
+    Deno.exit();
+    `,
+    [words.name, lock.name],
+  );
+  const waiting = (): number =>
+    new Int32Array(Deno.readFileSync(segmentPath(lock.name)).buffer)[indexOf(WAITING)];
+  let announced = 0;
+  for (let i = 0; i < 10; i++) {
+    assertEquals(await teller.line(), "ready");
+    const first = lock.acquire();
+    Atomics.store(words.data, 0, i + 1);
+    notify(words.data, 0);
+    await sleep(30 * slowness); // it sleeps on the lock now
+    first.release();
+    // The waiter's release has taken all announcements back to 0: those who still wait have no other than this.
+    using _second = lock.acquire();
+    announced += waiting();
+  }
+  // Once or twice the waiter may have been between two slices, or this thread late.
+  assert(announced >= 8, `${announced} of 10`);
 });
 
 // --- Waiting for oneself -----------------------------------------------------------------------

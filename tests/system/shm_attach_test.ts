@@ -710,12 +710,16 @@ eachNumPyTest(
   (python) =>
     withPublication(async (name) => {
       using lock = new SharedMemoryLock(name).create();
-      const greedy = `
+      const greedy = (timeout: string) => `
 lock = Lock(name)
 tell("ready")
 while True:
-    with lock:
-        time.sleep(0.05)
+    try:
+        lock.acquire(${timeout})
+    except TimeoutError:
+        continue
+    time.sleep(0.05)
+    lock.release()
 `;
       const worst = async (acquire: () => Promise<{ release(): void }>) => {
         let longest = 0;
@@ -727,14 +731,14 @@ while True:
         }
         return longest;
       };
-      {
-        await using teller = start(python, greedy, [name]);
+      for (const timeout of ["", "0", "0.001"]) {
+        await using teller = start(python, greedy(timeout), [name]);
         assertEquals(await told(teller), "ready");
         await sleep(20);
         // deno-lint-ignore require-await -- acquire() blocks
         const blocking = await worst(async () => lock.acquire({ timeout: 10_000 }));
         const later = await worst(() => lock.acquireAsync({ timeout: 10_000 }));
-        assert(blocking < 1000 && later < 1000, `${blocking} ${later}`);
+        assert(blocking < 1000 && later < 1000, `${timeout}: ${blocking} ${later}`);
         teller.kill();
       }
       lock.acquire({ timeout: 5000 }).release();
