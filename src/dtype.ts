@@ -337,7 +337,7 @@ function complaint(like: unknown): string {
   return `${quoted} is unknown; ` +
     (meant === undefined ? "" : `NumPy's is ${meant}; `) +
     (near === undefined ? "" : `did you mean "${near}"? `) +
-    `${near === undefined ? "use" : "Use"} one of ${dtypes.join(", ")}, ` +
+    `${near === undefined ? "" : "Otherwise "}use one of ${dtypes.join(", ")}, ` +
     'or a NumPy type string such as "<f4"' +
     (code === "f16" ? '; did you mean "float16", which is "<f2"?' : "");
 }

@@ -187,7 +187,7 @@ for (const [given, meant] of Object.entries(nearlyRight)) {
     const quoted = JSON.stringify(given);
     assertStringIncludes(
       message,
-      `${quoted} is unknown; did you mean "${meant}"? Use one of bool, `,
+      `${quoted} is unknown; did you mean "${meant}"? Otherwise use one of bool, `,
     );
   });
 }
