@@ -327,8 +327,10 @@ export function needStack(frames: number): number {
  */
 export const UNFAMILIAR_FRAMES = 1000;
 
-/** The room that calls need when all functions have been called before. It takes half a microsecond: with 30 frames nothing was left in
- * 18 runs. */
+/**
+ * The room that calls need when all functions have been called before. It takes half a microsecond: with 30
+ * frames nothing was left in 18 runs.
+ */
 export const FAMILIAR_FRAMES = 100;
 
 // --- Two copies of this package ----------------------------------------------------------------
