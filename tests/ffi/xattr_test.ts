@@ -82,8 +82,8 @@ testWith("NumPy", "Python reads the attribute", () =>
   }));
 
 Deno.test("where files have no such attributes, none is set and none is there", () => {
-  // /proc is a file system without.
-  const fd = open("/proc/self/status", O_RDONLY);
+  // /proc is a file system without. The file is one that its user may write to.
+  const fd = open("/proc/self/comm", O_RDWR);
   try {
     assertFalse(fsetxattr(fd, NAME, bytesOf("x"), "x"));
     assertEquals(fgetxattr(fd, NAME, 4096, "x"), null);

@@ -5,7 +5,9 @@ import { assertEquals } from "@std/assert";
 import { evalChild, segmentExists, withFolder, withNames } from "../helpers/helpers.ts";
 import { publishUrl } from "../helpers/publish_helpers.ts";
 import { compile } from "../helpers/sync.ts";
-import { testWith } from "../helpers/test_with.ts";
+import { everyTestWith, testWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it uses seccomp and /proc");
 
 const MIB = 2 ** 20;
 const refusals: { [code: string]: number } = { EPERM: 1, EACCES: 13, EOPNOTSUPP: 95 };

@@ -27,6 +27,9 @@ import {
 import { eachNumPyTest } from "../helpers/python.ts";
 import { scale, slowness } from "../helpers/scale.ts";
 import { Teller } from "../helpers/sync.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm");
 
 const imports = `
 import errno, json, os, signal, sys, threading, time
