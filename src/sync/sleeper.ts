@@ -286,7 +286,7 @@ const WORKER_SLICE = 60;
  * How long a thread that was called back may take, in milliseconds. If it takes longer, it has not begun: all threads
  * of the runtime's pool are taken by something else.
  */
-const CALL_BACK_TIME = 20;
+const CALL_BACK_TIME = 30;
 
 /**
  * How long a wait stays in doubt, in milliseconds. When one wait on a word was notified, and the word has another value
@@ -400,6 +400,7 @@ class SleepingThread implements Waker {
   #settle(woken: number): boolean {
     clearTimeout(this.#timer);
     clearTimeout(this.#stallTimer);
+    const wasStalled = this.#isStalled;
     this.#isStalled = false;
     this.#isSettling = true;
     const queued = this.#queued;
@@ -433,6 +434,13 @@ class SleepingThread implements Waker {
     const isAnyEnded = pending.length < this.#waits.length;
     this.#waits = pending;
     this.#isSettling = false;
+    if (wasStalled) {
+      // There is a thread again, or there was one all the time, and it was slow.
+      for (const wait of looking.give(WAITS_PER_THREAD - pending.length)) {
+        wait.waker = this;
+        pending.push(wait);
+      }
+    }
     return isAnyEnded;
   }
 
@@ -527,6 +535,17 @@ class Looking implements Waker {
   poke(): void {
     clearTimeout(this.#timer);
     this.#look();
+  }
+
+  /** Gives waits away, to a thread that can sleep for them. */
+  give(most: number): PendingWait[] {
+    const given = [...this.#waits].filter((wait) => wait.isWaiting()).slice(0, most);
+    for (const wait of given) this.#waits.delete(wait);
+    if (this.#waits.size === 0) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    }
+    return given;
   }
 
   #look(): void {

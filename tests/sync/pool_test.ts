@@ -13,6 +13,7 @@ everyTestWith("Linux", "locks on segments");
 
 /** What is to end 100 ms after it began, and how it is to end. */
 const waits: { [what: string]: [code: string, ending: string] } = {
+  "a plain timer": ["new Promise((resume) => setTimeout(resume, 100))", "undefined"],
   "waitAsync() with a time limit": ["waitAsync(data, 0, 0, 100).value", "timed-out"],
   "waitAsync() with a signal": [
     "waitAsync(data, 1, 0, undefined, { signal: AbortSignal.timeout(100) }).value",
@@ -77,9 +78,14 @@ Deno.test("a full pool delays no time limit, abort or close by more than 50 ms",
       [words.name, lock.name, ring.name],
     );
     const told = JSON.parse(await teller.line()) as [string, number, string, number][];
+    // What else runs on this machine makes timers late, too.
+    const [, timer] = told.find(([what]) => what === "a plain timer")!;
     for (const [what, time, ending, awake] of told) {
       assertEquals([ending, awake], [waits[what][1], 0], what);
-      assert(time > 95 && time < 100 + 50 * slowness + 30, `${what}: ${time} ms`);
+      assert(
+        time > 95 && time < timer + 100 * slowness,
+        `${what}: ${time} ms, a timer ${timer} ms`,
+      );
     }
     assertEquals(told.length, Object.keys(waits).length);
   } finally {
