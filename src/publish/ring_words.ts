@@ -1,13 +1,45 @@
 /**
  * The words of a ring, and the arithmetic of its slots. The names of the words and the order of the steps are
- * those of the model, `tests/model/ring.pml`, and of `docs/publication.md`.
+ * those of the model, `tests/model/ring.pml`, and of `docs/publication.md`. Where each word stands, and what
+ * may stand in it, is said in `header_words.ts`: all words of a ring are in the header.
  *
  * @module
  */
 
 import { errors } from "../errors.ts";
-import { checkWord } from "../words.ts";
-import { BEGUN, fence, type Header, HEADER_BYTES, HeaderWords } from "./header_words.ts";
+import { checkWord, type Word } from "../words.ts";
+import {
+  ARRAY_BYTES,
+  BEGUN,
+  DTYPE,
+  ENDED,
+  fence,
+  type Header,
+  HEADER_BYTES,
+  HeaderWords,
+  ID,
+  MAGIC,
+  MODE,
+  NEWEST,
+  SLOT_STEP,
+  SLOTS,
+  TURN,
+} from "./header_words.ts";
+
+/** All words of a ring, in their order. */
+export const ringWords: readonly Word[] = [
+  MAGIC,
+  DTYPE,
+  ARRAY_BYTES,
+  SLOTS,
+  MODE,
+  SLOT_STEP,
+  ID,
+  NEWEST,
+  BEGUN,
+  TURN,
+  ENDED,
+];
 
 /** Slots begin at multiples of this many bytes, a line of the cache. */
 export const SLOT_ALIGNMENT = 64;

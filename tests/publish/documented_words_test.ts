@@ -3,7 +3,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
 import * as header from "../../src/publish/header_words.ts";
-import { ringBytes, ringHeader, slotOf, slotStart } from "../../src/publish/ring_words.ts";
+import {
+  ringBytes,
+  ringHeader,
+  ringWords,
+  slotOf,
+  slotStart,
+} from "../../src/publish/ring_words.ts";
+import { versionsWords } from "../../src/publish/versions_words.ts";
 import { partName } from "../../src/segment/parts.ts";
 import { magics, type Word } from "../../src/words.ts";
 import { segmentPath } from "../helpers/helpers.ts";
@@ -26,6 +33,16 @@ Deno.test("docs/publication.md has every word of the header, where the code has 
   assertEquals(rows, (words as Word[]).toSorted((a, b) => a.at - b.at));
   assert(page.includes(`Both begin with ${HEADER_BYTES} bytes`));
   assert(page.includes(`\`${magics.ring.text}\``) && page.includes(`\`${magics.versions.text}\``));
+});
+
+Deno.test("ringWords and versionsWords have the words that docs/publication.md says are used", () => {
+  const unused = Array.from(
+    page.matchAll(/^\| \d+ +\| `(\w+)` +\|.*\| not used +\|$/gm),
+    ([, name]) => name,
+  );
+  assertEquals(unused, ["BEGUN"]);
+  assertEquals(ringWords, rows);
+  assertEquals(versionsWords, rows.filter(({ name }) => !unused.includes(name)));
 });
 
 Deno.test("words have their natural place, and do not overlap", () => {
