@@ -316,8 +316,44 @@ function refusesViews(buffer: ArrayBuffer): boolean {
  * {@linkcode FAMILIAR_FRAMES}
  * @throws {RangeError} if there is less
  */
-export function needStack(frames: number): number {
-  return frames === 0 ? 0 : needStack(frames - 1) + 1;
+export function needStack(frames: number): void {
+  takeFrames(
+    Math.ceil(frames / 5),
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+  );
+}
+
+/** Calls itself. Its parameters hold nothing: one frame of 300 bytes takes a third of the time that five of 60 take. */
+// deno-fmt-ignore
+function takeFrames(
+  count: number, a: 0, b: 0, c: 0, d: 0, e: 0, f: 0, g: 0, h: 0, i: 0, j: 0, k: 0, l: 0, m: 0, n: 0, o: 0, p: 0, q: 0,
+  r: 0, s: 0, t: 0, u: 0, v: 0, w: 0, x: 0,
+): number {
+  if (count === 0) return 0;
+  return takeFrames(count - 1, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x) + 1;
 }
 
 /**

@@ -77,7 +77,10 @@ const root = /\/src\/errors\.[jt]s$/.test(import.meta.url)
  */
 export function fromCaller<E>(error: E, called: Callable, args: readonly unknown[] = []): E {
   if (captureStackTrace === undefined || !(error instanceof Error)) return error;
-  if (!/^Cannot .*: |\(os error \d+\)/s.test(error.message)) return error;
+  const { message } = error;
+  // Most other errors leave here: at the end of the stack V8 could not even compile the expression.
+  if (!message.startsWith("Cannot ") && !message.includes("(os error ")) return error;
+  if (!/^Cannot .*: |\(os error \d+\)/s.test(message)) return error;
   if (args.some((arg) => typeof arg === "function") && !isOwn(error, called)) return error;
   captureStackTrace(error, called);
   return error;

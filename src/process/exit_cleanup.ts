@@ -5,6 +5,7 @@
  * @module
  */
 
+import { needStack, UNFAMILIAR_FRAMES } from "../check.ts";
 import { platform } from "../../ffi/platform.ts";
 import { runtime, type SignalName } from "../../ffi/runtime/mod.ts";
 import { endBySignal, markCleaner, type Unmark } from "./process_end.ts";
@@ -48,6 +49,8 @@ export function cleanAtExit(
   signals: readonly SignalName[],
   uncaught = false,
 ): () => void {
+  // Half of a listener would be worse than none: neither would it clean, nor could it be taken back.
+  needStack(UNFAMILIAR_FRAMES);
   const cleaner = { clean, signals: [...signals], uncaught };
   cleaners.add(cleaner);
   stopAtExit ??= runtime().onExit(cleanAll);
@@ -57,6 +60,7 @@ export function cleanAtExit(
 }
 
 function forget(cleaner: Cleaner): void {
+  needStack(UNFAMILIAR_FRAMES);
   if (!cleaners.delete(cleaner)) return;
   if (cleaners.size === 0) {
     stopAtExit?.();

@@ -10,7 +10,7 @@ import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { sleep } from "../../ffi/time.ts";
-import { isDetached, quoteName } from "../check.ts";
+import { FAMILIAR_FRAMES, isDetached, needStack, quoteName, UNFAMILIAR_FRAMES } from "../check.ts";
 import { invalidData, notFound } from "../errors.ts";
 import { HEAD_BYTES } from "../words.ts";
 import { countMappings, mostMappings } from "../process/proc.ts";
@@ -81,6 +81,8 @@ export class Mapping {
   readonly #segment: SegmentIdentity;
   readonly #region: Region;
   #buffer: ArrayBuffer | null;
+  /** Whether `close()` has detached the buffer, and has not unmapped the memory yet. */
+  #isEmptied = false;
 
   private constructor(segment: SegmentIdentity, byteLength: number, region: Region) {
     this.name = segment.name;
@@ -158,7 +160,9 @@ export class Mapping {
     try {
       const { byteLength, device, inode } = status;
       // macOS has no read() for segments, and none of the kinds that could be found there.
-      if (look !== undefined && platform().directory !== null) look(readHead(fd, name), byteLength);
+      if (look !== undefined && platform().directory !== null) {
+        look(readHead(fd, name), byteLength, name);
+      }
       return Mapping.#map(fd, { name, device, inode, isPrivate }, byteLength);
     } finally {
       close(fd);
@@ -193,18 +197,42 @@ export class Mapping {
   close(): void {
     const buffer = this.#buffer;
     if (buffer === null) return;
-    tellClosing(buffer);
-    if (isDetached(buffer) || !detach(buffer)) {
-      // Somebody moved the memory into another buffer, or marked the buffer as one that cannot be moved. Either
-      // way there are views that must not lose their pages.
-      layZeroPages(this.#region);
-      if (!isDetached(buffer)) unmarkSegment(buffer);
-    } else {
-      munmap(this.#region);
+    // Nothing may throw between a call of the system and the line that notes it.
+    needStack(hasClosed ? FRAMES_TO_CLOSE : UNFAMILIAR_FRAMES_TO_CLOSE);
+    if (!this.#isEmptied) {
+      tellClosing(buffer);
+      if (!isDetached(buffer) && detach(buffer)) {
+        this.#isEmptied = true;
+      } else {
+        // Somebody moved the memory into another buffer, or marked the buffer as one that cannot be moved. Either
+        // way there are views that must not lose their pages.
+        layZeroPages(this.#region);
+        if (!isDetached(buffer)) unmarkSegment(buffer);
+      }
     }
-    this.#buffer = null;
+    // The finalizer must not run after this: the addresses may be another mapping's then.
     abandoned.unregister(this);
+    if (this.#isEmptied) munmap(this.#region);
+    this.#buffer = null;
+    hasClosed = true;
   }
+}
+
+/** Whether a mapping was closed before: V8 has then compiled all that `close()` calls. */
+let hasClosed = false;
+
+// `close()` needs less than what makes a mapping: whoever could make one can close it from where they are.
+const FRAMES_TO_CLOSE = FAMILIAR_FRAMES / 2;
+const UNFAMILIAR_FRAMES_TO_CLOSE = UNFAMILIAR_FRAMES / 2;
+
+/**
+ * Looks whether there is stack enough to make a mapping and to close it again.
+ *
+ * @param isFamiliar whether V8 has compiled all that the caller calls until it is done
+ * @throws {RangeError} if there is not
+ */
+export function needStackToMap(isFamiliar: boolean): void {
+  needStack(isFamiliar && hasClosed ? FAMILIAR_FRAMES : UNFAMILIAR_FRAMES);
 }
 
 // A program may replace methods on the prototype or on a buffer. These are taken when this file is loaded,
@@ -344,14 +372,15 @@ function statusOnceSized(fd: number, name: string, deadline: number): OpenFileSt
 }
 
 /** Looks at a segment by its first {@linkcode HEAD_BYTES} and its size. */
-export type SegmentLook = (head: Uint8Array, byteLength: number) => void;
+export type SegmentLook = (head: Uint8Array, byteLength: number, name: string) => void;
 
 /**
  * Reads how a segment begins. It is not read through a mapping: where `/dev/shm` is full, the first look at a page
  * that was not reserved would end the process.
  */
 function readHead(fd: number, name: string): Uint8Array {
-  return head.subarray(0, read(fd, head, name));
+  const count = read(fd, head, name);
+  return count === head.length ? head : head.subarray(0, count);
 }
 const head = new Uint8Array(HEAD_BYTES);
 

@@ -15,7 +15,7 @@ export {
   pruneSegments,
   type SegmentInfo,
 } from "./list.ts";
-export type { CreateOptions, OpenOptions } from "./mapping.ts";
+export { type CreateOptions, needStackToMap, type OpenOptions } from "./mapping.ts";
 export { checkName, checkUsableName, makeName, nameMax } from "./name.ts";
 export { checkLocksSegments, OpenSegment, type SegmentCheck } from "./open_segment.ts";
 export {

@@ -4,20 +4,17 @@
  * @module
  */
 
-import {
-  checkTimeout,
-  kindOf,
-  needStack,
-  quote,
-  quoteName,
-  readOptions,
-  shorten,
-  UNFAMILIAR_FRAMES,
-} from "../check.ts";
+import { checkTimeout, kindOf, quote, quoteName, readOptions, shorten } from "../check.ts";
 import { showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import { isAnonymousName } from "./anonymous.ts";
-import { type CreateOptions, Mapping, type OpenOptions, type SegmentLook } from "./mapping.ts";
+import {
+  type CreateOptions,
+  Mapping,
+  needStackToMap,
+  type OpenOptions,
+  type SegmentLook,
+} from "./mapping.ts";
 import { checkUsableName } from "./name.ts";
 
 /** Proves that the constructor is called by this file. */
@@ -92,7 +89,7 @@ export class SharedMemory {
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
   static create(name: string, byteLength: number, options?: CreateOptions): SharedMemory {
-    needStack(UNFAMILIAR_FRAMES);
+    needStackToMap(false);
     return createMemory(name, byteLength, options);
   }
 
@@ -258,8 +255,16 @@ export function openMemory(
   look?: SegmentLook,
 ): SharedMemory {
   checkUsableName(name);
-  return new SharedMemory(KEY, Mapping.open(name, checkOpenOptions(options), look));
+  const checked = checkOpenOptions(options);
+  // A failure must be able to close what was opened.
+  needStackToMap(hasOpened);
+  const memory = new SharedMemory(KEY, Mapping.open(name, checked, look));
+  hasOpened = true;
+  return memory;
 }
+
+/** Whether something was attached to before. */
+let hasOpened = false;
 
 /**
  * Gives up what was just made, the name included.
@@ -296,7 +301,7 @@ export function createAnonymousMemory(
 ): SharedMemory {
   const checked = checkCreateOptions(options);
   const label = options?.[LABEL] ?? "shm-array";
-  needStack(UNFAMILIAR_FRAMES);
+  needStackToMap(false);
   return new SharedMemory(KEY, Mapping.createAnonymous(label, byteLength, checked));
 }
 

@@ -99,8 +99,9 @@ export class SharedMemoryRegister extends Array<string> {
     // without one asks its prototype for a setter.
     const set = function (this: SharedMemoryRegister, value: string): void {
       const plain = { value, writable: true, enumerable: true, configurable: true };
-      Object.defineProperty(this, 0, descriptorOf(plain));
+      // First, so that no name enters a list that nobody cleans.
       if (#forget in this) this.#watch();
+      Object.defineProperty(this, 0, descriptorOf(plain));
     };
     // The setter stands on an object between this class and Array, so that it is no member of a register.
     const between: object = Object.create(Array.prototype);

@@ -14,16 +14,13 @@ import {
 } from "../dtype.ts";
 import {
   defineConstant,
-  FAMILIAR_FRAMES,
   isMarkedAs,
   kindOf,
   listText,
   markClass,
-  needStack,
   quote,
   quoteName,
   readOptions,
-  UNFAMILIAR_FRAMES,
 } from "../check.ts";
 import { busy, fromCaller, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
@@ -47,6 +44,7 @@ import {
   listSegments,
   makeName,
   nameMax,
+  needStackToMap,
   openMemory,
   type OpenOptions,
   type PruneOptions,
@@ -287,7 +285,7 @@ export class SharedMemoryArray<
     this.#checkDetached("create");
     const { byteLength, layout } = this.#placement;
     const made = madeDTypes[layout.shape.length] ??= new Set();
-    needStack(made.has(this.dtype) ? FAMILIAR_FRAMES : UNFAMILIAR_FRAMES);
+    needStackToMap(made.has(this.dtype));
     const smh = createMemory(this.name, byteLength, options);
     try {
       const array = this.#attach(smh, null);
@@ -392,15 +390,10 @@ export class SharedMemoryArray<
    */
   load(options?: OpenOptions): NDArray<DTypeOf<T>, LoadedRank<S, P>> {
     this.#checkDetached("load");
-    const smh = openMemory(this.name, options, (head, byteLength) => {
-      const kind = kindOfHead(head, byteLength);
-      if (kind === null) return;
-      throw new TypeError(
-        `Cannot load ${quoteName(this.name)} as an array: ` +
-          `the segment is that of ${magics[kind].what}; ${otherKinds[kind]} attaches to it`,
-      );
-    });
-    const { byteLength } = this.#placement;
+    const { byteLength, layout } = this.#placement;
+    const loaded = loadedDTypes[layout.shape.length] ??= new Set();
+    if (!loaded.has(this.dtype)) needStackToMap(false); // for the others, openMemory() sees to it
+    const smh = openMemory(this.name, options, refuseOtherKinds);
     if (smh.size < byteLength) {
       smh.close();
       throw new RangeError(
@@ -410,7 +403,9 @@ export class SharedMemoryArray<
       );
     }
     try {
-      return this.#attach(smh, this.arraySlice);
+      const array = this.#attach(smh, this.arraySlice);
+      loaded.add(this.dtype);
+      return array;
     } catch (error) {
       smh.close();
       throw error;
@@ -783,6 +778,9 @@ showCallers(SharedMemoryArray);
  */
 const madeDTypes: Set<DType>[] = [];
 
+/** The same of arrays that were loaded. */
+const loadedDTypes: Set<DType>[] = [];
+
 /**
  * Describes the elements that a view shows, if other processes can reach them. The view may have been made by
  * another copy of this package.
@@ -841,6 +839,16 @@ function checkDescriptor(plain: SharedMemoryDescriptor): void {
       `Cannot make a SharedMemoryArray: ${key} is none of its keys; ${mistaken[key]}`,
     );
   }
+}
+
+/** Refuses a segment that is that of a lock or something else that is no array. */
+function refuseOtherKinds(head: Uint8Array, byteLength: number, name: string): void {
+  const kind = kindOfHead(head, byteLength);
+  if (kind === null) return;
+  throw new TypeError(
+    `Cannot load ${quoteName(name)} as an array: the segment is that of ${magics[kind].what}; ` +
+      `${otherKinds[kind]} attaches to it`,
+  );
 }
 
 /** The other kinds of descriptors, and the class that takes each. */
