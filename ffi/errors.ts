@@ -78,7 +78,7 @@ const classes: { readonly [code: string]: ErrorName | undefined } = {
 /** Gives a way out for the code of an error, where the caller knows one. */
 export type Advice = (code: string) => string | undefined;
 
-/** The ways out of what can happen to any call, and says more of the machine than of the call. */
+/** What to do about errors that any call can meet, and that say more of the machine than of the call. */
 const waysOut: { readonly [code: string]: string | undefined } = {
   EIO:
     "the memory or the disk behind it failed, or a page could not be read back from swap: the kernel's log " +

@@ -1,6 +1,5 @@
 /**
- * Frozen lists of numbers, of which equal ones are one list: to freeze a list takes longer than all else that the
- * making of a view takes.
+ * Frozen lists of numbers; equal lists are shared, because freezing one costs more than the rest of making a view.
  *
  * @module
  */

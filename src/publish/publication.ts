@@ -1,6 +1,6 @@
 /**
- * An attachment to a publication, a ring or versions: its segment with the header, the writer, which holds a
- * lock of the kernel, and readers, which sleep until there is something newer.
+ * An attachment to a publication (a ring or versions): its segment, its header, and how one writes and waits.
+ * The writer holds a lock of the kernel; readers sleep until there is something newer.
  *
  * @module
  */

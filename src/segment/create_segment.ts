@@ -24,7 +24,7 @@ import { isProcThere, whoMaps } from "../process/proc.ts";
 import { directoryAdvice, type FileIdentity, pathOf, unlinkOwn } from "./file.ts";
 
 /**
- * The size from which on a segment gets its name last. That takes some 30 to 50 µs more. Creating, closing and
+ * The size from which on a segment gets its name last. Naming last takes some 30 to 50 µs more. Creating, closing and
  * unlinking one then takes 1.10 times as long at 1 MiB, 1.03 times at 4 MiB (`bench/attach_bench.ts` has the
  * first).
  */

@@ -1,6 +1,6 @@
 /**
- * The file by which Linux shows a segment: where it is, which one it is, and how its name is removed, but never
- * the name of another one.
+ * The file by which Linux shows a segment: where it is, which one it is, and how its name is removed without
+ * ever removing the name of another segment.
  *
  * @module
  */

@@ -2,10 +2,10 @@
  * Segments that are parts of another one: the versions of a table, say. If the whole is removed by a list of
  * names, its parts are removed, too.
  *
- * A segment that has parts, the whole, has {@linkcode PARTS_BYTES} and has the magic of versions. At
- * {@linkcode PARTS_ID} stands a random number, which the names of its parts bear: another whole may have had
- * this name before, and yet another may have it soon. No part is removed that bears another id than the one
- * that is meant. The steps, and their order, are those of the model, `tests/model/versions.pml`.
+ * A segment that has parts (the whole) has {@linkcode PARTS_BYTES} bytes, and begins with the magic of
+ * versions. At {@linkcode PARTS_ID} stands a random number, which the names of its parts bear: another whole may
+ * have had this name before, and yet another may have it soon. No part is removed that bears another id than the
+ * one that is meant. The steps, and their order, are those of the model, `tests/model/versions.pml`.
  *
  * @module
  */
