@@ -17,6 +17,7 @@ import { shmOpen } from "../../ffi/shm.ts";
 import { magics } from "../words.ts";
 import { isAnonymousName } from "./anonymous.ts";
 import { type FileIdentity, pathOf, unlink, unlinkOwn } from "./file.ts";
+import { nameMax } from "./name.ts";
 
 /** What a segment that has parts begins with. */
 const PARTS_MAGIC = magics.versions.text;
@@ -311,7 +312,7 @@ function inodeOf(name: string): number | null {
  * none, or this user may not look
  */
 function lookForWhole(name: string): FileIdentity | "another kind" | "nothing" {
-  if (platform().os !== "linux" || isAnonymousName(name)) return "another kind";
+  if (platform().os !== "linux" || isAnonymousName(name) || isTooLong(name)) return "another kind";
   const status = statx(pathOf(name));
   if (status === null) return "nothing";
   if (!status.regular || status.byteLength !== PARTS_BYTES) return "another kind";
@@ -331,6 +332,12 @@ function lookForWhole(name: string): FileIdentity | "another kind" | "nothing" {
     if (hasCode(error, "EACCES")) return "another kind";
     throw error;
   }
+}
+
+/** Whether a name leaves no room for the names of parts, so that no whole has it. */
+function isTooLong(name: string): boolean {
+  const most = nameMax() - PART_NAME_BYTES;
+  return name.length * 3 > most && new TextEncoder().encode(name).length > most;
 }
 
 /**

@@ -147,3 +147,13 @@ Deno.test("unlink() waits for no remover that stopped in the middle of it", () =
     }
   });
 });
+
+Deno.test("clearBuffers() removes an array of zeros that has the size of a header and a long name", () => {
+  for (const bytes of [220, 221, 238, 239, 255]) {
+    const name = crypto.randomUUID().padEnd(bytes, "x");
+    using sma = new SharedMemoryArray(16, "float64", name);
+    sma.create();
+    assertEquals(SharedMemoryArray.clearBuffers([name]), [name]);
+    assertFalse(segmentExists(name));
+  }
+});
