@@ -77,13 +77,15 @@ const root = /\/src\/errors\.[jt]s$/.test(import.meta.url)
  */
 export function fromCaller<E>(error: E, called: Callable, args: readonly unknown[] = []): E {
   if (captureStackTrace === undefined || !(error instanceof Error)) return error;
-  const { message } = error;
-  // Most other errors leave here: at the end of the stack V8 could not even compile the expression.
-  if (!message.startsWith("Cannot ") && !message.includes("(os error ")) return error;
-  if (!/^Cannot .*: |\(os error \d+\)/s.test(message)) return error;
+  if (!isOurs(error.message)) return error;
   if (args.some((arg) => typeof arg === "function") && !isOwn(error, called)) return error;
   captureStackTrace(error, called);
   return error;
+}
+
+/** Whether a message is one that this library writes. No regular expression asks: it fails at the end of the stack. */
+function isOurs(message: string): boolean {
+  return message.startsWith("Cannot ") && message.includes(": ") || message.includes("(os error ");
 }
 
 /** Whether all that stands above the caller's line in the stack of an error are lines of this package. */

@@ -134,6 +134,29 @@ Deno.test("an uncaught error shows the line of the program", async () => {
   assert(!stderr.includes(new URL(".", modUrl).href + "src/"), stderr);
 });
 
+Deno.test("at the end of the stack, the error is the RangeError of the stack", async () => {
+  const { stdout } = await runChild(
+    `
+    const names = new Set();
+        let calls = 0;
+    (function deeper() {
+      try {
+        deeper();
+      } catch { /* This is the end of the stack. */ }
+      if (calls++ > 5000 || names.has("TypeError")) return;
+      try {
+        SharedMemoryArray.from(null);
+      } catch (error) {
+        names.add(error.name);
+      }
+    })();
+    console.log([...names].sort().join());
+  `,
+    { args: [] },
+  );
+  assertEquals(stdout.trim(), "RangeError,TypeError");
+});
+
 Deno.test("the stack of an error of the program's own function is left as it is", () =>
   withNames((name) => {
     using ring = new SharedMemoryRing(3, "int8", name, 2);
