@@ -309,7 +309,11 @@ export class Publication<W extends HeaderWords> {
       check();
       return this.#look(after);
     };
-    const found = await this.#changes.untilAsync(look, deadline, READER_SLICE, signal);
+    const found = await this.#changes.untilAsync(look, deadline, READER_SLICE, signal)
+      .catch((error) => {
+        // A wait knows nothing of publications.
+        throw this.isMoved && !signal?.aborted ? closedError(this, "wait any longer for") : error;
+      });
     if (found === null) this.#endOfTime(after);
   }
 

@@ -626,7 +626,11 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const attachment = this.#attached("read from");
     const { publication } = attachment;
     const { newest } = publication.words;
-    if (newest === (attachment.last ?? 0)) publication.checkNamedLately("read from");
+    if (newest === attachment.last) publication.checkNamedLately("read from");
+    else {
+      publication.words.begunAfter(newest); // throws if the two numbers cannot stand beside each other
+      if (newest === 0) publication.checkNamedLately("read from");
+    }
     return newest === 0 ? null : this.#give(attachment, newest, startOf(attachment).base);
   }
 

@@ -144,9 +144,12 @@ class PendingWait {
     if (reason?.kind === "notified") return this.settle("ok");
     this.#isOver();
     this.reject(
-      reason?.kind === "aborted"
-        ? reason.reason
-        : badResource("Cannot wait any longer: the array was closed meanwhile"),
+      reason?.kind === "aborted" ? reason.reason : badResource(
+        "Cannot wait any longer: " +
+          (reason === null
+            ? "the array's buffer was transferred meanwhile, and the memory with it"
+            : "the array was closed meanwhile"),
+      ),
     );
   }
 

@@ -282,7 +282,7 @@ function checkOpen(array: Int32Array, memory: Memory | null, action: string): vo
 }
 
 function closedError(action: string): Error {
-  return badResource(`Cannot ${action}: the array was closed`);
+  return badResource(`Cannot ${action}: the array was closed, or its buffer transferred`);
 }
 
 /** Gives the facts about the memory of an array. It may do so for a closed array, too, which has no elements. */

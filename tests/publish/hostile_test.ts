@@ -11,6 +11,7 @@ import {
   poke,
   pokeNumber,
   segmentsOf,
+  sleep,
   withPublication,
 } from "../helpers/publish_helpers.ts";
 import { scale } from "../helpers/scale.ts";
@@ -353,6 +354,41 @@ Deno.test("descriptors have a kind of their own, and that of another kind is a T
   // deno-lint-ignore no-explicit-any -- wrong on purpose
   assertThrows(() => SharedMemoryRing.clone(ring, { kind: "versions" } as any), TypeError);
 });
+
+Deno.test("a wait of a ring whose buffer is transferred meanwhile says so", () =>
+  withPublication(async (name) => {
+    using ring = new SharedMemoryRing(4, "uint8", name, 3).create();
+    ring.write(1);
+    const { array } = ring.next();
+    const waits = [ring.nextAsync(), ring.frames().next()];
+    await sleep(20);
+    array.subarray().buffer.transfer();
+    for (const wait of waits) {
+      await assertRejects(() => wait, Deno.errors.BadResource, "its buffer was transferred");
+    }
+  }));
+
+Deno.test("latest() refuses a NEWEST that BEGUN does not allow", () =>
+  withPublication((name) => {
+    using ring = new SharedMemoryRing(4, "uint8", name, 3).create();
+    using reader = SharedMemoryRing.from(ring).load();
+    for (let frame = 1; frame <= 4; frame++) ring.write(frame);
+    assertEquals(reader.latest()!.sequence, 4);
+    for (const newest of [5n, 1000n, 2n ** 53n - 1n]) {
+      pokeNumber(name, NEWEST, newest);
+      using other = SharedMemoryRing.from(ring).load();
+      for (const each of [reader, other]) {
+        assertThrows(() => each.latest(), Deno.errors.InvalidData, "its word BEGUN is 4");
+      }
+      pokeNumber(name, NEWEST, 4n);
+      reader.close();
+      reader.load();
+    }
+    pokeNumber(name, NEWEST, 0n);
+    reader.close();
+    reader.load();
+    assertThrows(() => reader.latest(), Deno.errors.InvalidData, "its word BEGUN is 4");
+  }));
 
 Deno.test("a ring whose buffer was transferred says so", () =>
   withPublication((name) => {
