@@ -7,7 +7,7 @@
 
 import { hasCode } from "../../ffi/errors.ts";
 import { tryLockByte } from "../../ffi/fcntl.ts";
-import { close, statx } from "../../ffi/files.ts";
+import { close, fstat, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 import { sleep } from "../../ffi/time.ts";
@@ -66,28 +66,56 @@ export function unlinkOwn(
 ): boolean {
   if (isAnonymousName(name)) return unlinkAnonymous(name); // its name has the inode in it
   if (platform().directory === null || segment.inode === 0) return shmUnlink(name);
-  const path = pathOf(name);
-  // Only our own segment is opened: opening something else, such as a device, may have effects.
-  if (!leadsTo(path, segment)) return false;
   const fd = openForRemoval(name);
+  if (fd === null) return leadsTo(pathOf(name), segment) && remove();
   try {
-    if (fd !== null) awaitTurn(fd, name);
-    return leadsTo(path, segment) && remove();
+    if (takeTurn(fd, name)) {
+      const { device, inode, named } = fstat(fd, name);
+      return device === segment.device && inode === segment.inode && named !== false && remove();
+    }
+    // Another process may have taken the name meanwhile, and a third one given it to its own segment.
+    awaitTurn(fd, name);
+    return leadsTo(pathOf(name), segment) && remove();
   } finally {
-    if (fd !== null) close(fd);
+    close(fd);
   }
 }
 
 /**
- * Opens a segment that is about to be removed; `null` where that is not possible: its mode may not let its owner
- * write, and there may be no descriptor left. Then it is removed without a lock.
+ * Opens what a name leads to, in order to remove it; `null` where that is not possible: its mode may not let its
+ * owner write, there may be no descriptor left, or it is no segment. Then it is removed without a lock. Opening
+ * waits for nobody, also where somebody has put a FIFO there.
  */
 function openForRemoval(name: string): number | null {
   const { O_RDWR, O_NONBLOCK } = platform().flags;
   try {
     return shmOpen(name, O_RDWR | O_NONBLOCK, 0);
   } catch (error) {
-    if (hasCode(error, "ENOENT", "EACCES", "EPERM", "EMFILE", "ENFILE", "ELOOP")) return null;
+    if (hasCode(error, ...NOT_TO_BE_OPENED)) return null;
+    throw error;
+  }
+}
+
+const NOT_TO_BE_OPENED = [
+  "ENOENT",
+  "EACCES",
+  "EPERM",
+  "EMFILE",
+  "ENFILE",
+  "ELOOP",
+  "EISDIR",
+  "ENXIO",
+  "ENODEV",
+  "EROFS",
+];
+
+/** Keeps other processes of this package from removing the segment, unless one is about to. */
+function takeTurn(fd: number, name: string): boolean {
+  try {
+    return tryLockByte(fd, REMOVAL_BYTE, name);
+  } catch (error) {
+    // Not every kernel that calls itself Linux has such locks (gVisor).
+    if (hasCode(error, "EINVAL", "ENOLCK", "ENOSYS", "EOPNOTSUPP")) return true;
     throw error;
   }
 }
@@ -98,12 +126,7 @@ function openForRemoval(name: string): number | null {
  */
 function awaitTurn(fd: number, name: string): void {
   const deadline = performance.now() + LONGEST_REMOVAL;
-  try {
-    while (!tryLockByte(fd, REMOVAL_BYTE, name) && performance.now() < deadline) sleep(0.1);
-  } catch (error) {
-    // Not every kernel that calls itself Linux has such locks (gVisor).
-    if (!hasCode(error, "EINVAL", "ENOLCK", "ENOSYS", "EOPNOTSUPP")) throw error;
-  }
+  while (!takeTurn(fd, name) && performance.now() < deadline) sleep(0.1);
 }
 
 /** The byte that a process locks while it removes a segment: far beyond the end of any. */
