@@ -216,7 +216,7 @@ function stateOf(name: string): string {
 }
 
 /** How long to look for the processes that map a segment, in milliseconds. */
-const PATIENCE = 200;
+const PATIENCE = 50;
 
 function mappersText(pids: readonly number[]): string {
   if (pids.length === 0) return "no process that this one can see maps it";

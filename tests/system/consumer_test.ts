@@ -89,8 +89,10 @@ Deno.test("the package has the sources, README and licence, and nothing else", a
   }
   for (const file of Object.values(exports)) assert(paths.includes(file.slice(1)), file);
   const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
-  // Waiting, locking, publication and files came to the 400,000 bytes of before; almost half are comments.
-  assert(bytes < 640_000, `who grants --allow-ffi is to read ${bytes} bytes`);
+  // Waiting, locking, publication and files came to the 400,000 bytes of the first round. The classes of ranks that
+  // are written out, ids, ends and the memory of publications, and errors that tell a way out came to the 620,000
+  // of the second one. Almost half are comments.
+  assert(bytes < 850_000, `who grants --allow-ffi is to read ${bytes} bytes`);
 });
 
 Deno.test("a fresh project adds the package, and runs the README's example in two processes", () =>
