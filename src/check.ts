@@ -398,3 +398,19 @@ export function isMarkedAs(value: unknown, className: string): boolean {
   return typeof value === "object" && value !== null &&
     (value as { readonly [key: symbol]: unknown })[CLASS_NAME] === className;
 }
+
+/**
+ * Gives something that all copies of this package in one thread have in common.
+ *
+ * @param what names it, and how it is made up: a version that makes it up in another way names it in another way
+ * @param make makes it, for the first copy
+ */
+export function sharedAmongCopies<T extends object>(what: string, make: () => T): T {
+  const key = Symbol.for(`@shm/array: ${what}`);
+  const known = (globalThis as { readonly [key: symbol]: unknown })[key];
+  if (known !== undefined) return known as T;
+  const value = make();
+  // Where a program has frozen the global object, each copy has its own.
+  Reflect.defineProperty(globalThis, key, descriptorOf({ value }));
+  return value;
+}

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { sharedAmongCopies } from "../check.ts";
 import type { FileIdentity } from "./file.ts";
 
 /** What tells a segment from every other one, whatever names lead to it. */
@@ -17,10 +18,13 @@ export interface SegmentIdentity extends FileIdentity {
 }
 
 /**
- * The segment of each buffer that maps one. A private field on the buffer would save 0.15 µs of some 12 at each
+ * The segment of each buffer that maps one, also where another copy of this package has mapped it. A private field on the buffer would save 0.15 µs of some 12 at each
  * attachment, but would need a constructor that returns another object.
  */
-const segments = new WeakMap<ArrayBufferLike, SegmentIdentity | null>();
+const segments = sharedAmongCopies(
+  "segments of buffers, 1",
+  () => new WeakMap<ArrayBufferLike, SegmentIdentity | null>(),
+);
 
 /**
  * Notes which segment a fresh buffer maps.
@@ -92,7 +96,10 @@ export function segmentOf(buffer: ArrayBufferLike): string | undefined {
 // --- Before a mapping is closed ----------------------------------------------------------------
 
 /** The functions that are called before a buffer is detached, for each buffer that has some. */
-const listenersOf = new WeakMap<ArrayBufferLike, Set<() => void>>();
+const listenersOf = sharedAmongCopies(
+  "listeners of buffers, 1",
+  () => new WeakMap<ArrayBufferLike, Set<() => void>>(),
+);
 
 /**
  * Asks that a function is called before a mapping is closed by `close()`. It is not called where the buffer is

@@ -16,6 +16,7 @@ import {
   quote,
   quoteName,
   readOptions,
+  sharedAmongCopies,
   UNFAMILIAR_FRAMES,
 } from "../check.ts";
 import { badResource, busy, errors, fromCaller, notFound, showCallers } from "../errors.ts";
@@ -884,7 +885,7 @@ const TAKING_FRAMES = 60;
 // --- What this thread has done with locks ------------------------------------------------------
 
 /** The locks that instances of this thread hold, by the identity of their segments. */
-const heldHere = new Set<string>();
+const heldHere = sharedAmongCopies("locks that are held", () => new Set<string>());
 
 /**
  * A turn that this thread owes to a waiter of another thread or process that it has woken. It does not take the

@@ -1,12 +1,22 @@
 // One program that has loaded this package twice: a bundle and an import, or two versions.
 
-import { assert, assertEquals, assertNotStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotStrictEquals,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
+import { notify, SharedMemoryLock, wait, waitAsync } from "@shm/array/sync";
 import * as ours from "../../mod.ts";
 import { writeNpy } from "../../src/npy.ts";
 import { withFolder, withNames } from "../helpers/helpers.ts";
 
 /** Copies the sources elsewhere, so that Deno loads them once more. */
-async function withCopy(body: (copy: typeof ours) => void | Promise<void>): Promise<void> {
+async function withCopy(
+  body: (copy: typeof ours, folder: string) => void | Promise<void>,
+): Promise<void> {
   await withFolder(async (folder) => {
     const root = new URL("../../", import.meta.url).pathname;
     const { success, stderr } = await new Deno.Command("cp", {
@@ -15,7 +25,7 @@ async function withCopy(body: (copy: typeof ours) => void | Promise<void>): Prom
     assert(success, new TextDecoder().decode(stderr));
     const copy = await import(`file://${folder}/mod.ts`) as typeof ours;
     assertNotStrictEquals(copy.SharedMemoryArray, ours.SharedMemoryArray);
-    await body(copy);
+    await body(copy, folder);
   });
 }
 
@@ -80,3 +90,55 @@ Deno.test("assign() and writeNpy() take the view of another copy", () =>
       assertEquals(mine.assign(view.T).toArray(), [[1, 3], [2, 4]]);
     })
   ));
+
+Deno.test("assign() sees that two attachments of two copies are one segment", () =>
+  withCopy((copy) =>
+    withNames((name) => {
+      using made = new copy.SharedMemoryArray(4, "int32", name);
+      const theirs = made.create().assign([1, 2, 3, 4]);
+      using loaded = new ours.SharedMemoryArray(4, "int32", name);
+      loaded.load().slice("1:").assign(theirs.slice(":3") as unknown as ours.NDArray<"int32">);
+      assertEquals(theirs.toArray(), [1, 1, 2, 3]);
+      made.unlink();
+    })
+  ));
+
+Deno.test("waits of one copy take an array of the other, and end when that closes it", () =>
+  withCopy((copy) =>
+    withNames(async (name) => {
+      using made = new copy.SharedMemoryArray(4, "int32", name);
+      const { data } = made.create();
+      assertEquals(wait(data, 0, 1), "not-equal");
+      assertEquals(notify(data, 0), 0);
+      const { value } = waitAsync(data, 0, 0);
+      made.unlink();
+      made.close();
+      await assertRejects(async () => await value, Deno.errors.BadResource, "closed meanwhile");
+      assertThrows(() => wait(data, 0, 0), Deno.errors.BadResource);
+    })
+  ));
+
+Deno.test("acquire() is Busy where the other copy holds the lock in this thread", () =>
+  withCopy(async (_, folder) => {
+    const { SharedMemoryLock: Theirs } = await import(`file://${folder}/src/sync/mod.ts`);
+    using mine = new SharedMemoryLock(`test-${crypto.randomUUID()}`).create();
+    try {
+      using theirs = Theirs.from(mine).load();
+      const guard = mine.acquire();
+      assertThrows(() => theirs.acquire(), Deno.errors.Busy, "another instance of this thread");
+      guard.release();
+      theirs.acquire().release();
+    } finally {
+      mine.unlink();
+    }
+  }));
+
+Deno.test("clone() takes the ring and the versions of the other copy", () =>
+  withCopy(async (_, folder) => {
+    const theirs = await import(`file://${folder}/src/publish/mod.ts`);
+    const ring = SharedMemoryRing.clone(new theirs.SharedMemoryRing(3, "int8", "a", 2));
+    const table = SharedMemoryVersions.clone(new theirs.SharedMemoryVersions(3, "int8", "b"));
+    assert(ring instanceof SharedMemoryRing && table instanceof SharedMemoryVersions);
+    assertEquals([ring.name, ring.slots, table.name], ["a", 2, "b"]);
+    assertThrows(() => SharedMemoryRing.clone(table as never), TypeError, "must be a");
+  }));
