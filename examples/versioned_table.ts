@@ -43,7 +43,7 @@ function nearest(points: NDArray<"float32">, x: number): { point: number; filled
 }
 
 async function write(descriptor: string): Promise<void> {
-  using table = SharedMemoryVersions.from<"float32">(JSON.parse(descriptor)).load();
+  using table = SharedMemoryVersions.from(JSON.parse(descriptor), "float32").load();
   for (let number = (table.current()?.version ?? 0) + 1; true; number++) {
     await table.publish(async (next) => {
       for (let i = 0; i < POINTS; i++) next.slice(i).assign([i, number]);

@@ -35,7 +35,7 @@ async function camera(): Promise<void> {
 }
 
 async function view(descriptor: string): Promise<void> {
-  using ring = SharedMemoryRing.from<"uint8">(JSON.parse(descriptor)).load();
+  using ring = SharedMemoryRing.from(JSON.parse(descriptor), "uint8").load();
   const busy = (): number => (cpuUsage().user + cpuUsage().system) / 1000;
   console.log("ready");
   let [frames, skipped, torn, late, begin, end, before] = [0, 0, 0, 0, 0, 0, 0];

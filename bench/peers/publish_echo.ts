@@ -42,9 +42,9 @@ async function readFull(
 
 async function main(): Promise<void> {
   const [frames, small, answers, words, pipe, socket] = Deno.args;
-  const big = SharedMemoryRing.from<"uint8">(JSON.parse(frames)).load();
-  const little = SharedMemoryRing.from<"uint8">(JSON.parse(small)).load();
-  const back = SharedMemoryRing.from<"uint8">(JSON.parse(answers)).load();
+  const big = SharedMemoryRing.from(JSON.parse(frames), "uint8").load();
+  const little = SharedMemoryRing.from(JSON.parse(small), "uint8").load();
+  const back = SharedMemoryRing.from(JSON.parse(answers), "uint8").load();
   const memory = SharedMemory.open(words);
   const turns = new Int32Array(memory.buf!);
   const slots = slotsOf(big);

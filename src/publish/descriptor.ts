@@ -7,12 +7,20 @@
 import {
   checkTimeout,
   defineConstant,
+  isMarkedAs,
   kindOf,
   type OptionKind,
   quote,
+  quoteName,
   readOptions,
 } from "../check.ts";
-import { bytesPerElement, type DTypeLike, type DTypeOf, numpyTypeString } from "../dtype.ts";
+import {
+  bytesPerElement,
+  type DTypeLike,
+  type DTypeOf,
+  numpyTypeString,
+  parseDType,
+} from "../dtype.ts";
 import { contiguousLayout, type Shape } from "../ndarray/mod.ts";
 import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
 import type { Header } from "./header_words.ts";
@@ -115,18 +123,16 @@ export function checkDescriptor<D extends object>(
  * Takes the description of an instance, with other parts where the caller wants them.
  *
  * @param kind what is made of it
- * @param Class the class of the instance
  * @param instance what the caller gave
  * @param override the parts that are to differ
  * @returns the description
  */
 export function cloneDescriptor<D extends object>(
   { kind, what, parts }: DescriptorKind,
-  Class: abstract new (...args: never) => object,
   instance: object,
   override: Partial<D> | undefined,
 ): D {
-  if (!(instance instanceof Class)) {
+  if (!isMarkedAs(instance, what)) {
     throw new TypeError(
       `Cannot clone: the first argument must be a ${what}; from() takes plain data`,
     );
@@ -135,6 +141,28 @@ export function cloneDescriptor<D extends object>(
   const parted = { ...instance, ...readOptions<object>(override, kinds, "clone") };
   checkKind(what, kind, parted);
   return parted as D;
+}
+
+/**
+ * Checks that an instance is of the element type that the caller wants.
+ *
+ * @param kind what was made
+ * @param instance the instance
+ * @param dtype the element type, in any accepted spelling; `undefined` if any will do
+ * @returns the instance
+ */
+export function checkDType<I extends { readonly name: string; readonly dtype: string }>(
+  { what }: DescriptorKind,
+  instance: I,
+  dtype: DTypeLike | undefined,
+): I {
+  const wanted = dtype === undefined ? instance.dtype : parseDType(dtype);
+  if (instance.dtype === wanted) return instance;
+  throw new RangeError(
+    `Cannot make a ${what} of ${wanted}: ${
+      quoteName(instance.name)
+    } is described as one of ${instance.dtype}`,
+  );
 }
 
 /** Refuses the description of something else. One that was written by hand may have no kind. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, isThenable, kindOf, quoteName, readOptions } from "../check.ts";
+import { checkInteger, isThenable, kindOf, markClass, quoteName, readOptions } from "../check.ts";
 import {
   type DType,
   type DTypeLike,
@@ -29,6 +29,7 @@ import { type CreateOptions, unlink } from "../segment/mod.ts";
 import {
   checkArrays,
   checkDescriptor,
+  checkDType,
   checkLoadOptions,
   checkWaitOptions,
   cloneDescriptor,
@@ -470,7 +471,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     ring: SharedMemoryRing<T>,
     override?: Partial<RingDescriptor<U>>,
   ): SharedMemoryRing<DTypeOf<U>> {
-    return construct(cloneDescriptor<RingDescriptor<U>>(KIND, SharedMemoryRing, ring, override));
+    return construct(cloneDescriptor<RingDescriptor<U>>(KIND, ring, override));
   }
 
   /**
@@ -479,9 +480,10 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    *
    * @param descriptor plain data with `shape`, `dtype`, `name` and `slots`; what else it holds is not
    * looked at
+   * @param dtype what the element type must be; the compiler then knows it, whatever it knows of the descriptor
    * @returns a new instance
-   * @throws {TypeError} if it is no object, or a part is missing or of the wrong kind
-   * @throws {RangeError} if a part is wrong
+   * @throws {TypeError} if it is no object, that of another kind, or a part is missing or of the wrong kind
+   * @throws {RangeError} if a part is wrong, or the element type is another one than `dtype`
    *
    * @example Through JSON, as another process receives it
    * ```ts
@@ -489,13 +491,27 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * import { assertEquals } from "@std/assert";
    *
    * const line = '{"shape":[2],"dtype":"<f4","name":"camera","slots":3}';
-   * assertEquals(SharedMemoryRing.from(JSON.parse(line)).dtype, "float32");
+   * assertEquals(SharedMemoryRing.from(JSON.parse(line), "float32").dtype, "float32");
    * ```
    */
   static from<const T extends DTypeLike>(
+    descriptor: RingDescriptor,
+    dtype: T,
+  ): SharedMemoryRing<DTypeOf<T>>;
+  /**
+   * Makes an instance from a description that came from elsewhere. The compiler takes the element type from the
+   * type of the descriptor. It knows nothing of a descriptor that `JSON.parse()` made.
+   *
+   * @param descriptor plain data with `shape`, `dtype`, `name` and `slots`
+   * @returns a new instance, which is not attached
+   * @throws {TypeError} if it is no object, that of another kind, or a part is missing or of the wrong kind
+   * @throws {RangeError} if a part is wrong
+   */
+  static from<const T extends DTypeLike>(
     descriptor: RingDescriptor<T>,
-  ): SharedMemoryRing<DTypeOf<T>> {
-    return construct(checkDescriptor(KIND, descriptor));
+  ): SharedMemoryRing<DTypeOf<T>>;
+  static from(descriptor: RingDescriptor, dtype?: DTypeLike): SharedMemoryRing {
+    return checkDType(KIND, construct(checkDescriptor(KIND, descriptor)), dtype);
   }
 
   /**
@@ -779,6 +795,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   }
 
   static {
+    markClass(this.prototype, KIND.what);
     // `console.log` may show the prototype itself, too.
     showAs(
       this.prototype,

@@ -9,6 +9,7 @@ import {
   checkTimeout,
   isThenable,
   kindOf,
+  markClass,
   quoteName,
   readOptions,
 } from "../check.ts";
@@ -35,6 +36,7 @@ import { AttachedVersions, type VersionHandle } from "./attached_versions.ts";
 import {
   checkArrays,
   checkDescriptor,
+  checkDType,
   checkWaitOptions,
   cloneDescriptor,
   describe,
@@ -459,7 +461,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     override?: Partial<VersionsDescriptor<U>>,
   ): SharedMemoryVersions<DTypeOf<U>> {
     return construct(
-      cloneDescriptor<VersionsDescriptor<U>>(KIND, SharedMemoryVersions, versions, override),
+      cloneDescriptor<VersionsDescriptor<U>>(KIND, versions, override),
     );
   }
 
@@ -468,9 +470,10 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * JSON or another instance. The result is not attached.
    *
    * @param descriptor plain data with `shape`, `dtype` and `name`; what else it holds is not looked at
+   * @param dtype what the element type must be; the compiler then knows it, whatever it knows of the descriptor
    * @returns a new instance
-   * @throws {TypeError} if it is no object, or a part is missing or of the wrong kind
-   * @throws {RangeError} if a part is wrong
+   * @throws {TypeError} if it is no object, that of another kind, or a part is missing or of the wrong kind
+   * @throws {RangeError} if a part is wrong, or the element type is another one than `dtype`
    *
    * @example Through JSON, as another process receives it
    * ```ts
@@ -478,13 +481,27 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * import { assertEquals } from "@std/assert";
    *
    * const line = '{"shape":[2],"dtype":"<f4","name":"table"}';
-   * assertEquals(SharedMemoryVersions.from(JSON.parse(line)).dtype, "float32");
+   * assertEquals(SharedMemoryVersions.from(JSON.parse(line), "float32").dtype, "float32");
    * ```
    */
   static from<const T extends DTypeLike>(
+    descriptor: VersionsDescriptor,
+    dtype: T,
+  ): SharedMemoryVersions<DTypeOf<T>>;
+  /**
+   * Makes an instance from a description that came from elsewhere. The compiler takes the element type from the
+   * type of the descriptor. It knows nothing of a descriptor that `JSON.parse()` made.
+   *
+   * @param descriptor plain data with `shape`, `dtype` and `name`
+   * @returns a new instance, which is not attached
+   * @throws {TypeError} if it is no object, that of another kind, or a part is missing or of the wrong kind
+   * @throws {RangeError} if a part is wrong
+   */
+  static from<const T extends DTypeLike>(
     descriptor: VersionsDescriptor<T>,
-  ): SharedMemoryVersions<DTypeOf<T>> {
-    return construct(checkDescriptor(KIND, descriptor));
+  ): SharedMemoryVersions<DTypeOf<T>>;
+  static from(descriptor: VersionsDescriptor, dtype?: DTypeLike): SharedMemoryVersions {
+    return checkDType(KIND, construct(checkDescriptor(KIND, descriptor)), dtype);
   }
 
   /**
@@ -726,6 +743,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   }
 
   static {
+    markClass(this.prototype, KIND.what);
     // `console.log` may show the prototype itself, too.
     showAs(
       this.prototype,

@@ -390,6 +390,23 @@ Deno.test("latest() refuses a NEWEST that BEGUN does not allow", () =>
     assertThrows(() => reader.latest(), Deno.errors.InvalidData, "its word BEGUN is 4");
   }));
 
+Deno.test("from() of rings and versions checks the dtype that it is given", () => {
+  const ring = JSON.parse(JSON.stringify(ringOf("camera")));
+  const table = JSON.parse(JSON.stringify(tableOf("table")));
+  const sum: number = SharedMemoryRing.from(ring, "|u1").slots +
+    SharedMemoryVersions.from(table, Int32Array).shape[0];
+  assertEquals(sum, 7);
+  const typed: SharedMemoryVersions<"int32"> = SharedMemoryVersions.from(table, "int32");
+  assertEquals(typed.dtype, "int32");
+  assertThrows(
+    () => SharedMemoryRing.from(ring, "float32"),
+    RangeError,
+    "Cannot make a SharedMemoryRing of float32: 'camera' is described as one of uint8",
+  );
+  assertThrows(() => SharedMemoryVersions.from(table, "<u4"), RangeError, "one of int32");
+  assertThrows(() => SharedMemoryVersions.from(table, "i32" as "int32"), TypeError, "int32");
+});
+
 Deno.test("a ring whose buffer was transferred says so", () =>
   withPublication((name) => {
     using ring = ringOf(name).create();
