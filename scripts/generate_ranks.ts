@@ -29,7 +29,7 @@ function classText(rank: number): string {
   return `
 /** The class of views of ${count(rank)}. */
 export function class${rank}(
-  { Base, Row, own, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, ${
+  { Base, Row, ownClass, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, ${
     axisKeys(rank)
   } }: ClassParts,
 ): FastClass {
@@ -86,7 +86,7 @@ export function class${rank}(
   }
     }
 
-    override slice(${each(rank, (a) => `${NAMES[a]}: SliceItem`)}): General {
+    override slice(${each(rank, (a) => `${NAMES[a]}: SliceItem`)}): GeneralMethods {
       // An object that inherits from a view, or a proxy of one, has no private fields.
       if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
@@ -114,7 +114,7 @@ export function class${rank}(
     )
   }
         if (${each(rank, (a) => `range${a} !== null`, " && ")}) {
-          return new own.Fast!(
+          return new ownClass.Fast!(
             this.data,
             this.offset + ${each(rank, (a) => `range${a}.start * this.#s${a}`, " + ")},
             ${each(rank, (a) => `range${a}.length`)},
@@ -231,18 +231,20 @@ export function ${nameOf("write", rank, variant)}(
 }
 
 function farText(rank: number): string {
-  const sum = `this.offset + ${each(rank, (a) => `at(${NAMES[a]}, this[AXIS${a}])`, " + ")}`;
+  const sum = `this.offset + ${
+    each(rank, (a) => `distanceOf(${NAMES[a]}, this[AXIS${a}])`, " + ")
+  }`;
   return `
 export function far${rank}(
-  { coldGet, coldSet, coldIndex, at, isBool, kind, ${axisKeys(rank)} }: FarParts,
+  { coldGet, coldSet, coldIndex, distanceOf, isBool, kind, ${axisKeys(rank)} }: FarParts,
 ): FarMethods {
   return {
-    get(this: Far, ${typedIndices(rank)}): Element {
+    get(this: ComputedView, ${typedIndices(rank)}): Element {
       const value = this.data[arguments.length === ${rank} ? ${sum} : -1];
       if (value === undefined) return coldGet(this, arguments.length, ${indices(rank)});
       return isBool ? (value ? 1 : 0) : value;
     },
-    set(this: Far, ${typedIndices(rank)}, value: unknown): void {
+    set(this: ComputedView, ${typedIndices(rank)}, value: unknown): void {
       const data: Storable = this.data;
       const position = arguments.length === ${rank + 1} ? ${sum} : -1;
       const isTruth = isBool && (typeof value === "boolean" || typeof value === "number");
@@ -250,7 +252,7 @@ export function far${rank}(
       if (typeof stored === kind && data[position] !== undefined) data[position] = stored;
       else coldSet(this, arguments.length, ${indices(rank)}, value);
     },
-    index(this: Far, ${typedIndices(rank)}): number {
+    index(this: ComputedView, ${typedIndices(rank)}): number {
       const position = arguments.length === ${rank} ? ${sum} : -1;
       return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, ${
     indices(rank)
@@ -280,12 +282,12 @@ import type {
   Axes,
   Axis,
   ClassParts,
+  ComputedView,
   Element,
-  Far,
   FarMethods,
   FarParts,
   FastClass,
-  General,
+  GeneralMethods,
   Get,
   Items,
   Numbers,

@@ -10,26 +10,30 @@ import type { ListOf } from "./frozen_lists.ts";
 import type { rangeOf, SliceItem } from "./slice.ts";
 
 /** The methods that serve, or refuse, whatever the fast ones cannot serve. */
-export interface General {
+export interface GeneralMethods {
   get(...indices: number[]): Element;
   set(...args: unknown[]): void;
   index(...indices: number[]): number;
-  slice(...items: SliceItem[]): General;
+  slice(...items: SliceItem[]): GeneralMethods;
 }
 
 /** Makes a view from numbers that have been checked: its offset, then all lengths, then all strides. */
-export type FastClass = new (data: TypedArrayOf, offset: number, ...lists: number[]) => General;
+export type FastClass = new (
+  data: TypedArrayOf,
+  offset: number,
+  ...lists: number[]
+) => GeneralMethods;
 
 /**
  * Slices a view whose shape and strides are given away as fresh lists: V8 reads from a frozen list in ten
  * times the time.
  */
 export type SliceFrom = (
-  view: General,
+  view: GeneralMethods,
   shape: number[],
   stride: number[],
   items: ArrayLike<SliceItem>,
-) => General;
+) => GeneralMethods;
 
 // --- What the factories of ranks.ts use --------------------------------------------------------
 
@@ -83,7 +87,7 @@ export interface Tabled extends Fields {
   [PAIR23](k: number, l: number): number;
 }
 /** A view whose positions are computed. */
-export interface Far extends Fields {
+export interface ComputedView extends Fields {
   readonly [AXIS0]: Stretch;
   readonly [AXIS1]: Stretch;
   readonly [AXIS2]: Stretch;
@@ -93,12 +97,12 @@ export interface Far extends Fields {
 /** What the classes use. */
 export interface ClassParts extends Keys {
   /** Makes an object that has the general methods, and nothing else. */
-  readonly Base: new () => General;
+  readonly Base: new () => GeneralMethods;
   readonly dtype: DType;
   readonly rangeOf: typeof rangeOf;
   readonly sliceFrom: SliceFrom;
   /** The class that makes slices of as many axes: it has no name by which it could call itself. */
-  readonly own: { Fast: FastClass | null };
+  readonly ownClass: { Fast: FastClass | null };
   /** The class that makes views of one axis less. */
   readonly Row: FastClass;
   /** Give frozen lists, of which equal ones may be one. */
@@ -108,25 +112,25 @@ export interface ClassParts extends Keys {
 }
 
 /** What a method calls if the tables do not serve it. */
-export type Cold<Result> = (view: Fields, args: ArrayLike<unknown>) => Result;
+export type Fallback<Result> = (view: Fields, args: ArrayLike<unknown>) => Result;
 
 export interface ReadParts extends Keys {
   readonly coldGet: (view: Fields) => Element;
 }
 export interface WriteParts extends Keys {
-  readonly coldSet: Cold<void>;
-  readonly coldIndex: Cold<number>;
+  readonly coldSet: Fallback<void>;
+  readonly coldIndex: Fallback<number>;
 }
 
 /** What a method calls if no position could be computed: `count` is how many arguments it got. */
-export type FarCold<Result> = (view: Fields, count: number, ...named: unknown[]) => Result;
+export type FarFallback<Result> = (view: Fields, count: number, ...named: unknown[]) => Result;
 
 export interface FarParts extends Keys {
-  readonly coldGet: FarCold<Element>;
-  readonly coldSet: FarCold<void>;
-  readonly coldIndex: FarCold<number>;
+  readonly coldGet: FarFallback<Element>;
+  readonly coldSet: FarFallback<void>;
+  readonly coldIndex: FarFallback<number>;
   /** The distance of an index from the beginning of its axis; NaN if there is no such index. */
-  readonly at: (index: unknown, axis: Stretch) => number;
+  readonly distanceOf: (index: unknown, axis: Stretch) => number;
   readonly isBool: boolean;
   /** What `typeof` says of an element. */
   readonly kind: "number" | "bigint";

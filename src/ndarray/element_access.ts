@@ -34,7 +34,7 @@
  *    into a text that serves them.
  * 7. Feedback is kept per place in the source text, and from the fifth kind of typed array on it is lost. So each dtype
  *    gets a copy of the text ({@linkcode copyOfFactory}), and so does each renewal.
- * 8. Axes too long for a table ({@linkcode accessOf}) are computed: {@linkcode at}. So is everything where
+ * 8. Axes too long for a table ({@linkcode accessOf}) are computed: {@linkcode distanceOf}. So is everything where
  *    code may not be made from text. Of one axis without gaps, a typed array over just its elements takes the
  *    place of the table.
  * 9. Positions beyond 2^31 are slow in V8. A view that spans less than that, but lies beyond, asks a view of a typed
@@ -52,12 +52,12 @@ import {
   AXIS0,
   axisKeys,
   type ClassParts,
-  type Cold,
   type Element,
-  type FarCold,
+  type Fallback,
+  type FarFallback,
   type FastClass,
   type Fields,
-  type General,
+  type GeneralMethods,
   type Get,
   keys,
   type Numbers,
@@ -117,7 +117,7 @@ type Arguments = ArrayLike<unknown> & Iterable<number>;
 
 /** What the factories of this file get as parameters. */
 interface FactoryParts {
-  readonly Base: new () => General;
+  readonly Base: new () => GeneralMethods;
   readonly dtype: DType;
   readonly isBool: boolean;
   readonly kind: "number" | "bigint";
@@ -125,7 +125,7 @@ interface FactoryParts {
 }
 
 /** The distance of an index from the beginning of an axis, in elements; NaN if there is no such index. */
-function at(index: unknown, { length, stride }: Stretch): number {
+function distanceOf(index: unknown, { length, stride }: Stretch): number {
   if (typeof index !== "number" || index !== (index | 0)) return NaN;
   const fromStart = index < 0 ? index + length : index;
   return fromStart >= 0 && fromStart < length ? fromStart * stride : NaN;
@@ -281,7 +281,9 @@ function writeWindow(
 }
 
 /** A view that lies beyond 2^31, of which `inner` has the same elements at lower positions. */
-function wide({ Base, dtype, INNER }: { Base: new () => General; dtype: DType; INNER: symbol }) {
+function wide(
+  { Base, dtype, INNER }: { Base: new () => GeneralMethods; dtype: DType; INNER: symbol },
+) {
   return class extends Base {
     declare readonly data: TypedArrayOf;
     declare readonly shape: Numbers;
@@ -291,7 +293,11 @@ function wide({ Base, dtype, INNER }: { Base: new () => General; dtype: DType; I
     declare readonly size: number;
     declare readonly ndim: number;
 
-    constructor(data: TypedArrayOf, { shape, stride, offset, size }: Layout, inner: General) {
+    constructor(
+      data: TypedArrayOf,
+      { shape, stride, offset, size }: Layout,
+      inner: GeneralMethods,
+    ) {
       super();
       this.data = data;
       this.shape = shape;
@@ -313,8 +319,8 @@ function wide({ Base, dtype, INNER }: { Base: new () => General; dtype: DType; I
   };
 }
 const INNER = Symbol("inner");
-type Inner = { [INNER: symbol]: General };
-type WideClass = new (data: TypedArrayOf, layout: Layout, inner: General) => General;
+type Inner = { [INNER: symbol]: GeneralMethods };
+type WideClass = new (data: TypedArrayOf, layout: Layout, inner: GeneralMethods) => GeneralMethods;
 const wideClasses: { [D in DType]?: WideClass } = {};
 
 // --- Classes by dtype, number of axes and access -----------------------------------------------
@@ -391,7 +397,7 @@ export interface Served {
 /** What makes classes of views; it is the same for all of them. */
 export interface Maker {
   /** Makes an object that has the general methods, and nothing else. */
-  readonly Base: new () => General;
+  readonly Base: new () => GeneralMethods;
   readonly served: Served;
   /** Makes slices that are not rows. */
   readonly sliceFrom: SliceFrom;
@@ -425,16 +431,16 @@ export function makeFastClass(
     const factory = copyOfFactory(rank === 0 ? rank0 : anyRank, key);
     Fast = factory({ Base, dtype, isBool, kind, freeze });
   } else {
-    const own: ClassParts["own"] = { Fast: null };
+    const ownClass: ClassParts["ownClass"] = { Fast: null };
     const rowOf = access === "tables" || rank === 1 ? classOf : anyClassOf;
     Fast = copyOfFactory(classes[rank - 1], key)({
-      ...{ Base, own, dtype, rangeOf, sliceFrom, ...keys },
+      ...{ Base, ownClass, dtype, rangeOf, sliceFrom, ...keys },
       shapeOf: frozenLists(rank),
       strideOf: frozenLists(rank),
       Row: rowOf(dtype, rank - 1),
       axisOf: access === "far" ? (length, stride) => ({ length, stride }) : tableOf,
     });
-    own.Fast = access === "tables" ? Fast : anyClassOf(dtype, rank);
+    ownClass.Fast = access === "tables" ? Fast : anyClassOf(dtype, rank);
     const describe = { rank, kind, isBool, served, key } as const;
     if (access === "far") giveFarMethods(Fast.prototype, describe);
     else giveTableMethods(Fast.prototype, describe, access);
@@ -480,14 +486,14 @@ function giveFarMethods(
   prototype: object,
   { rank, kind, isBool, served, key }: Described,
 ): void {
-  const coldGet: FarCold<Element> = (view, count, ...args) =>
+  const coldGet: FarFallback<Element> = (view, count, ...args) =>
     served.get(view, argumentsOf(count, args));
-  const coldSet: FarCold<void> = (view, count, ...args) =>
+  const coldSet: FarFallback<void> = (view, count, ...args) =>
     served.set(view, argumentsOf(count, args));
-  const coldIndex: FarCold<number> = (view, count, ...args) =>
+  const coldIndex: FarFallback<number> = (view, count, ...args) =>
     served.index(view, argumentsOf(count, args));
   const factory = copyOfFactory(fars[rank - 1], key);
-  define(prototype, factory({ coldGet, coldSet, coldIndex, at, isBool, kind, ...keys }));
+  define(prototype, factory({ coldGet, coldSet, coldIndex, distanceOf, isBool, kind, ...keys }));
 }
 
 /** So many milliseconds lie between two renewals of the methods of a class, on average (deviation 5). */
@@ -528,11 +534,11 @@ function giveTableMethods(
     renew();
   };
 
-  const coldSet: Cold<void> = (view, args) => {
+  const coldSet: Fallback<void> = (view, args) => {
     learn(view, args);
     served.set(view, Array.from(args));
   };
-  const coldIndex: Cold<number> = (view, args) => {
+  const coldIndex: Fallback<number> = (view, args) => {
     learn(view, args);
     return served.index(view, Array.from(args));
   };
@@ -588,21 +594,21 @@ export function makeWindow(
   data: TypedArrayOf,
   layout: Layout,
   dtype: DType,
-): General {
+): GeneralMethods {
   const { shape: [length], stride: [stride], offset } = layout;
-  const view = new Fast(data, offset, length, stride) as General & Axes;
+  const view = new Fast(data, offset, length, stride) as GeneralMethods & Axes;
   view[AXIS0] = elementsAt({ dtype, data }, offset, length) as never;
   return view;
 }
 
 /** Makes a view that lies beyond 2^31, from one of the same elements at lower positions. */
 export function makeWide(
-  Base: new () => General,
+  Base: new () => GeneralMethods,
   dtype: DType,
   data: TypedArrayOf,
   layout: Layout,
-  inner: General,
-): General {
+  inner: GeneralMethods,
+): GeneralMethods {
   const Wide = wideClasses[dtype] ??= copyOfFactory(wide, `${dtype}, wide`)({ Base, dtype, INNER });
   return new Wide(data, layout, inner);
 }

@@ -12,12 +12,12 @@ import type {
   Axes,
   Axis,
   ClassParts,
+  ComputedView,
   Element,
-  Far,
   FarMethods,
   FarParts,
   FastClass,
-  General,
+  GeneralMethods,
   Get,
   Items,
   Numbers,
@@ -33,7 +33,7 @@ import type { SliceItem } from "./slice.ts";
 
 /** The class of views of one axis. */
 export function class1(
-  { Base, Row, own, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, AXIS0 }: ClassParts,
+  { Base, Row, ownClass, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, AXIS0 }: ClassParts,
 ): FastClass {
   let lastShape: Numbers, lastStrides: Numbers;
   const into0 = { start: 0, step: 1, length: 0 };
@@ -72,7 +72,7 @@ export function class1(
       this.#s0 = s0;
     }
 
-    override slice(i: SliceItem): General {
+    override slice(i: SliceItem): GeneralMethods {
       // An object that inherits from a view, or a proxy of one, has no private fields.
       if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
@@ -84,7 +84,7 @@ export function class1(
       if (arguments.length === 1) {
         const range0 = rangeOf(i, this.#n0, into0);
         if (range0 !== null) {
-          return new own.Fast!(
+          return new ownClass.Fast!(
             this.data,
             this.offset + range0.start * this.#s0,
             range0.length,
@@ -223,24 +223,25 @@ export function writeBoolWrapping1(
 }
 
 export function far1(
-  { coldGet, coldSet, coldIndex, at, isBool, kind, AXIS0 }: FarParts,
+  { coldGet, coldSet, coldIndex, distanceOf, isBool, kind, AXIS0 }: FarParts,
 ): FarMethods {
   return {
-    get(this: Far, i: number): Element {
-      const value = this.data[arguments.length === 1 ? this.offset + at(i, this[AXIS0]) : -1];
+    get(this: ComputedView, i: number): Element {
+      const value =
+        this.data[arguments.length === 1 ? this.offset + distanceOf(i, this[AXIS0]) : -1];
       if (value === undefined) return coldGet(this, arguments.length, i);
       return isBool ? (value ? 1 : 0) : value;
     },
-    set(this: Far, i: number, value: unknown): void {
+    set(this: ComputedView, i: number, value: unknown): void {
       const data: Storable = this.data;
-      const position = arguments.length === 2 ? this.offset + at(i, this[AXIS0]) : -1;
+      const position = arguments.length === 2 ? this.offset + distanceOf(i, this[AXIS0]) : -1;
       const isTruth = isBool && (typeof value === "boolean" || typeof value === "number");
       const stored = isTruth ? (value || value !== value ? 1 : 0) : value;
       if (typeof stored === kind && data[position] !== undefined) data[position] = stored;
       else coldSet(this, arguments.length, i, value);
     },
-    index(this: Far, i: number): number {
-      const position = arguments.length === 1 ? this.offset + at(i, this[AXIS0]) : -1;
+    index(this: ComputedView, i: number): number {
+      const position = arguments.length === 1 ? this.offset + distanceOf(i, this[AXIS0]) : -1;
       return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i);
     },
   };
@@ -248,7 +249,7 @@ export function far1(
 
 /** The class of views of two axes. */
 export function class2(
-  { Base, Row, own, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, AXIS0, AXIS1 }:
+  { Base, Row, ownClass, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, AXIS0, AXIS1 }:
     ClassParts,
 ): FastClass {
   let lastShape: Numbers, lastStrides: Numbers;
@@ -307,7 +308,7 @@ export function class2(
       this.#s1 = s1;
     }
 
-    override slice(i: SliceItem, j: SliceItem): General {
+    override slice(i: SliceItem, j: SliceItem): GeneralMethods {
       // An object that inherits from a view, or a proxy of one, has no private fields.
       if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
@@ -320,7 +321,7 @@ export function class2(
         const range0 = rangeOf(i, this.#n0, into0);
         const range1 = range0 && rangeOf(j, this.#n1, into1);
         if (range0 !== null && range1 !== null) {
-          return new own.Fast!(
+          return new ownClass.Fast!(
             this.data,
             this.offset + range0.start * this.#s0 + range1.start * this.#s1,
             range0.length,
@@ -484,30 +485,32 @@ export function writeBoolWrapping2(
 }
 
 export function far2(
-  { coldGet, coldSet, coldIndex, at, isBool, kind, AXIS0, AXIS1 }: FarParts,
+  { coldGet, coldSet, coldIndex, distanceOf, isBool, kind, AXIS0, AXIS1 }: FarParts,
 ): FarMethods {
   return {
-    get(this: Far, i: number, j: number): Element {
+    get(this: ComputedView, i: number, j: number): Element {
       const value = this
         .data[
-          arguments.length === 2 ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) : -1
+          arguments.length === 2
+            ? this.offset + distanceOf(i, this[AXIS0]) + distanceOf(j, this[AXIS1])
+            : -1
         ];
       if (value === undefined) return coldGet(this, arguments.length, i, j);
       return isBool ? (value ? 1 : 0) : value;
     },
-    set(this: Far, i: number, j: number, value: unknown): void {
+    set(this: ComputedView, i: number, j: number, value: unknown): void {
       const data: Storable = this.data;
       const position = arguments.length === 3
-        ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1])
+        ? this.offset + distanceOf(i, this[AXIS0]) + distanceOf(j, this[AXIS1])
         : -1;
       const isTruth = isBool && (typeof value === "boolean" || typeof value === "number");
       const stored = isTruth ? (value || value !== value ? 1 : 0) : value;
       if (typeof stored === kind && data[position] !== undefined) data[position] = stored;
       else coldSet(this, arguments.length, i, j, value);
     },
-    index(this: Far, i: number, j: number): number {
+    index(this: ComputedView, i: number, j: number): number {
       const position = arguments.length === 2
-        ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1])
+        ? this.offset + distanceOf(i, this[AXIS0]) + distanceOf(j, this[AXIS1])
         : -1;
       return this.data[position] !== undefined ? position : coldIndex(this, arguments.length, i, j);
     },
@@ -516,8 +519,20 @@ export function far2(
 
 /** The class of views of three axes. */
 export function class3(
-  { Base, Row, own, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, AXIS0, AXIS1, AXIS2 }:
-    ClassParts,
+  {
+    Base,
+    Row,
+    ownClass,
+    dtype,
+    rangeOf,
+    sliceFrom,
+    shapeOf,
+    strideOf,
+    axisOf,
+    AXIS0,
+    AXIS1,
+    AXIS2,
+  }: ClassParts,
 ): FastClass {
   let lastShape: Numbers, lastStrides: Numbers;
   const into0 = { start: 0, step: 1, length: 0 };
@@ -591,7 +606,7 @@ export function class3(
       this.#s2 = s2;
     }
 
-    override slice(i: SliceItem, j: SliceItem, k: SliceItem): General {
+    override slice(i: SliceItem, j: SliceItem, k: SliceItem): GeneralMethods {
       // An object that inherits from a view, or a proxy of one, has no private fields.
       if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
@@ -612,7 +627,7 @@ export function class3(
         const range1 = range0 && rangeOf(j, this.#n1, into1);
         const range2 = range1 && rangeOf(k, this.#n2, into2);
         if (range0 !== null && range1 !== null && range2 !== null) {
-          return new own.Fast!(
+          return new ownClass.Fast!(
             this.data,
             this.offset + range0.start * this.#s0 + range1.start * this.#s1 +
               range2.start * this.#s2,
@@ -801,32 +816,35 @@ export function writeBoolWrapping3(
 }
 
 export function far3(
-  { coldGet, coldSet, coldIndex, at, isBool, kind, AXIS0, AXIS1, AXIS2 }: FarParts,
+  { coldGet, coldSet, coldIndex, distanceOf, isBool, kind, AXIS0, AXIS1, AXIS2 }: FarParts,
 ): FarMethods {
   return {
-    get(this: Far, i: number, j: number, k: number): Element {
+    get(this: ComputedView, i: number, j: number, k: number): Element {
       const value = this
         .data[
           arguments.length === 3
-            ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) + at(k, this[AXIS2])
+            ? this.offset + distanceOf(i, this[AXIS0]) + distanceOf(j, this[AXIS1]) +
+              distanceOf(k, this[AXIS2])
             : -1
         ];
       if (value === undefined) return coldGet(this, arguments.length, i, j, k);
       return isBool ? (value ? 1 : 0) : value;
     },
-    set(this: Far, i: number, j: number, k: number, value: unknown): void {
+    set(this: ComputedView, i: number, j: number, k: number, value: unknown): void {
       const data: Storable = this.data;
       const position = arguments.length === 4
-        ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) + at(k, this[AXIS2])
+        ? this.offset + distanceOf(i, this[AXIS0]) + distanceOf(j, this[AXIS1]) +
+          distanceOf(k, this[AXIS2])
         : -1;
       const isTruth = isBool && (typeof value === "boolean" || typeof value === "number");
       const stored = isTruth ? (value || value !== value ? 1 : 0) : value;
       if (typeof stored === kind && data[position] !== undefined) data[position] = stored;
       else coldSet(this, arguments.length, i, j, k, value);
     },
-    index(this: Far, i: number, j: number, k: number): number {
+    index(this: ComputedView, i: number, j: number, k: number): number {
       const position = arguments.length === 3
-        ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) + at(k, this[AXIS2])
+        ? this.offset + distanceOf(i, this[AXIS0]) + distanceOf(j, this[AXIS1]) +
+          distanceOf(k, this[AXIS2])
         : -1;
       return this.data[position] !== undefined
         ? position
@@ -840,7 +858,7 @@ export function class4(
   {
     Base,
     Row,
-    own,
+    ownClass,
     dtype,
     rangeOf,
     sliceFrom,
@@ -939,7 +957,7 @@ export function class4(
       this.#s3 = s3;
     }
 
-    override slice(i: SliceItem, j: SliceItem, k: SliceItem, l: SliceItem): General {
+    override slice(i: SliceItem, j: SliceItem, k: SliceItem, l: SliceItem): GeneralMethods {
       // An object that inherits from a view, or a proxy of one, has no private fields.
       if (!(#n0 in this) || this.data.length === 0) return super.slice(...arguments as Items);
       if (arguments.length === 1 && typeof i === "number" && i === (i | 0)) {
@@ -963,7 +981,7 @@ export function class4(
         const range2 = range1 && rangeOf(k, this.#n2, into2);
         const range3 = range2 && rangeOf(l, this.#n3, into3);
         if (range0 !== null && range1 !== null && range2 !== null && range3 !== null) {
-          return new own.Fast!(
+          return new ownClass.Fast!(
             this.data,
             this.offset + range0.start * this.#s0 + range1.start * this.#s1 +
               range2.start * this.#s2 + range3.start * this.#s3,
@@ -1193,35 +1211,35 @@ export function writeBoolWrapping4(
 }
 
 export function far4(
-  { coldGet, coldSet, coldIndex, at, isBool, kind, AXIS0, AXIS1, AXIS2, AXIS3 }: FarParts,
+  { coldGet, coldSet, coldIndex, distanceOf, isBool, kind, AXIS0, AXIS1, AXIS2, AXIS3 }: FarParts,
 ): FarMethods {
   return {
-    get(this: Far, i: number, j: number, k: number, l: number): Element {
+    get(this: ComputedView, i: number, j: number, k: number, l: number): Element {
       const value = this
         .data[
           arguments.length === 4
-            ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) + at(k, this[AXIS2]) +
-              at(l, this[AXIS3])
+            ? this.offset + distanceOf(i, this[AXIS0]) + distanceOf(j, this[AXIS1]) +
+              distanceOf(k, this[AXIS2]) + distanceOf(l, this[AXIS3])
             : -1
         ];
       if (value === undefined) return coldGet(this, arguments.length, i, j, k, l);
       return isBool ? (value ? 1 : 0) : value;
     },
-    set(this: Far, i: number, j: number, k: number, l: number, value: unknown): void {
+    set(this: ComputedView, i: number, j: number, k: number, l: number, value: unknown): void {
       const data: Storable = this.data;
       const position = arguments.length === 5
-        ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) + at(k, this[AXIS2]) +
-          at(l, this[AXIS3])
+        ? this.offset + distanceOf(i, this[AXIS0]) + distanceOf(j, this[AXIS1]) +
+          distanceOf(k, this[AXIS2]) + distanceOf(l, this[AXIS3])
         : -1;
       const isTruth = isBool && (typeof value === "boolean" || typeof value === "number");
       const stored = isTruth ? (value || value !== value ? 1 : 0) : value;
       if (typeof stored === kind && data[position] !== undefined) data[position] = stored;
       else coldSet(this, arguments.length, i, j, k, l, value);
     },
-    index(this: Far, i: number, j: number, k: number, l: number): number {
+    index(this: ComputedView, i: number, j: number, k: number, l: number): number {
       const position = arguments.length === 4
-        ? this.offset + at(i, this[AXIS0]) + at(j, this[AXIS1]) + at(k, this[AXIS2]) +
-          at(l, this[AXIS3])
+        ? this.offset + distanceOf(i, this[AXIS0]) + distanceOf(j, this[AXIS1]) +
+          distanceOf(k, this[AXIS2]) + distanceOf(l, this[AXIS3])
         : -1;
       return this.data[position] !== undefined
         ? position

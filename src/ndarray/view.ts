@@ -47,7 +47,7 @@ import {
 } from "./layout.ts";
 import { type Cells, elementsAt } from "./loop_plan.ts";
 import { resolveIndex, type SliceItem } from "./slice.ts";
-import type { FastClass, General } from "./access_parts.ts";
+import type { FastClass, GeneralMethods } from "./access_parts.ts";
 import {
   accessOf,
   makeFastClass,
@@ -381,7 +381,7 @@ function makeFastView(
   data: TypedArrayOf,
   { shape: n, stride: s, offset }: Layout,
   dtype: DType,
-): General {
+): GeneralMethods {
   const rank = n.length;
   const Fast = classOf(access, dtype, Math.min(rank, MANY_AXES));
   // Spread arguments would take longer than all else.
@@ -400,7 +400,7 @@ function makeFastView(
 }
 
 /** Makes a view that lies beyond 2^31, and the one of the same elements at lower positions that it asks. */
-function makeViewBeyond(data: TypedArrayOf, layout: Layout, dtype: DType): General {
+function makeViewBeyond(data: TypedArrayOf, layout: Layout, dtype: DType): GeneralMethods {
   const { shape, stride, offset, size } = layout;
   const { lowest, highest } = extent(layout);
   const part = elementsAt({ dtype, data }, lowest, highest - lowest + 1);
