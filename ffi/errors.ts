@@ -9,8 +9,10 @@ import { type CodedError, type ErrorName, errors, visible } from "./runtime/erro
 /** An error of the operating system: one of `Deno.errors` where Deno has a class, with `code`. */
 export type SystemError = CodedError;
 
+type CodeRow = readonly [code: string, text: string, linux: number, darwin: number];
+
 /** Codes, their text, and their number on Linux and on macOS (which share most). */
-const table: readonly (readonly [code: string, text: string, linux: number, darwin: number])[] = [
+const codeTable: readonly CodeRow[] = [
   ["EPERM", "Operation not permitted", 1, 1],
   ["ENOENT", "No such file or directory", 2, 2],
   ["ESRCH", "No such process", 3, 3],
@@ -121,7 +123,7 @@ export function systemError(
   subject: string | null,
   advice?: Advice,
 ): SystemError {
-  const entry = table.find((entry) => error === entry[0] || error === numberIn(entry, os));
+  const entry = codeTable.find((entry) => error === entry[0] || error === numberIn(entry, os));
   const errno = entry === undefined ? error : numberIn(entry, os);
   const [code, text] = entry ?? [codeOf(os, error), "Unknown error"];
   const className = classes[code];
@@ -140,7 +142,7 @@ export function systemError(
 /** The systems whose numbers are known. */
 type System = "linux" | "darwin";
 
-function numberIn([, , linux, darwin]: (typeof table)[number], os: System): number {
+function numberIn([, , linux, darwin]: CodeRow, os: System): number {
   return os === "linux" ? linux : darwin;
 }
 
@@ -152,7 +154,7 @@ function numberIn([, , linux, darwin]: (typeof table)[number], os: System): numb
  * @returns the code, for example `"ENOENT"`; `"E9999"` of a number that is not in the table
  */
 export function codeOf(os: System, error: number | string): string {
-  return table.find((entry) => error === numberIn(entry, os))?.[0] ?? `E${error}`;
+  return codeTable.find((entry) => error === numberIn(entry, os))?.[0] ?? `E${error}`;
 }
 
 /**

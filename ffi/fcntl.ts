@@ -9,13 +9,13 @@
  * @module
  */
 
-import { checked, falseIfTaken, group } from "./library.ts";
+import { checked, falseIfTaken, openOnUse } from "./library.ts";
 import { type Platform, platform } from "./platform.ts";
 import { makeError } from "./runtime/errors.ts";
 import { declareByteLocks, declareMemfd } from "./symbols.ts";
 
-const memfd = group(declareMemfd);
-const byteLocks = group(declareByteLocks);
+const memfd = openOnUse(declareMemfd);
+const byteLocks = openOnUse(declareByteLocks);
 
 /**
  * Does one of several things with an open file: duplicates it, reads or adds its seals.

@@ -9,15 +9,15 @@
  */
 
 import { type Advice, codeOf, orGeneral, systemError } from "./errors.ts";
-import { checked, cString, group, libc, nullIfMissing, textOf } from "./library.ts";
+import { checked, cString, libc, nullIfMissing, openOnUse, textOf } from "./library.ts";
 import { platform } from "./platform.ts";
 import { makeError } from "./runtime/errors.ts";
 import { type Pointer, runtime } from "./runtime/mod.ts";
 import { declareFiles, declareNaming, declareSegments } from "./symbols.ts";
 
-const segments = group(declareSegments);
-const files = group(declareFiles);
-const naming = group(declareNaming);
+const segments = openOnUse(declareSegments);
+const files = openOnUse(declareFiles);
+const naming = openOnUse(declareNaming);
 
 /**
  * Opens a file. It is closed in a program that this one starts.

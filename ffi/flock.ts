@@ -5,10 +5,10 @@
  * @module
  */
 
-import { checked, falseIfTaken, group } from "./library.ts";
+import { checked, falseIfTaken, openOnUse } from "./library.ts";
 import { declareFlock } from "./symbols.ts";
 
-const calls = group(declareFlock);
+const functions = openOnUse(declareFlock);
 
 const LOCK_SH = 1;
 const LOCK_EX = 2;
@@ -29,7 +29,7 @@ export function tryFlock(
   kind: "exclusive" | "shared" = "exclusive",
 ): boolean {
   const operation = (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB;
-  return checked("flock", subject, () => calls().flock(fd, operation), falseIfTaken) !== false;
+  return checked("flock", subject, () => functions().flock(fd, operation), falseIfTaken) !== false;
 }
 
 /**
@@ -39,5 +39,5 @@ export function tryFlock(
  * @param subject the segment's name, for the error
  */
 export function unflock(fd: number, subject: string): void {
-  checked("flock", subject, () => calls().flock(fd, LOCK_UN));
+  checked("flock", subject, () => functions().flock(fd, LOCK_UN));
 }

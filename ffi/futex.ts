@@ -7,12 +7,12 @@
  * @module
  */
 
-import { checked, group, libc } from "./library.ts";
+import { checked, libc, openOnUse } from "./library.ts";
 import { platform } from "./platform.ts";
 import { runtime, type Sleeper } from "./runtime/mod.ts";
 import { declareFutex } from "./symbols.ts";
 
-const calls = group(declareFutex);
+const functions = openOnUse(declareFutex);
 
 let callNumber: number | undefined;
 
@@ -43,7 +43,7 @@ let hasMany: boolean | undefined;
 export function hasFutexWaitMany(): boolean {
   if (hasMany !== undefined) return hasMany;
   if (!hasFutex()) return hasMany = false;
-  const { futex } = calls();
+  const { futex } = functions();
   // No word at all is refused with EINVAL, by a kernel that has the call; old ones say ENOSYS, and some
   // containers EPERM.
   return hasMany = checked(
@@ -81,7 +81,7 @@ const scratch = makeTimespec();
  */
 export function monotonicNow(): number {
   if (!hasFutex()) return performance.now(); // without a futex, only loops of this library ask for the time
-  calls().clock_gettime(CLOCK_MONOTONIC, scratch);
+  functions().clock_gettime(CLOCK_MONOTONIC, scratch);
   return (scratch[0] + scratch[1] * 2 ** 32) * 1000 + scratch[2] / 1e6;
 }
 
@@ -108,7 +108,7 @@ export type FutexOutcome = "woken" | "changed" | "timed-out" | "interrupted";
  * @param deadline when to give up, by {@linkcode monotonicNow}; `Infinity` for never
  */
 export function futexWait(address: number, value: number, deadline: number): FutexOutcome {
-  const { futex } = calls();
+  const { futex } = functions();
   const limit = deadline === Infinity ? null : scratch;
   if (limit !== null) setTimespec(limit, deadline);
   const [number, word] = [futexCall(), BigInt(address)];
@@ -141,7 +141,7 @@ export function futexWake(address: bigint, count: number): number {
 }
 
 function wake(address: bigint, operation: number, count: number): number {
-  const { futex_wake } = calls();
+  const { futex_wake } = functions();
   const number = futexCall();
   // V8 calls C directly with a bigint only; a number would take 0.3 µs more.
   const woken = futex_wake(number, address, operation, count);

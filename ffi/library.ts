@@ -35,7 +35,7 @@ export function libc(): Library {
  * @param declare declares the group: one of the functions of `symbols.ts`
  * @returns gives the functions
  */
-export function group<const D extends Declarations>(
+export function openOnUse<const D extends Declarations>(
   declare: (platform: Platform) => D,
 ): () => Functions<D> {
   // These come with the library.
@@ -46,7 +46,7 @@ export function group<const D extends Declarations>(
   return () => opened ??= runtime().openLibrary(libc().name, declare(libc().platform));
 }
 
-const version = group(declareVersion);
+const version = openOnUse(declareVersion);
 
 /**
  * Tells which C library this is.

@@ -8,10 +8,10 @@ import type { Advice } from "./errors.ts";
 import { makeError } from "./runtime/errors.ts";
 import { type Pointer, runtime } from "./runtime/mod.ts";
 import { declareMemfd, declareSegments } from "./symbols.ts";
-import { checked, cString, group } from "./library.ts";
+import { checked, cString, openOnUse } from "./library.ts";
 
-const segments = group(declareSegments);
-const memfd = group(declareMemfd);
+const segments = openOnUse(declareSegments);
+const memfd = openOnUse(declareMemfd);
 
 /** A range of this process's addresses, as it was mapped: what `munmap()` takes. */
 export interface Region {

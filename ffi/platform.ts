@@ -38,7 +38,7 @@ export interface Platform {
   /** Whether a mapping may reach beyond the end of the segment, as long as nobody touches it there. */
   readonly mapsBeyondEnd: boolean;
   /** Whether a mapping is given a wish where to begin; without, the system searches once. */
-  readonly hints: boolean;
+  readonly takesAddressHint: boolean;
   /** Whether the system tells how many names lead to a segment. */
   readonly countsNames: boolean;
   /** Whether the system gives each segment a number of its own, its inode. */
@@ -106,7 +106,7 @@ const linux = {
   byteLocks: { F_OFD_GETLK: 36, F_OFD_SETLK: 37 },
   fchmod: true,
   mapsBeyondEnd: true,
-  hints: true,
+  takesAddressHint: true,
   countsNames: true,
   numbersSegments: true,
   directory: "/dev/shm",
@@ -154,7 +154,7 @@ const darwin = {
   fxstatVersion: 0,
   mapsBeyondEnd: false,
   // XNU does not search again after a hint that cannot be met.
-  hints: false,
+  takesAddressHint: false,
   // Its fstat leaves st_nlink and st_ino of a segment 0 (pshm_stat of bsd/kern/posix_shm.c).
   countsNames: false,
   numbersSegments: false,

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { checked, group } from "./library.ts";
+import { checked, openOnUse } from "./library.ts";
 import { declareSegments } from "./symbols.ts";
 
-const segments = group(declareSegments);
+const segments = openOnUse(declareSegments);
 
 /** The size of files that this process makes larger, in bytes; the same number on every supported system. */
 export const RLIMIT_FSIZE = 1;

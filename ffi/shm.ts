@@ -6,10 +6,10 @@
 
 import { type Advice, systemError } from "./errors.ts";
 import { statx } from "./files.ts";
-import { checked, cString, group, libc, nullIfMissing } from "./library.ts";
+import { checked, cString, libc, nullIfMissing, openOnUse } from "./library.ts";
 import { declareSegments } from "./symbols.ts";
 
-const segments = group(declareSegments);
+const segments = openOnUse(declareSegments);
 
 /**
  * Opens a segment.

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { checked, group } from "./library.ts";
+import { checked, openOnUse } from "./library.ts";
 import { declareProcesses } from "./symbols.ts";
 
-const calls = group(declareProcesses);
+const functions = openOnUse(declareProcesses);
 
 /**
  * Sends a signal to a process.
@@ -17,7 +17,7 @@ const calls = group(declareProcesses);
  * @see {@link https://man7.org/linux/man-pages/man2/kill.2.html | kill(2)}
  */
 export function kill(pid: number, number: number): void {
-  checked("kill", String(pid), () => calls().kill(pid, number));
+  checked("kill", String(pid), () => functions().kill(pid, number));
 }
 
 /**
@@ -27,5 +27,5 @@ export function kill(pid: number, number: number): void {
  * @see {@link https://man7.org/linux/man-pages/man2/_exit.2.html | _exit(2)}
  */
 export function exitNow(code: number): void {
-  calls()._exit(code);
+  functions()._exit(code);
 }

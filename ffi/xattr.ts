@@ -5,11 +5,11 @@
  * @module
  */
 
-import { checked, cString, group } from "./library.ts";
+import { checked, cString, openOnUse } from "./library.ts";
 import { platform } from "./platform.ts";
 import { declareAttributes } from "./symbols.ts";
 
-const calls = group(declareAttributes);
+const functions = openOnUse(declareAttributes);
 
 /** For {@linkcode checked}: that a file system has no such attributes (tmpfs before Linux 6.6) is an answer. */
 const falseIfNone = {
@@ -47,7 +47,7 @@ export function fsetxattr(
   return checked(
     "fsetxattr",
     subject,
-    () => calls().fsetxattr(fd, cString(name), value, length, 0),
+    () => functions().fsetxattr(fd, cString(name), value, length, 0),
     falseIfNone,
   ) !== false;
 }
@@ -74,7 +74,7 @@ export function fgetxattr(
   const length = checked(
     "fgetxattr",
     subject,
-    () => Number(calls().fgetxattr(fd, cString(name), value, size)),
+    () => Number(functions().fgetxattr(fd, cString(name), value, size)),
     nullIfNone,
   );
   return length === null ? null : value.subarray(0, length);

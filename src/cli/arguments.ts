@@ -18,7 +18,7 @@ export interface Parsed {
   names: string[];
 }
 
-const keys = {
+const optionKeys = {
   "--json": "json",
   "--older-than": "olderThan",
   "--prefix": "prefix",
@@ -36,7 +36,7 @@ const keys = {
  */
 export function parse(
   args: readonly string[],
-  known: { readonly [option in keyof typeof keys]?: "flag" | "value" },
+  known: { readonly [option in keyof typeof optionKeys]?: "flag" | "value" },
   rest?: "names",
 ): Parsed {
   const parsed: Parsed = { names: [] };
@@ -52,13 +52,13 @@ export function parse(
       continue;
     }
     const equals = arg.indexOf("=");
-    const option = (equals === -1 ? arg : arg.slice(0, equals)) as keyof typeof keys;
+    const option = (equals === -1 ? arg : arg.slice(0, equals)) as keyof typeof optionKeys;
     const kind = Object.hasOwn(known, option) ? known[option] : undefined;
     if (kind === undefined) throw new UsageError(`there is no option ${quote(option)}`);
     if (kind === "flag" && equals !== -1) throw new UsageError(`${option} takes no value`);
     const value = kind === "flag" ? "" : equals === -1 ? args[++i] : arg.slice(equals + 1);
     if (value === undefined) throw new UsageError(`${option} wants a value`);
-    parsed[keys[option]] = value;
+    parsed[optionKeys[option]] = value;
   }
   return parsed;
 }

@@ -32,10 +32,10 @@ const SHORT = 1024;
 let ofStrides = new Map<number, OfStride>();
 /** The last two strides that were asked for: those of a view's rows and columns. */
 let recent: OfStride | undefined;
-let other: OfStride | undefined;
+let lessRecent: OfStride | undefined;
 /** How many integers the longest tables hold, and how many tables there are. */
 let integers = 0;
-let tables = 0;
+let tableCount = 0;
 
 /** The bounds of what is kept: 4 MiB of integers, and as many tables. Views keep what they use. */
 const MOST_INTEGERS = 2 ** 20;
@@ -53,8 +53,8 @@ export function tableOf(length: number, stride: number): Int32Array {
   if (length < SHORT) {
     const table = recent?.stride === stride
       ? recent.short[length]
-      : other?.stride === stride
-      ? other.short[length]
+      : lessRecent?.stride === stride
+      ? lessRecent.short[length]
       : undefined;
     if (table !== undefined) return table;
   }
@@ -65,18 +65,18 @@ function findTable(length: number, stride: number): Int32Array {
   let of = ofStrides.get(stride);
   let table = of?.byLength.get(length);
   if (of === undefined || table === undefined) {
-    if (integers > MOST_INTEGERS || tables > MOST_TABLES) {
+    if (integers > MOST_INTEGERS || tableCount > MOST_TABLES) {
       ofStrides = new Map();
-      integers = tables = 0;
-      recent = other = of = undefined;
+      integers = tableCount = 0;
+      recent = lessRecent = of = undefined;
     }
     of = longEnough(of, length, stride);
     table = new Int32Array(of.longest.buffer, 0, length);
     of.byLength.set(length, table);
     if (length < SHORT) of.short[length] = table;
-    tables++;
+    tableCount++;
   }
-  if (recent !== of) [recent, other] = [of, recent];
+  if (recent !== of) [recent, lessRecent] = [of, recent];
   return table;
 }
 
@@ -85,7 +85,7 @@ function longEnough(of: OfStride | undefined, length: number, stride: number): O
   if (of !== undefined && of.longest.length >= length) return of;
   if (of !== undefined) {
     integers -= of.longest.length;
-    tables -= of.byLength.size;
+    tableCount -= of.byLength.size;
   }
   // Twice as long as the last one, so that windows that grow do not make one for each length.
   const room = Math.max(length, Math.min(LONGEST, 2 * (of?.longest.length ?? 8)));
@@ -126,5 +126,5 @@ export function longTableOf(length: number, stride: number): Int32Array {
 
 /** What the tables that are kept hold, for tests: long ones are kept by their views only. */
 export function tableFacts(): { integers: number; tables: number } {
-  return { integers, tables };
+  return { integers, tables: tableCount };
 }

@@ -10,13 +10,13 @@ import {
   advance,
   asWords,
   type Block,
-  type Cells,
   elementsAt,
   inChunks,
   isRun,
   type Loop,
   planLoop,
   runLoop,
+  type ViewParts,
   type Word,
 } from "./loop_plan.ts";
 
@@ -28,7 +28,7 @@ const SHORT_RUN = 32;
  * and bigints, too. The source's layout has the target's shape; the two must not overlap, unless
  * `isOneRun()`.
  */
-export function copyElements(target: Cells, source: Cells): void {
+export function copyElements(target: ViewParts, source: ViewParts): void {
   const loop = planLoop(target.layout.shape, [target.layout, source.layout], true);
   if (target.dtype !== source.dtype) return convertElements(loop, target, source);
   // bool is not moved as bytes: another process may have stored what is neither 0 nor 1.
@@ -43,13 +43,13 @@ export function copyElements(target: Cells, source: Cells): void {
 }
 
 /** Whether copying is one move of a run: then `TypedArray.set` is right for overlaps in one buffer. */
-export function isOneRun(target: Cells, source: Cells): boolean {
+export function isOneRun(target: ViewParts, source: ViewParts): boolean {
   return target.dtype === source.dtype && target.dtype !== "bool" &&
     isRun(planLoop(target.layout.shape, [target.layout, source.layout], true));
 }
 
 /** Moves rows of neighbours. */
-function moveRuns({ shape, strides, offsets }: Loop, target: Cells, source: Cells): void {
+function moveRuns({ shape, strides, offsets }: Loop, target: ViewParts, source: ViewParts): void {
   const outer = Math.max(0, shape.length - 1);
   const length = shape.at(-1) ?? 1;
   if (length === 0) return;
@@ -61,7 +61,7 @@ function moveRuns({ shape, strides, offsets }: Loop, target: Cells, source: Cell
   } while (advance(index, positions, shape, strides, outer));
 }
 
-function copyByWords(word: Word | "bool", loop: Loop, target: Cells, source: Cells): void {
+function copyByWords(word: Word | "bool", loop: Loop, target: ViewParts, source: ViewParts): void {
   runLoop(loop, [target, source], (block) => copyBlock(word, block));
 }
 
@@ -161,7 +161,7 @@ function scratchOf<D extends DType>(dtype: D): TypedArrayOf<D> {
 }
 
 /** Copies elements of one dtype to another. */
-function convertElements(loop: Loop, target: Cells, source: Cells): void {
+function convertElements(loop: Loop, target: ViewParts, source: ViewParts): void {
   if (isRun(loop)) return convertRun(loop, target, source);
   if (loop.shape[0] === 0) return;
   const [from, to] = [asWords(source), asWords(target)];
@@ -191,7 +191,11 @@ function convertElements(loop: Loop, target: Cells, source: Cells): void {
 }
 
 /** Converts neighbours where they lie. */
-function convertRun({ shape, offsets: [to, from] }: Loop, target: Cells, source: Cells): void {
+function convertRun(
+  { shape, offsets: [to, from] }: Loop,
+  target: ViewParts,
+  source: ViewParts,
+): void {
   const length = shape[0] ?? 1;
   for (let at = 0; at < length; at += CHUNK) {
     const count = Math.min(CHUNK, length - at);
@@ -206,7 +210,7 @@ function convertRun({ shape, offsets: [to, from] }: Loop, target: Cells, source:
   }
 }
 
-type Elements = Pick<Cells, "dtype" | "data">;
+type Elements = Pick<ViewParts, "dtype" | "data">;
 
 /** Converts elements as typed arrays do it, to `bool` their truth, and numbers to bigints and back. */
 function convertChunk(from: Elements, to: Elements, count: number): void {

@@ -9,15 +9,15 @@ import { contiguousLayout } from "./layout.ts";
 import {
   asWords,
   type Block,
-  type Cells,
   isRun,
   planLoop,
   runLoop,
+  type ViewParts,
   type Word,
 } from "./loop_plan.ts";
 
 /** Stores one value, already converted to the dtype's kind, in every element. */
-export function fillElements(cells: Cells, value: number | bigint): void {
+export function fillElements(cells: ViewParts, value: number | bigint): void {
   const { data, layout } = cells;
   const loop = planLoop(layout.shape, [layout], true);
   if (isRun(loop)) {

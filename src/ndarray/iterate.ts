@@ -7,11 +7,11 @@
 import type { DType, TypedArrayOf } from "../dtype.ts";
 import { copyOfFactory } from "./element_access.ts";
 import { extent } from "./layout.ts";
-import { advance, type Cells, elementsAt, MAX_INT32, planLoop } from "./loop_plan.ts";
+import { advance, elementsAt, MAX_INT32, planLoop, type ViewParts } from "./loop_plan.ts";
 
 /** Goes through the elements in C order. */
 export function iterateElements<T extends number | bigint>(
-  cells: Cells,
+  cells: ViewParts,
   onLost: () => never,
 ): IteratorObject<T, undefined> {
   const Elements = classes[cells.dtype] ??= elementsClass(cells.dtype);
@@ -37,14 +37,14 @@ abstract class ElementRuns extends IteratorBase<number | bigint, undefined> {
   declare protected end: number;
   declare protected readonly step: number;
   /** The cells, where their positions are larger than 32 bits: then `data` is a part of theirs. */
-  readonly #wide: Cells | null;
+  readonly #wide: ViewParts | null;
   readonly #shape: readonly number[];
   readonly #strides: readonly (readonly number[])[];
   readonly #index: number[];
   readonly #start: number[];
   #ended: boolean;
 
-  constructor(cells: Cells, onLost: () => never) {
+  constructor(cells: ViewParts, onLost: () => never) {
     super();
     const { data, layout } = cells;
     const { shape, strides: [stride], offsets } = planLoop(layout.shape, [layout], false);
@@ -92,7 +92,7 @@ abstract class ElementRuns extends IteratorBase<number | bigint, undefined> {
   }
 }
 
-type ElementsClass = new (cells: Cells, onLost: () => never) => ElementRuns;
+type ElementsClass = new (cells: ViewParts, onLost: () => never) => ElementRuns;
 
 const classes: { [D in DType]?: ElementsClass } = {};
 

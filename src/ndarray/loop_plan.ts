@@ -9,7 +9,7 @@ import { type DType, type TypedArrayOf, typedArrayOf } from "../dtype.ts";
 import { extent, type Layout, sizeOf } from "./layout.ts";
 
 /** A view's parts: which elements of which typed array. */
-export interface Cells<D extends DType = DType> {
+export interface ViewParts<D extends DType = DType> {
   readonly dtype: D;
   readonly data: TypedArrayOf<D>;
   readonly layout: Layout;
@@ -28,7 +28,7 @@ export function isWide(layout: Layout): boolean {
  * subclass make it, by a constructor that may take other arguments.
  */
 export function elementsAt<D extends DType>(
-  { dtype, data }: Pick<Cells<D>, "dtype" | "data">,
+  { dtype, data }: Pick<ViewParts<D>, "dtype" | "data">,
   position: number,
   count: number,
 ): TypedArrayOf<D> {
@@ -65,9 +65,9 @@ const words: { readonly [D in DType]: Word } = {
  * has met more than four kinds of typed array takes ten times as long from then on. As words, all
  * dtypes are served by five loops, each of which meets one kind.
  */
-export function asWords(cells: Cells): Cells<Word> {
+export function asWords(cells: ViewParts): ViewParts<Word> {
   const dtype = words[cells.dtype];
-  if (dtype === cells.dtype) return cells as Cells<Word>;
+  if (dtype === cells.dtype) return cells as ViewParts<Word>;
   const { buffer, byteOffset, length } = cells.data;
   const data: TypedArrayOf<Word> = new (typedArrayOf(dtype))(buffer, byteOffset, length);
   return { dtype, data, layout: cells.layout };
@@ -147,7 +147,11 @@ export interface Block {
  * where those of the layouts are larger: V8 unrolls a loop over such positions, which takes half the
  * time.
  */
-export function runLoop(loop: Loop, cells: readonly Cells[], body: (block: Block) => void): void {
+export function runLoop(
+  loop: Loop,
+  cells: readonly ViewParts[],
+  body: (block: Block) => void,
+): void {
   if (loop.shape.length < 2 || loop.shape.at(-1)! >= SHORT_ROW) runBlocks(loop, cells, body);
   else inChunks(loop, CACHED, (part) => runBlocks(longestLast(part), cells, body));
 }
@@ -190,7 +194,7 @@ function longestLast({ shape, strides, offsets }: Loop): Loop {
 
 function runBlocks(
   { shape, strides, offsets }: Loop,
-  cells: readonly Cells[],
+  cells: readonly ViewParts[],
   body: (block: Block) => void,
 ): void {
   const outer = Math.max(0, shape.length - 2);
@@ -213,7 +217,7 @@ function runBlocks(
 }
 
 /** Calls `body` with typed arrays that begin where the block does; cuts blocks that are too wide. */
-function narrow(block: Block, cells: readonly Cells[], body: (block: Block) => void): void {
+function narrow(block: Block, cells: readonly ViewParts[], body: (block: Block) => void): void {
   const { positions, count, steps, innerCount, innerSteps } = block;
   const extents = positions.map((offset, k) =>
     extent({

@@ -45,7 +45,7 @@ import {
   sliceLists,
   transposeLayout,
 } from "./layout.ts";
-import { type Cells, elementsAt } from "./loop_plan.ts";
+import { elementsAt, type ViewParts } from "./loop_plan.ts";
 import { resolveIndex, type SliceItem } from "./slice.ts";
 import type { FastClass, GeneralMethods } from "./access_parts.ts";
 import {
@@ -448,7 +448,7 @@ function isGone(data: TypedArrayOf): boolean {
 }
 
 /** The parts of a view that the functions below use. */
-type Elements = Layout & Pick<Cells, "dtype" | "data">;
+type Elements = Layout & Pick<ViewParts, "dtype" | "data">;
 
 /** Throws if the memory is gone. An empty view of live memory is a valid one. */
 function checkAttached(view: Pick<Elements, "data">): void {
@@ -468,7 +468,7 @@ function isCut(view: Elements): boolean {
   return extent(view).highest >= view.data.length;
 }
 
-function cellsOf(view: Elements): Cells {
+function cellsOf(view: Elements): ViewParts {
   return { dtype: view.dtype, data: view.data, layout: view };
 }
 
@@ -569,7 +569,7 @@ function asNumber(value: unknown, dtype: DType): unknown {
 type Source = { readonly value: number | bigint } | {
   readonly value: null;
   /** The elements as the source has them. */
-  readonly cells: Cells;
+  readonly cells: ViewParts;
   /** The layout that stretches them to the shape of the target. */
   readonly layout: Layout;
 };
@@ -606,7 +606,7 @@ export function storeSource(view: Elements, source: Source): void {
 }
 
 /** The elements of a view, a typed array, or an npm `ndarray`; `null` if a value is none of these. */
-function toCells(source: unknown): Cells | null {
+function toCells(source: unknown): ViewParts | null {
   if (source === null || typeof source !== "object") return null;
   if (source instanceof View) {
     checkAlive(source);
@@ -634,7 +634,7 @@ function isForeignView(value: object): value is ForeignView {
   return !Array.isArray(value) && "data" in value && "shape" in value && "stride" in value;
 }
 
-function fromForeignView({ data, shape, stride, offset, dtype }: ForeignView): Cells {
+function fromForeignView({ data, shape, stride, offset, dtype }: ForeignView): ViewParts {
   const own = dtypeOf(data);
   if (own === null) {
     throw new TypeError(
@@ -660,7 +660,7 @@ const MAX_DEPTH = 64;
  * Copies nested arrays into a typed array of the target's dtype, so that all is checked first. In the place of
  * an array there may be a view or a typed array, whose elements are converted.
  */
-function fromNested(source: readonly unknown[], dtype: DType): Cells {
+function fromNested(source: readonly unknown[], dtype: DType): ViewParts {
   const shape = shapeOf(source);
   const layout = contiguousLayout(shape);
   const data = new (typedArrayOf(dtype))(layout.size);
@@ -715,12 +715,12 @@ function shapeOf(source: readonly unknown[]): number[] {
 }
 
 /** Cells on the heap. */
-interface HeapCells extends Cells {
+interface HeapCells extends ViewParts {
   readonly data: TypedArrayOf<DType, ArrayBuffer>;
 }
 
 /** Copies elements to the heap, in C order, as elements of a dtype. */
-function onHeap({ dtype, data, layout }: Cells, wanted = dtype): HeapCells {
+function onHeap({ dtype, data, layout }: ViewParts, wanted = dtype): HeapCells {
   const target = contiguousLayout(layout.shape);
   const TypedArray = typedArrayOf(wanted);
   // A copy of a typed array is made without filling it with zeros first. (What others stored as bool
@@ -736,7 +736,7 @@ function onHeap({ dtype, data, layout }: Cells, wanted = dtype): HeapCells {
 }
 
 /** The layout of a source's copy on the heap, stretched to the target's shape. */
-function rebased(source: Cells, target: readonly number[]): Layout {
+function rebased(source: ViewParts, target: readonly number[]): Layout {
   return broadcastLayout(contiguousLayout(source.layout.shape), target);
 }
 
@@ -765,7 +765,7 @@ export function identifyMemoryBy(
 }
 
 /** Whether two views may touch one byte: in one buffer, or in two that may be over one memory. */
-function mayOverlap(a: Cells, b: Cells): boolean {
+function mayOverlap(a: ViewParts, b: ViewParts): boolean {
   const [one, other] = [a.data.buffer, b.data.buffer];
   // Nothing tells whether two SharedArrayBuffers are over one memory (a Worker sends one back as another
   // object).
@@ -778,7 +778,7 @@ function mayOverlap(a: Cells, b: Cells): boolean {
   return aFirst < bEnd && bFirst < aEnd;
 }
 
-function byteRange({ data, layout }: Cells): [first: number, end: number] {
+function byteRange({ data, layout }: ViewParts): [first: number, end: number] {
   const { lowest, highest } = extent(layout);
   const bytes = data.BYTES_PER_ELEMENT;
   return [data.byteOffset + lowest * bytes, data.byteOffset + (highest + 1) * bytes];

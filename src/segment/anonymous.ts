@@ -22,7 +22,7 @@ import {
 } from "../process/proc.ts";
 
 /** The name of an anonymous segment: its creator, and the descriptor and inode that it has there. */
-const form = /^memfd:(\d+):(\d+):(\d+)$/;
+const namePattern = /^memfd:(\d+):(\d+):(\d+)$/;
 
 /**
  * Tells the names of anonymous segments from all others, which lead to POSIX segments.
@@ -30,7 +30,7 @@ const form = /^memfd:(\d+):(\d+):(\d+)$/;
  * @param name a checked name
  */
 export function isAnonymousName(name: string): boolean {
-  return name.startsWith("memfd:") && form.test(name);
+  return name.startsWith("memfd:") && namePattern.test(name);
 }
 
 /** The parts of an anonymous segment's name, as digits. */
@@ -41,7 +41,7 @@ interface AnonymousName {
 }
 
 function parseAnonymousName(name: string): AnonymousName {
-  const [, pid, fd, inode] = form.exec(name)!;
+  const [, pid, fd, inode] = namePattern.exec(name)!;
   return { pid, fd, inode };
 }
 

@@ -391,11 +391,11 @@ const head = new Uint8Array(HEAD_BYTES);
  * this one writes goes to private copies of the pages.
  */
 function mapPages(fd: number, name: string, byteLength: number, isPrivate: boolean): Region {
-  const { flags, hints, mapsBeyondEnd } = platform();
+  const { flags, takesAddressHint, mapsBeyondEnd } = platform();
   const { PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_NORESERVE } = flags;
   // Few pages are copied, mostly: memory for all of them is not asked for in advance.
   const sharing = isPrivate ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
-  const isHuge = byteLength >= HUGE && hints;
+  const isHuge = byteLength >= HUGE && takesAddressHint;
   const hint = isHuge ? hugeHint : 0n;
   const span = byteLength >= LARGE && mapsBeyondEnd ? byteLength + GAP : byteLength;
   const region = mmap(hint, BigInt(span), PROT_READ | PROT_WRITE, sharing, fd, name, addressAdvice);

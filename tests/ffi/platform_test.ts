@@ -66,9 +66,9 @@ for (const [os, arch] of systems) {
       platform.libraries,
       isLinux ? ["libc.so.6", "librt.so.1"] : ["/usr/lib/libSystem.B.dylib"],
     );
-    const { fchmod, mapsBeyondEnd, hints, countsNames, numbersSegments } = platform;
+    const { fchmod, mapsBeyondEnd, takesAddressHint, countsNames, numbersSegments } = platform;
     assertEquals(
-      [fchmod, mapsBeyondEnd, hints, countsNames, numbersSegments],
+      [fchmod, mapsBeyondEnd, takesAddressHint, countsNames, numbersSegments],
       Array(5).fill(isLinux),
     );
     assertEquals([platform.memfd === null, platform.flags.O_TMPFILE === 0], [!isLinux, !isLinux]);
@@ -372,7 +372,7 @@ testWith(
         return mmap(at, length, ...rest);
       } });
       const sizes = [2 ** 25, 2 ** 31, 2 ** 31];
-      for (const how of [pretended, { ...pretended, hints: true, mapsBeyondEnd: true }]) {
+      for (const how of [pretended, { ...pretended, takesAddressHint: true, mapsBeyondEnd: true }]) {
         pretend(how);
         const all = sizes.map((size) => {
           const memory = SharedMemory.create(name, size, { reserve: false });

@@ -9,14 +9,14 @@
 import { python, pythonPath } from "./find_python.ts";
 
 /** How one thing is found, what is said where it is missing, and which variable requires it. */
-interface Supply {
+interface Requirement {
   readonly isThere: () => boolean;
   readonly lack: string;
   readonly required: `SHM_REQUIRE_${string}`;
 }
 
 /** What tests may need. `.ci/run` sets every variable for which it has the thing. */
-const supplies = {
+const requirements = {
   /** `/dev/shm`, `/proc`, locks, anonymous segments. */
   "Linux": {
     isThere: () => Deno.build.os === "linux",
@@ -77,17 +77,17 @@ const supplies = {
     lack: "node is not installed",
     required: "SHM_REQUIRE_NODE",
   },
-} satisfies { [need: string]: Supply };
+} satisfies { [need: string]: Requirement };
 
 /** What a test may need. */
-export type Need = keyof typeof supplies;
+export type Need = keyof typeof requirements;
 
 const known = new Map<Need, boolean>();
 
 /** Whether this system has something. It is looked for once. */
 export function has(need: Need): boolean {
   let found = known.get(need);
-  if (found === undefined) known.set(need, found = supplies[need].isThere());
+  if (found === undefined) known.set(need, found = requirements[need].isThere());
   return found;
 }
 
@@ -114,7 +114,7 @@ export function testWith(
 }
 
 function registerWithout(missing: Need, name: string, fn: () => void | Promise<void>): void {
-  const { lack, required } = supplies[missing];
+  const { lack, required } = requirements[missing];
   if (Deno.env.get(required)) {
     register(name, () => {
       throw new Error(`Cannot run this test: ${lack}, and ${required} is set`);
