@@ -4,6 +4,9 @@
 
 import { assertEquals } from "@std/assert";
 import { evalChild, withNames } from "../helpers/helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
 const tools = `
   const [name] = Deno.args;
