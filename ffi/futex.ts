@@ -201,7 +201,7 @@ export class FutexVector {
   wait(deadline: number): Promise<number> {
     this.#sleeper ??= runtime().sleeper(libc().name, this.#wake);
     setTimespec(this.#timeout, deadline);
-    return this.#sleeper.wait(this.#words, this.#length, this.#timeout);
+    return this.#sleeper.wait(SYS_futex_waitv, this.#words, this.#length, this.#timeout);
   }
 }
 

@@ -38,13 +38,11 @@ function sleeperOf(library: string): Sleeper {
           nonblocking: true,
         },
       }).symbols;
-      return (words, length, timeout) =>
-        futex_waitv(SYS_futex_waitv, words, length, 0, timeout, CLOCK_MONOTONIC);
+      return (call, words, length, timeout) =>
+        futex_waitv(call, words, length, 0, timeout, CLOCK_MONOTONIC);
     })(),
   };
 }
-/** New system calls have the same number on all processors. */
-const SYS_futex_waitv = 449;
 const CLOCK_MONOTONIC = 1;
 
 /** Deno, of 2.2 and newer. */

@@ -85,12 +85,14 @@ export interface Sleeper {
   /**
    * Waits. The arguments must be kept, and left as they are, until the call has returned.
    *
+   * @param call the number of the system call
    * @param words the array of `struct futex_waitv`
    * @param length how many words it has
    * @param timeout an absolute `struct timespec` of the monotonic clock
    * @returns what the system call returned; -1 is a failure whose errno is that of the other thread
    */
   wait(
+    call: number,
     words: Uint32Array<ArrayBuffer>,
     length: number,
     timeout: Uint32Array<ArrayBuffer>,
