@@ -21,8 +21,8 @@ everyTestWith("Linux", "locks are for Linux");
 
 /** A lock that is made, and goes with its name at the end of the scope. */
 class MadeLock extends SharedMemoryLock {
-  constructor() {
-    super(uniqueName());
+  constructor(name = uniqueName()) {
+    super(name);
     this.create();
   }
 
@@ -601,7 +601,7 @@ Deno.test("acquire() waits for a lock that was made again while it waited", asyn
   const waiting = waiter.acquireAsync();
   await sleep(30);
   lock.unlink();
-  using fresh = SharedMemoryLock.from(lock).create();
+  using fresh = new MadeLock(lock.name); // what is removed by `lock` is its own name only
   (await waiting).release(); // the old one is held still
   fresh.acquire().release();
 });
@@ -870,7 +870,7 @@ with lock:
     assertEquals(await teller.line(), "0");
     assertEquals(await teller.line(), "remove it");
     lock.unlink();
-    using fresh = SharedMemoryLock.from(lock).create();
+    using fresh = new MadeLock(lock.name); // what is removed by `lock` is its own name only
     const guard = fresh.acquire();
     await teller.closeInput();
     await sleep(50);
