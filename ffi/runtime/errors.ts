@@ -125,6 +125,10 @@ export function makeError(
  * @returns the text, without control and format characters, line separators and lone surrogates
  */
 export function visible(text: string): string {
+  // Most texts are ASCII. No regular expression is asked about them: it fails at the end of the stack.
+  let at = 0;
+  while (at < text.length && text.charCodeAt(at) >= 0x20 && text.charCodeAt(at) <= 0x7e) at++;
+  if (at === text.length) return text;
   return invisible.test(text)
     ? text.replaceAll(
       new RegExp(invisible, "gu"),
