@@ -363,6 +363,7 @@ function nearest(like: string): DType | undefined {
   // Nobody means a dtype by a long text.
   if (like.length > 24) return undefined;
   const plain = like.toLowerCase().replaceAll(/[^a-z0-9]|array$|_t$/g, "");
+  if (plain.includes("clamped")) return "uint8c";
   const other = otherNames.get(plain);
   if (other !== undefined) return other;
   const [, letters, digits] = /^([a-z]+)(\d*)/.exec(plain) ?? [];

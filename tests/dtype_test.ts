@@ -151,6 +151,8 @@ const refused: [given: unknown, says: RegExp][] = [
 ];
 /** Names that are nearly right, and what is meant. */
 const nearlyRight: { readonly [given: string]: DType } = {
+  "uint8clamped": "uint8c",
+  "Uint8ClampedArray": "uint8c",
   "f32": "float32",
   "f64": "float64",
   "F32": "float32",

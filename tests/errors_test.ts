@@ -8,6 +8,7 @@ import {
   SharedMemory,
   SharedMemoryArray,
   SharedMemoryRegister,
+  shmarrayWrap,
 } from "@shm/array";
 import { readNpy, writeNpy } from "@shm/array/npy";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
@@ -93,6 +94,27 @@ const wrong: { readonly [what: string]: (name: string) => unknown } = {
   "a register": () => new SharedMemoryRegister({ signals: ["SIGKILL"] }),
   "createAndRegisterSma()": () => createAndRegisterSma(3, "int8", null as unknown as string[]),
   "NDArray, the constructor": () => new NDArray(new Int8Array(3), { shape: [4] }),
+  "shmarrayWrap()": () => shmarrayWrap(null as unknown as () => void),
+  "a wrapped function": (name) =>
+    shmarrayWrap((_: NDArray<"int8">) => {})(new SharedMemoryArray(3, "int8", name)),
+  "NDArray, get()": () => new NDArray(new Int8Array(3)).get(7),
+  "NDArray, get() of a window": () => new NDArray(new Int8Array(30_000)).get(-30_001),
+  "NDArray, get() of bool": () => new NDArray(new Uint8Array(3), { dtype: "bool" }).get(7),
+  "NDArray, get() of two axes": () => new NDArray(new Int8Array(6), { shape: [2, 3] }).get(1, 7),
+  "NDArray, get() of six axes": () =>
+    new NDArray(new Int8Array(6), { shape: [1, 1, 1, 1, 2, 3] }).get(0, 0, 0, 0, 2, 0),
+  "NDArray, set()": () => new NDArray(new Float64Array(3)).set(7, 0),
+  "NDArray, set() of a wrong element": () => new NDArray(new Float64Array(3)).set(0, "x" as never),
+  "NDArray, set() of six axes": () =>
+    new NDArray(new Int8Array(6), { shape: [1, 1, 1, 1, 2, 3] }).set(0, 0, 0, 0, 2, 0, 1),
+  "NDArray, index()": () => new NDArray(new BigInt64Array(3)).index(7),
+  "NDArray, get() after close()": (name) => {
+    const sma = new SharedMemoryArray([2, 2], "int8", name);
+    const view = sma.create();
+    sma.unlink();
+    sma.close();
+    view.get(0, 0);
+  },
   "NDArray, slice()": () => new NDArray(new Int8Array(3)).slice(7),
   "NDArray, reshape()": () => new NDArray(new Int8Array(3)).reshape([2]),
   "NDArray, assign()": () => new NDArray(new Int8Array(3)).assign([1, 2]),

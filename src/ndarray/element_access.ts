@@ -47,6 +47,7 @@
 
 import { descriptorOf } from "../check.ts";
 import type { DType, TypedArrayOf } from "../dtype.ts";
+import { fromCaller } from "../errors.ts";
 import {
   type Axes,
   AXIS0,
@@ -482,18 +483,28 @@ function argumentsOf(count: number, named: unknown[]): unknown[] {
   return named;
 }
 
+/** Does the work of a method; the stack of its error begins with the line that called the method. */
+function asCalled<R>(method: (...args: never[]) => unknown, work: () => R): R {
+  try {
+    return work();
+  } catch (error) {
+    throw fromCaller(error, method);
+  }
+}
+
 function giveFarMethods(
   prototype: object,
   { rank, kind, isBool, served, key }: Described,
 ): void {
   const coldGet: FarFallback<Element> = (view, count, ...args) =>
-    served.get(view, argumentsOf(count, args));
+    asCalled(methods.get, () => served.get(view, argumentsOf(count, args)));
   const coldSet: FarFallback<void> = (view, count, ...args) =>
-    served.set(view, argumentsOf(count, args));
+    asCalled(methods.set, () => served.set(view, argumentsOf(count, args)));
   const coldIndex: FarFallback<number> = (view, count, ...args) =>
-    served.index(view, argumentsOf(count, args));
+    asCalled(methods.index, () => served.index(view, argumentsOf(count, args)));
   const factory = copyOfFactory(fars[rank - 1], key);
-  define(prototype, factory({ coldGet, coldSet, coldIndex, distanceOf, isBool, kind, ...keys }));
+  const methods = factory({ coldGet, coldSet, coldIndex, distanceOf, isBool, kind, ...keys });
+  define(prototype, methods);
 }
 
 /** So many milliseconds lie between two renewals of the methods of a class, on average (deviation 5). */
@@ -534,22 +545,21 @@ function giveTableMethods(
     renew();
   };
 
-  const coldSet: Fallback<void> = (view, args) => {
-    learn(view, args);
-    served.set(view, Array.from(args));
-  };
-  const coldIndex: Fallback<number> = (view, args) => {
-    learn(view, args);
-    return served.index(view, Array.from(args));
-  };
-
   const renew = (): void => {
     const text = `${key}, copy ${copies++}`;
     const own: { get: (Get & { arguments?: ArrayLike<unknown> }) | null } = { get: null };
     const coldGet = (view: Fields): Element => {
       const args = Array.from(own.get!.arguments!);
       learn(view, args);
-      return served.get(view, args);
+      return asCalled(own.get!, () => served.get(view, args));
+    };
+    const coldSet: Fallback<void> = (view, args) => {
+      learn(view, args);
+      asCalled(writers.set, () => served.set(view, Array.from(args)));
+    };
+    const coldIndex: Fallback<number> = (view, args) => {
+      learn(view, args);
+      return asCalled(writers.index, () => served.index(view, Array.from(args)));
     };
     const [read, write] = access === "window"
       ? [readWindow, writeWindow]

@@ -106,16 +106,28 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
   // makeFastClass() makes come here with whatever they cannot serve.
 
   get(...indices: number[]): number | bigint {
-    return elementAt(this, this.index(...indices));
+    try {
+      return elementAt(this, this.index(...indices));
+    } catch (error) {
+      throw fromMethod(error, this, "get");
+    }
   }
 
   set(...args: unknown[]): void {
-    checkHasValue(this, args);
-    storeAt(this, this.index(...args.slice(0, -1) as number[]), args.at(-1));
+    try {
+      checkHasValue(this, args);
+      storeAt(this, this.index(...args.slice(0, -1) as number[]), args.at(-1));
+    } catch (error) {
+      throw fromMethod(error, this, "set");
+    }
   }
 
   index(...indices: number[]): number {
-    return locate(this, indices);
+    try {
+      return locate(this, indices);
+    } catch (error) {
+      throw fromMethod(error, this, "index");
+    }
   }
 
   slice(...items: SliceItem[]): View<B> {
@@ -249,6 +261,17 @@ showText(
       : describeArray(printable(view), "NDArray"),
 );
 showCallers(View, "get", "set", "index", Symbol.iterator);
+
+/** The methods of views that have none of their own, as they are here, whatever a program puts in their place. */
+const { get, set, index } = View.prototype;
+const general = { get, set, index };
+
+/** Lets the stack of an error begin with the line that called a method, also where a class of few axes called it. */
+function fromMethod(error: unknown, view: View, method: keyof typeof general): unknown {
+  fromCaller(error, general[method]);
+  const [, first = ""] = (error as Error).stack?.split("\n    at ", 2) ?? [];
+  return first.includes("element_access") ? fromCaller(error, view[method]) : error;
+}
 Object.defineProperty(View, "name", descriptorOf({ value: "NDArray" }));
 
 // --- Making views ----------------------------------------------------------------------------

@@ -101,7 +101,7 @@ export class HeaderWords {
   get arrays(): Omit<Header, "kind"> {
     const bytes = new Uint8Array(this.words.buffer, DTYPE.at, 8).slice();
     return {
-      dtype: new TextDecoder().decode(bytes).replace(/\0+$/, ""),
+      dtype: new TextDecoder().decode(bytes).split("\0", 1)[0],
       arrayBytes: this.number(ARRAY_BYTES),
       slots: readWord32(this.words, SLOTS, this.name),
       slotStep: this.number(SLOT_STEP),

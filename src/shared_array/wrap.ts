@@ -6,6 +6,7 @@
 
 import { descriptorOf, isMarkedAs, isThenable, kindOf } from "../check.ts";
 import type { DType, DTypeLike } from "../dtype.ts";
+import { fromCaller } from "../errors.ts";
 import type { NDArray } from "../ndarray/mod.ts";
 import type { SharedMemory } from "../segment/mod.ts";
 import { SharedMemoryArray, type SharedMemoryDescriptor } from "./shared_memory_array.ts";
@@ -132,6 +133,40 @@ export function shmarrayWrap(
   fn: (this: unknown, ...args: unknown[]) => unknown,
   context?: DecoratorContext,
 ): (this: unknown, ...args: unknown[]) => unknown {
+  try {
+    checkWrapped(fn, context);
+  } catch (error) {
+    throw fromCaller(error, shmarrayWrap);
+  }
+  function wrapped(this: unknown, ...args: unknown[]): unknown {
+    const held: SharedMemory[] = [];
+    const described = new Map<string, SharedMemoryArray>();
+    let later: Promise<unknown> | null = null;
+    try {
+      let resolved: unknown[];
+      try {
+        resolved = args.map((arg) => resolve(arg, held, described));
+      } catch (error) {
+        throw fromCaller(error, wrapped);
+      }
+      const result = fn.apply(this, resolved);
+      // Whether the result is a promise is asked by its `then`, which may be a getter that throws, now or next
+      // time. A promise made here asks again later, and nothing in the result can keep it from settling.
+      if (!isThenable(result)) return result;
+      later = new Promise((settle) => settle(result));
+    } finally {
+      if (later === null) release(held);
+    }
+    return later.finally(() => release(held));
+  }
+  for (const key of ["name", "length"] as const) {
+    Object.defineProperty(wrapped, key, descriptorOf({ value: fn[key], configurable: true }));
+  }
+  return wrapped;
+}
+
+/** Checks what is wrapped. */
+function checkWrapped(fn: unknown, context: DecoratorContext | undefined): void {
   const decorated: unknown = context === undefined ? "method" : context?.kind;
   if (typeof decorated !== "string") {
     throw new TypeError(
@@ -150,25 +185,6 @@ export function shmarrayWrap(
       "Cannot wrap a generator function: its body would run after the arrays were closed",
     );
   }
-  function wrapped(this: unknown, ...args: unknown[]): unknown {
-    const held: SharedMemory[] = [];
-    const described = new Map<string, SharedMemoryArray>();
-    let later: Promise<unknown> | null = null;
-    try {
-      const result = fn.apply(this, args.map((arg) => resolve(arg, held, described)));
-      // Whether the result is a promise is asked by its `then`, which may be a getter that throws, now or next
-      // time. A promise made here asks again later, and nothing in the result can keep it from settling.
-      if (!isThenable(result)) return result;
-      later = new Promise((settle) => settle(result));
-    } finally {
-      if (later === null) release(held);
-    }
-    return later.finally(() => release(held));
-  }
-  for (const key of ["name", "length"] as const) {
-    Object.defineProperty(wrapped, key, descriptorOf({ value: fn[key], configurable: true }));
-  }
-  return wrapped;
 }
 
 /**
