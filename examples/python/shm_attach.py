@@ -21,6 +21,7 @@ import fcntl
 import mmap
 import os
 import platform
+import re
 import stat
 import sys
 import threading
@@ -91,6 +92,8 @@ def _place(layout, itemsize):
 
 def open_anonymous(name):
     """Map the anonymous segment `memfd:PID:FD:INODE`, which process PID made and holds."""
+    if not re.fullmatch(r"memfd:[0-9]+:[0-9]+:[0-9]+", name):
+        raise ValueError(f"Cannot use the name {name[:80]!r}: anonymous segments are called memfd:PID:FD:INODE")
     pid, fd, inode = name.split(":")[1:]
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK  # who has the number now may have a FIFO there
     file = os.open(f"/proc/{pid}/fd/{fd}", flags)
@@ -789,6 +792,8 @@ class Ring:
     def latest(self):
         """The newest frame, or None before the first."""
         newest = self._channel.newest_unless_removed(self._last or 0)
+        if newest != self._last:
+            self._channel.begun_after(newest)  # InvalidData: the two cannot stand beside each other
         return self._give(newest, self._base()) if newest else None
 
     def next(self, after=None, timeout=None):
@@ -869,7 +874,10 @@ class Versions:
         channel.publish(number)  # it is current now, whatever happens
         self._current = number, array
         if before:
-            _unlink_if_permitted(self._path(before))
+            try:
+                _unlink_if_permitted(self._path(before))
+            except OSError:
+                pass  # the next writer sweeps it
         return number
 
     def end(self):

@@ -774,3 +774,22 @@ tell(worst)
       assert(seconds! < 1, `${seconds}`);
     }),
 );
+
+eachNumPyTest(
+  "shm_attach.py looks at BEGUN beside NEWEST, and at the form of anonymous names",
+  (python) =>
+    withPublication(async (name) => {
+      using ring = new SharedMemoryRing([4], "uint8", name, 3).create();
+      for (let frame = 1; frame <= 4; frame++) ring.write(frame);
+      pokeNumber(name, headerWords.NEWEST.at, 1000n);
+      const found = await ask(
+        python,
+        `tell([raised(lambda: Ring(name, (4,), "uint8").latest()), *[
+    raised(lambda: attach(anonymous, (4,), "uint8"))
+    for anonymous in ("memfd:../dev/shm:x:1", "memfd:1/../2:3:4", "memfd:1:2", "memfd:1:2:3:4", "memfd:1:2:3\\n")
+]])`,
+        name,
+      );
+      assertEquals(found, ["InvalidData", ...Array(5).fill("ValueError")]);
+    }),
+);
