@@ -10,8 +10,10 @@ import {
   isThenable,
   kindOf,
   markClass,
+  needStack,
   quoteName,
   readOptions,
+  UNFAMILIAR_FRAMES,
 } from "../check.ts";
 import type { DType, DTypeLike, DTypeOf } from "../dtype.ts";
 import { busy, errors, fromCaller, invalidData, notFound, showCallers } from "../errors.ts";
@@ -548,6 +550,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
         `Cannot publish: it takes a function that fills the next version, not ${kindOf(fill)}`,
       );
     }
+    needStack(UNFAMILIAR_FRAMES); // What is begun here must be taken back at any depth.
     const attachment = this.#attached("publish to");
     const { publication } = attachment;
     this.#checkIdle(attachment, "publish to");

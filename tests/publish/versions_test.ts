@@ -721,3 +721,38 @@ def raised(action):
     await peer.run(`table = None`);
     assertEquals(segmentsOf(name), []);
   }));
+
+Deno.test("publish() at the end of the stack leaves no version half made", () =>
+  withPublication(async (name) => {
+    const left = await evalChild(
+      `
+      const { SharedMemoryVersions } = await import(${JSON.stringify(publishUrl)});
+      const left = [];
+      for (let shift = 0; shift < 36; shift++) {
+        const table = new SharedMemoryVersions([4], "int32", Deno.args[0]).create();
+        let successes = 0;
+        const pending = [];
+        const deeper = () => {
+          try {
+            deeper();
+          } catch { /* This is the end of the stack. */ }
+          if (successes > 3 || pending.length > 400) return;
+          try {
+            pending.push(table.publish((next) => void next.fill(1)).then(() => successes++, () => {}));
+          } catch { /* The end is still too near. */ }
+        };
+        (function shifted(rest) { rest > 0 ? shifted(rest - 1) : deeper(); })(shift);
+        await Promise.all(pending);
+        try {
+          await table.publish((next) => void next.fill(2));
+        } catch (error) {
+          left.push(error.message);
+        }
+        table.unlink();
+        table.close();
+      }
+      console.log(JSON.stringify(left));`,
+      { args: [name] },
+    );
+    assertEquals(left, []);
+  }));
