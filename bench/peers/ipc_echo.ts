@@ -14,8 +14,8 @@ const [first, second] = descriptors.map((text) => JSON.parse(text));
 
 /** Sends back each frame. */
 function echoFrames(): void {
-  const source = SharedMemoryRing.from<"uint8">(first).load();
-  const target = SharedMemoryRing.from<"uint8">(second).load();
+  const source = SharedMemoryRing.from(first, "uint8").load();
+  const target = SharedMemoryRing.from(second, "uint8").load();
   console.log("ready");
   for (let sequence = 0;;) {
     const frame = source.next(sequence);

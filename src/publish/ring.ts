@@ -507,9 +507,9 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * @throws {TypeError} if it is no object, that of another kind, or a part is missing or of the wrong kind
    * @throws {RangeError} if a part is wrong
    */
-  static from<const T extends DTypeLike>(
-    descriptor: RingDescriptor<T>,
-  ): SharedMemoryRing<DTypeOf<T>>;
+  static from<const D extends RingDescriptor>(
+    descriptor: D,
+  ): SharedMemoryRing<0 extends 1 & D["dtype"] ? DType : DTypeOf<D["dtype"]>>;
   static from(descriptor: RingDescriptor, dtype?: DTypeLike): SharedMemoryRing {
     return checkDType(KIND, construct(checkDescriptor(KIND, descriptor)), dtype);
   }

@@ -499,9 +499,9 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * @throws {TypeError} if it is no object, that of another kind, or a part is missing or of the wrong kind
    * @throws {RangeError} if a part is wrong
    */
-  static from<const T extends DTypeLike>(
-    descriptor: VersionsDescriptor<T>,
-  ): SharedMemoryVersions<DTypeOf<T>>;
+  static from<const D extends VersionsDescriptor>(
+    descriptor: D,
+  ): SharedMemoryVersions<0 extends 1 & D["dtype"] ? DType : DTypeOf<D["dtype"]>>;
   static from(descriptor: VersionsDescriptor, dtype?: DTypeLike): SharedMemoryVersions {
     return checkDType(KIND, construct(checkDescriptor(KIND, descriptor)), dtype);
   }

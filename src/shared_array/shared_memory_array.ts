@@ -814,7 +814,7 @@ function checkDescriptor(plain: SharedMemoryDescriptor): void {
   const kind = valueOf("kind");
   if (typeof kind === "string" && Object.hasOwn(otherKinds, kind)) {
     throw new TypeError(
-      `Cannot make a SharedMemoryArray: this describes a ${kind}, which is no array; ` +
+      `Cannot make a SharedMemoryArray: the descriptor is of the kind "${kind}", which is no array; ` +
         `${otherKinds[kind]}.from() takes it`,
     );
   }

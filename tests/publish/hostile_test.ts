@@ -398,6 +398,10 @@ Deno.test("from() of rings and versions checks the dtype that it is given", () =
   assertEquals(sum, 7);
   const typed: SharedMemoryVersions<"int32"> = SharedMemoryVersions.from(table, "int32");
   assertEquals(typed.dtype, "int32");
+  // @ts-expect-error: the type is asserted, and nobody checks it
+  assertEquals(SharedMemoryRing.from<"uint8">(ring).slots, SharedMemoryRing.from(ring).slots);
+  // @ts-expect-error: the type is asserted, and nobody checks it
+  assertEquals(SharedMemoryVersions.from<"int32">(table).dtype, "int32");
   assertThrows(
     () => SharedMemoryRing.from(ring, "float32"),
     RangeError,

@@ -100,7 +100,7 @@ for (const kind of ["lock", "ring", "versions", "queue", "barrier"]) {
       ) {
         const error = errorOf(take);
         assertEquals(error.constructor, TypeError);
-        assertStringIncludes(error.message, `this describes a ${kind}`);
+        assertStringIncludes(error.message, `is of the kind "${kind}"`);
       }
     }
     const error = errorOf(() => SharedMemoryArray.from({ kind, name: "some-name" } as never));
