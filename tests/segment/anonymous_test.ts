@@ -296,7 +296,7 @@ Deno.test("createAndRegisterSma() passes mode and reserve, and refuses what it d
 async function inWorker(code: string, data: unknown): Promise<unknown> {
   const text = `import * as shm from ${JSON.stringify(modUrl)};
     self.onmessage = async ({ data }) => self.postMessage(await (async () => { ${code} })());`;
-  const url = URL.createObjectURL(new Blob([text], { type: "application/typescript" }));
+  const url = URL.createObjectURL(new Blob([text], { type: "application/javascript" }));
   const worker = new Worker(url, { type: "module" });
   try {
     return await new Promise((resolve, reject) => {
