@@ -1,6 +1,6 @@
 // Heights become light and shade: a pure function, and the process of a node's pool that calls it.
 
-import { type NDArray, SharedMemoryArray, shmarrayWrap } from "@shm/array";
+import { type NDArray, shmarrayWrap } from "@shm/array";
 import workerpool from "workerpool";
 
 /** So many heights around a pixel decide on its shade. */
@@ -31,9 +31,5 @@ export function hillshade(h: NDArray<"float32">, shade: NDArray<"uint8">, spacin
   }
 }
 
-if (!workerpool.isMainThread) {
-  const [shared, { from }] = [shmarrayWrap(hillshade), SharedMemoryArray];
-  workerpool.worker({
-    hillshade: (h, shade, spacing) => shared(from(h, "float32"), from(shade, "uint8"), spacing),
-  });
-}
+// What arrives are descriptions of arrays; the wrapped function loads them.
+if (!workerpool.isMainThread) workerpool.worker({ hillshade: shmarrayWrap(hillshade) });
