@@ -128,7 +128,12 @@ testWith("namespaces", "limits: without inodes create() gives ENOSPC", async () 
 
 testWith("namespaces", "limits: on a read-only /dev/shm create() gives EROFS", async () => {
   const got = await lines(`print("create", told(() => array("a", 4).create()));`, ownShm("ro"));
-  assertEquals(got.create, "Error | EROFS | Read-only file system (os error 30): shm_open 'a'");
+  assertEquals(
+    got.create,
+    "Error | EROFS | Read-only file system (os error 30): shm_open 'a'; the file system is mounted " +
+      "read-only: mount -o remount,rw makes it writable, and SharedMemoryArray.createAnonymous() " +
+      "needs no file system",
+  );
 });
 
 Deno.test("limits: an impossible size gives ENOMEM and leaves nothing", () => {
