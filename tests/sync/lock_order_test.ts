@@ -294,21 +294,30 @@ const relay = `
   console.log(times[times.length >> 1]);
 `;
 
+/** The slowest median of the hand-overs between some processes, in milliseconds. */
+async function handOver(count: number): Promise<number> {
+  using clock = new Words();
+  using lock = new MadeLock();
+  const all = await Promise.all(
+    Array.from({ length: count }, () => Teller.start(relay, [lock.name, clock.name])),
+  );
+  try {
+    const medians: number[] = [];
+    for (const teller of all) medians.push(Number(await teller.line()));
+    return Math.max(...medians);
+  } finally {
+    for (const teller of all) await teller[Symbol.asyncDispose]();
+  }
+}
+
 for (const count of [2, 3, 4]) {
   Deno.test(`acquireAsync() hands the lock over between ${count} processes without waiting for a slice`, async () => {
-    using clock = new Words();
-    using lock = new MadeLock();
-    const all = await Promise.all(
-      Array.from({ length: count }, () => Teller.start(relay, [lock.name, clock.name])),
+    // 0.2 ms if the machine is quiet. What slept until its slice ended took 7 to 11 ms in every round.
+    const rounds: number[] = [];
+    do rounds.push(await handOver(count)); while (
+      rounds.at(-1)! > 3 * slowness && rounds.length < 3
     );
-    try {
-      for (const teller of all) {
-        const median = Number(await teller.line());
-        assert(median <= 3 * slowness, `a median of ${median} ms`); // 0.2 ms if the machine is quiet
-      }
-    } finally {
-      for (const teller of all) await teller[Symbol.asyncDispose]();
-    }
+    assert(Math.min(...rounds) <= 3 * slowness, `medians of ${rounds.join(", ")} ms`);
   });
 }
 
