@@ -317,33 +317,8 @@ function refusesViews(buffer: ArrayBuffer): boolean {
  * @throws {RangeError} if there is less
  */
 export function needStack(frames: number): void {
-  takeFrames(
-    Math.ceil(frames / 5),
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-  );
+  // deno-fmt-ignore
+  takeFrames(Math.ceil(frames / 5), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 }
 
 /** Calls itself. Its parameters hold nothing: one frame of 300 bytes takes a third of the time that five of 60 take. */
