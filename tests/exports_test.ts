@@ -72,6 +72,7 @@ Deno.test("SharedMemoryArray has exactly these members", () => {
       "array",
       "close",
       "create",
+      "isAnonymous",
       "load",
       "smh",
       "toString",

@@ -6,6 +6,7 @@
  * @module
  */
 
+export { isAnonymousName } from "./anonymous.ts";
 export { isPrivateCopy, isUnmarked, onClose, segmentOf, sharedBytesOf } from "./buffer_segment.ts";
 export { unlink } from "./file.ts";
 export {
@@ -38,4 +39,4 @@ export {
   SharedMemory,
   undoCreate,
 } from "./shared_memory.ts";
-export { segmentSpace } from "./space.ts";
+export { isBetterAnonymous, segmentSpace } from "./space.ts";

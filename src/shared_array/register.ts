@@ -4,16 +4,31 @@
  * @module
  */
 
+import { hasCode } from "../../ffi/errors.ts";
 import type { SignalName } from "../../ffi/runtime/mod.ts";
 import type { DTypeLike, DTypeOf } from "../dtype.ts";
-import { descriptorOf, failuresText, readOptions, shorten } from "../check.ts";
+import {
+  descriptorOf,
+  failuresText,
+  quote,
+  readOptions,
+  sharedAmongCopies,
+  shorten,
+} from "../check.ts";
 import { fromCaller, showCallers } from "../errors.ts";
 import type { Shape } from "../ndarray/mod.ts";
-import { clearSegments, type CreateOptions, LABEL, type LabelledOptions } from "../segment/mod.ts";
+import {
+  clearSegments,
+  type CreateOptions,
+  isBetterAnonymous,
+  LABEL,
+  type LabelledOptions,
+} from "../segment/mod.ts";
 import { cleanAtExit, endingSignals } from "../process/exit_cleanup.ts";
+import { placeElements } from "./memory_layout.ts";
 import { SharedMemoryArray } from "./shared_memory_array.ts";
 
-/** When a register cleans up, besides the end of its scope and of the process. */
+/** When a register cleans up, besides the end of its scope and of the process, and how its arrays are made. */
 export interface RegisterOptions {
   /**
    * Signals at which the register cleans up, after which the process ends as the signal would have
@@ -26,6 +41,13 @@ export interface RegisterOptions {
    * cannot know whether a later listener handles the error and the program goes on.
    */
   uncaught?: boolean;
+  /**
+   * What memory {@linkcode createAndRegisterSma} takes for the arrays of this register, unless its own options
+   * say otherwise: segments with a name in `/dev/shm` (`"named"`, the default), anonymous ones
+   * (`"anonymous"`), or (`"auto"`) named ones, but anonymous ones where `/dev/shm` has less free than is asked
+   * for, or 64 MiB or less in all.
+   */
+  memory?: "auto" | "named" | "anonymous";
 }
 
 /**
@@ -73,9 +95,10 @@ export class SharedMemoryRegister extends Array<string> {
   /**
    * Makes an empty register.
    *
-   * @param options at which signals to clean up, too, and whether at uncaught errors
+   * @param options at which signals to clean up, too, whether at uncaught errors, and what memory its arrays
+   * are made of
    * @throws {TypeError} if an option is of the wrong kind or unknown
-   * @throws {RangeError} if a signal is none that can be listened to
+   * @throws {RangeError} if a signal is none that can be listened to, or there is no such memory
    *
    * @example Clean up at Ctrl-C, too
    * ```ts
@@ -87,10 +110,11 @@ export class SharedMemoryRegister extends Array<string> {
    * ```
    */
   constructor(options?: RegisterOptions) {
-    const { signals, uncaught } = checkOptions(options);
+    const { signals, uncaught, memory } = checkOptions(options);
     super();
     this.#signals = [...signals];
     this.#uncaught = uncaught;
+    memoryOf.set(this, memory);
     this.#watch();
   }
 
@@ -159,10 +183,23 @@ export interface RegisterSmaOptions extends CreateOptions {
   /**
    * Whether to make an anonymous segment, as `SharedMemoryArray.createAnonymous()` does: it is gone with
    * this process even where a register cannot clean up. The prefix is then only what `/proc` and `lsof`
-   * show. By default `false`.
+   * show. By default, `memory` decides.
    */
   anonymous?: boolean;
+  /**
+   * What memory the array is made of: a segment with a name in `/dev/shm` (`"named"`), an anonymous one
+   * (`"anonymous"`), or (`"auto"`) a named one, but an anonymous one where `/dev/shm` has less free than is
+   * asked for, or 64 MiB or less in all. By default what the register says, and a register that says nothing
+   * (an array of names, say) means `"named"`. `isAnonymous` of the array tells which it became.
+   */
+  memory?: "auto" | "named" | "anonymous";
 }
+
+/** What memory arrays are made of. */
+type Memory = NonNullable<RegisterSmaOptions["memory"]>;
+
+/** What memory the arrays of each register are made of. */
+const memoryOf = sharedAmongCopies("memory of registers", () => new WeakMap<object, Memory>());
 
 /**
  * Creates an array under a name of its own and enters the name into a register.
@@ -174,7 +211,8 @@ export interface RegisterSmaOptions extends CreateOptions {
  * @param options permission bits, whether to reserve the memory, and whether the segment is anonymous
  * @returns the array, created and attached; `.array` holds it, zero-filled
  * @throws {TypeError} if an argument is of the wrong kind
- * @throws {RangeError} if the shape, the prefix or an option is wrong
+ * @throws {RangeError} if the shape, the prefix or an option is wrong, or `anonymous` and `memory` contradict
+ * each other
  * @throws {Error} as `create()` or `createAnonymous()` throws
  *
  * @example Create two arrays, remove both
@@ -188,6 +226,17 @@ export interface RegisterSmaOptions extends CreateOptions {
  * output.array!.set(0, 0, input.array!.get(0, 0));
  * assertEquals([...register], [input.name, output.name]);
  * ```
+ *
+ * @example Large arrays also in a container whose `/dev/shm` is small
+ * ```ts
+ * import { createAndRegisterSma, SharedMemoryRegister } from "@shm/array";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using register = new SharedMemoryRegister({ memory: "auto" });
+ * using image = createAndRegisterSma([1000, 1000], "float32", register, "image");
+ * assertEquals(image.isAnonymous, image.name.startsWith("memfd:"));
+ * image.unlink();
+ * ```
  */
 export function createAndRegisterSma<const T extends DTypeLike, const S extends Shape>(
   shape: S,
@@ -198,21 +247,26 @@ export function createAndRegisterSma<const T extends DTypeLike, const S extends 
 ): SharedMemoryArray<DTypeOf<T>, S> {
   try {
     checkRegister(register);
-    const { anonymous = false, ...create } = readOptions(
+    const { anonymous, memory, ...create } = readOptions(
       options,
-      { anonymous: "boolean", mode: "any", reserve: "any" },
+      { anonymous: "boolean", memory: 'string such as "auto"', mode: "any", reserve: "any" },
       "create",
     );
+    const choice = chooseMemory(anonymous, memory, register);
     const name = SharedMemoryArray.buildSmaName(prefix);
-    let sma: SharedMemoryArray<DTypeOf<T>, S>;
-    if (anonymous) {
-      const labelled: LabelledOptions = { ...create, [LABEL]: name.slice(0, LONGEST_LABEL) };
-      sma = SharedMemoryArray.createAnonymous(shape, dtype, labelled);
-    } else {
-      const named = new SharedMemoryArray(shape, dtype, name);
-      named.create(create);
-      sma = named as unknown as typeof sma;
-    }
+    const named = new SharedMemoryArray(shape, dtype, name);
+    const sma = makeIn(
+      choice,
+      placeElements(named.shape, named.dtype, null).byteLength,
+      () => {
+        named.create(create);
+        return named as unknown as SharedMemoryArray<DTypeOf<T>, S>;
+      },
+      () => {
+        const labelled: LabelledOptions = { ...create, [LABEL]: name.slice(0, LONGEST_LABEL) };
+        return SharedMemoryArray.createAnonymous(shape, dtype, labelled);
+      },
+    );
     try {
       register.push(sma.name);
     } catch (error) {
@@ -226,6 +280,61 @@ export function createAndRegisterSma<const T extends DTypeLike, const S extends 
     throw fromCaller(error, createAndRegisterSma, [register?.push]);
   }
 }
+/**
+ * Decides what memory an array is made of.
+ *
+ * @param anonymous what the caller says of that in one way
+ * @param memory what the caller says of it in the other way
+ * @param register says it where the caller does not, if it is a register of this package
+ * @throws {RangeError} if there is no such memory, or both ways are taken and contradict each other
+ */
+function chooseMemory(
+  anonymous: boolean | undefined,
+  memory: Memory | undefined,
+  register: { push(name: string): unknown },
+): Memory {
+  if (memory !== undefined) checkMemory(memory, "create");
+  if (anonymous === undefined) {
+    return memory ?? memoryOf.get(register) ?? "named";
+  }
+  const wanted = anonymous ? "anonymous" : "named";
+  if (memory !== undefined && memory !== wanted) {
+    throw new RangeError(
+      `Cannot create: anonymous: ${anonymous} and memory: "${memory}" contradict each other; ` +
+        "memory alone says all",
+    );
+  }
+  return wanted;
+}
+
+/**
+ * Makes an array in the memory that was chosen.
+ *
+ * @param memory what was chosen
+ * @param byteLength the size in bytes
+ * @param named makes it with a name
+ * @param anonymous makes it without one
+ */
+function makeIn<R>(memory: Memory, byteLength: number, named: () => R, anonymous: () => R): R {
+  if (memory === "anonymous" || (memory === "auto" && isBetterAnonymous(byteLength))) {
+    return anonymous();
+  }
+  try {
+    return named();
+  } catch (error) {
+    // What was free has been taken by somebody else meanwhile.
+    if (memory === "auto" && hasCode(error, "ENOSPC")) return anonymous();
+    throw error;
+  }
+}
+
+function checkMemory(memory: unknown, action: string): asserts memory is Memory {
+  if (memory === "auto" || memory === "named" || memory === "anonymous") return;
+  throw new RangeError(
+    `Cannot ${action}: memory must be "auto", "named" or "anonymous", not ${quote(String(memory))}`,
+  );
+}
+
 /** As many characters as `memfd_create` takes bytes, at three bytes for each. */
 const LONGEST_LABEL = 83;
 
@@ -246,13 +355,18 @@ export function checkRegister(register: { push(name: string): unknown }): void {
 /** Checks the options of a register, and completes them. */
 function checkOptions(options: RegisterOptions | undefined): Required<RegisterOptions> {
   try {
-    const { signals = [], uncaught = false } = readOptions(
+    const { signals = [], uncaught = false, memory = "named" } = readOptions(
       options,
-      { signals: 'array such as ["SIGINT", "SIGTERM"]', uncaught: "boolean" },
+      {
+        signals: 'array such as ["SIGINT", "SIGTERM"]',
+        uncaught: "boolean",
+        memory: 'string such as "auto"',
+      },
       "make a register",
     );
     checkSignals(signals);
-    return { signals, uncaught };
+    checkMemory(memory, "make a register");
+    return { signals, uncaught, memory };
   } catch (error) {
     throw fromCaller(error, SharedMemoryRegister);
   }

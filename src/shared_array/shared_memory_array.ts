@@ -41,6 +41,7 @@ import {
   createAnonymousMemory,
   createMemory,
   type CreateOptions,
+  isAnonymousName,
   listSegments,
   makeName,
   nameMax,
@@ -247,6 +248,14 @@ export class SharedMemoryArray<
    */
   get array(): NDArray<DTypeOf<T>, LoadedRank<S, P>> | null {
     return this.smh === null ? null : this.#array;
+  }
+
+  /**
+   * Whether the array lies, or would lie, in an anonymous segment. The form of the name decides:
+   * `memfd:PID:FD:INODE`.
+   */
+  get isAnonymous(): boolean {
+    return isAnonymousName(this.#name);
   }
 
   /**

@@ -413,6 +413,16 @@ refuses({
     [TypeError, 'Cannot make a register: signals must be an array such as ["SIGINT", "SIGTERM"]', [
       () => new SharedMemoryRegister({ signals: "SIGINT" }),
     ]],
+    [TypeError, "Cannot make a register: memory must be a string such as", [
+      () => new SharedMemoryRegister({ memory: 1 }),
+    ]],
+    [
+      RangeError,
+      'Cannot make a register: memory must be "auto", "named" or "anonymous", not "no"',
+      [
+        () => new SharedMemoryRegister({ memory: "no" }),
+      ],
+    ],
     [RangeError, "Cannot make a register: SIGKILL cannot be listened to", [
       () => new SharedMemoryRegister({ signals: ["SIGKILL"] }),
     ]],
@@ -439,11 +449,26 @@ refuses({
     [TypeError, "Cannot create: the options must be an object, not a boolean", [
       () => createAndRegisterSma(4, "int8", [], "", true),
     ]],
-    [TypeError, 'there is no option "signals"; there is anonymous, mode, reserve', [
+    [TypeError, 'there is no option "signals"; there is anonymous, memory, mode, reserve', [
       () => createAndRegisterSma(4, "int8", [], "", { signals: [] }),
     ]],
     [TypeError, "Cannot create: anonymous must be a boolean, not a number", [
       () => createAndRegisterSma(4, "int8", [], "", { anonymous: 1 }),
+    ]],
+    [TypeError, "Cannot create: memory must be a string such as", [
+      () => createAndRegisterSma(4, "int8", [], "", { memory: true }),
+    ]],
+    [RangeError, 'Cannot create: memory must be "auto", "named" or "anonymous", not "memfd"', [
+      () => createAndRegisterSma(4, "int8", [], "", { memory: "memfd" }),
+    ]],
+    [RangeError, 'anonymous: true and memory: "auto" contradict each other', [
+      () => createAndRegisterSma(4, "int8", [], "", { anonymous: true, memory: "auto" }),
+    ]],
+    [RangeError, 'anonymous: true and memory: "named" contradict each other', [
+      () => createAndRegisterSma(4, "int8", [], "", { anonymous: true, memory: "named" }),
+    ]],
+    [RangeError, 'anonymous: false and memory: "anonymous" contradict each other', [
+      () => createAndRegisterSma(4, "int8", [], "", { anonymous: false, memory: "anonymous" }),
     ]],
     [RangeError, "Cannot create: mode must be from 0 to 0o777", [
       () => createAndRegisterSma(4, "int8", [], "", { mode: 0o1000 }),

@@ -14,8 +14,15 @@ import {
   SharedMemoryArray,
   SharedMemoryRegister,
 } from "../../mod.ts";
-import { errorOf, segmentExists, segmentPath, uniqueName, withNames } from "../helpers/helpers.ts";
-import { everyTestWith } from "../helpers/test_with.ts";
+import {
+  errorOf,
+  evalChild,
+  segmentExists,
+  segmentPath,
+  uniqueName,
+  withNames,
+} from "../helpers/helpers.ts";
+import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "it looks into /dev/shm");
 
@@ -233,3 +240,149 @@ for (const [options, Class, message] of badOptions) {
     assertMatch(error.message, /^Cannot make a register: /);
   });
 }
+
+// --- memory ----------------------------------------------------------------------------------
+
+/** What `memory` gives in a `/dev/shm` of some size: for each size in MiB, whether the array is anonymous. */
+async function choicesIn(size: string, mebibytes: readonly number[]): Promise<unknown> {
+  return await evalChild(
+    `
+    const told = {};
+    for (const memory of ["auto", "named", "anonymous", undefined]) {
+      told[memory] = ${JSON.stringify(mebibytes)}.map((mib) => {
+        using register = new SharedMemoryRegister();
+        try {
+          using sma = createAndRegisterSma(mib * 2 ** 20, "uint8", register, "m", { memory });
+          sma.array.fill(7);
+          using other = SharedMemoryArray.from(JSON.parse(JSON.stringify(sma)));
+          const isNameless = [...Deno.readDirSync("/dev/shm")].length === 0;
+          const isRight = other.load().get(-1) === 7 && isNameless === sma.isAnonymous;
+          return isRight ? other.isAnonymous : "wrong";
+        } catch ({ code }) {
+          return code;
+        }
+      });
+    }
+    console.log(JSON.stringify([told, [...Deno.readDirSync("/dev/shm")].length]));`,
+    { before: inNamespaces("--mount", `mount -t tmpfs -o ${size} tmpfs /dev/shm`) },
+  );
+}
+
+testWith(
+  "namespaces",
+  "memory: auto is anonymous where /dev/shm has less free than is asked for",
+  async () => {
+    // Taken out (the look at what is free): [false, ...], as ENOSPC decides then; with reserve: false nothing does.
+    assertEquals(await choicesIn("size=80m", [1, 80, 81]), [{
+      auto: [false, false, true],
+      named: [false, false, "ENOSPC"],
+      anonymous: [true, true, true],
+      undefined: [false, false, "ENOSPC"],
+    }, 0]);
+  },
+);
+
+testWith("namespaces", "memory: auto is anonymous where /dev/shm has 64 MiB or less", async () => {
+  const named = { named: [false], anonymous: [true], undefined: [false] };
+  assertEquals(await choicesIn("size=64m", [1]), [{ auto: [true], ...named }, 0]);
+  assertEquals(await choicesIn("size=65m", [1]), [{ auto: [false], ...named }, 0]);
+});
+
+testWith("namespaces", "memory: auto is named in a /dev/shm without a limit", async () => {
+  const told = await choicesIn("size=0", [1, 65]);
+  assertEquals(told, [{
+    auto: [false, false],
+    named: [false, false],
+    anonymous: [true, true],
+    undefined: [false, false],
+  }, 0]);
+});
+
+testWith("namespaces", "memory: auto looks at what is free, also with reserve: false", async () => {
+  const told = await evalChild(
+    `
+    using register = new SharedMemoryRegister({ memory: "auto" });
+    const isAnonymous = (mib, options) => {
+      using sma = createAndRegisterSma(mib * 2 ** 20, "uint8", register, null, options);
+      return sma.isAnonymous;
+    };
+    console.log(JSON.stringify([
+      isAnonymous(90, { reserve: false }),
+      isAnonymous(200, { reserve: false }),
+      isAnonymous(200, { reserve: false, memory: "named" }),
+      isAnonymous(50), // which stays
+      isAnonymous(60),
+      isAnonymous(40),
+    ]));`,
+    { before: inNamespaces("--mount", "mount -t tmpfs -o size=100m tmpfs /dev/shm") },
+  );
+  assertEquals(told, [false, true, false, false, true, false]);
+});
+
+testWith("namespaces", "memory: auto works where there is no /dev/shm", async () => {
+  const told = await evalChild(
+    `
+    using register = new SharedMemoryRegister({ memory: "auto" });
+    using sma = createAndRegisterSma(100, "uint8", register);
+    console.log(JSON.stringify(sma.isAnonymous));`,
+    {
+      before: inNamespaces(
+        "--mount",
+        "mount -t tmpfs none /mnt && touch /mnt/null /mnt/urandom && " +
+          "mount --bind /dev/null /mnt/null && mount --bind /dev/urandom /mnt/urandom && " +
+          "mount --rbind /mnt /dev",
+      ),
+    },
+  );
+  assertEquals(told, true);
+});
+
+Deno.test("memory: the call decides, then the register, then it is named", () => {
+  const isAnonymous = (
+    register: { push(name: string): unknown },
+    options?: Parameters<typeof createAndRegisterSma>[4],
+  ): boolean => {
+    using sma = createAndRegisterSma(1, "int8", register, null, options);
+    sma.unlink();
+    return sma.isAnonymous;
+  };
+  using anonymous = new SharedMemoryRegister({ memory: "anonymous" });
+  using named = new SharedMemoryRegister({ memory: "named" });
+  using silent = new SharedMemoryRegister();
+  assertEquals([anonymous, named, silent, []].map((each) => isAnonymous(each)), [
+    true,
+    false,
+    false,
+    false,
+  ]);
+  assertFalse(isAnonymous(anonymous, { memory: "named" }));
+  assertFalse(isAnonymous(anonymous, { anonymous: false }));
+  assert(isAnonymous(named, { memory: "anonymous" }));
+  assert(isAnonymous(named, { anonymous: true }));
+  assert(isAnonymous(silent, { anonymous: true, memory: "anonymous" }));
+  assertFalse(isAnonymous(anonymous, { anonymous: false, memory: "named" }));
+  assertFalse(isAnonymous({ push: () => {}, ...{ memory: "anonymous" } }), "it is no register");
+});
+
+Deno.test("memory: a register's subclass and what is derived from it are told apart", () => {
+  class Mine extends SharedMemoryRegister {}
+  using register = new Mine({ memory: "anonymous" });
+  using sma = createAndRegisterSma(1, "int8", register);
+  assert(sma.isAnonymous);
+  const names = register.map((name) => name); // a plain array
+  using other = createAndRegisterSma(1, "int8", names);
+  assertFalse(other.isAnonymous);
+  other.unlink();
+});
+
+Deno.test("isAnonymous: the form of the name decides; it is no part of the description", () => {
+  const named = new SharedMemoryArray(1, "int8", "x");
+  const anonymous = new SharedMemoryArray(1, "int8", "memfd:1:2:3");
+  assertEquals([named.isAnonymous, anonymous.isAnonymous], [false, true]);
+  assertFalse("isAnonymous" in JSON.parse(JSON.stringify(anonymous)));
+  assertFalse(Object.hasOwn(anonymous, "isAnonymous"));
+  assertThrows(() => {
+    (anonymous as { isAnonymous: boolean }).isAnonymous = false;
+  }, TypeError);
+  assertThrows(() => SharedMemoryArray.prototype.isAnonymous, TypeError);
+});
