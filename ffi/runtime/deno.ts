@@ -101,6 +101,20 @@ export const deno: Runtime = {
     return () => Deno.removeSignalListener(name as Deno.Signal, action);
   },
 
+  isTerminal: (stream) => (stream === "input" ? Deno.stdin : Deno.stdout).isTerminal(),
+  columns() {
+    try {
+      // A terminal that nobody has given a size says 0.
+      return Deno.consoleSize().columns || null;
+    } catch {
+      return null;
+    }
+  },
+  get noColour() {
+    return Deno.noColor;
+  },
+  confirm: (question) => confirm(question),
+
   openFile(path, mode) {
     const options = mode === "write" ? { write: true, create: true } : { read: true };
     return new DenoFile(Deno.openSync(path, options), mode);

@@ -180,6 +180,17 @@ export interface Runtime {
   /** Calls a function when a signal has come. The function that is returned takes that back. */
   onSignal(name: SignalName, action: () => void): () => void;
 
+  // --- The terminal ---
+
+  /** Whether the input or the output of the program is a terminal. */
+  isTerminal(stream: "input" | "output"): boolean;
+  /** How many columns the terminal has; `null` where it does not tell. */
+  columns(): number | null;
+  /** Whether the user wants no colours: `NO_COLOR` is set. */
+  readonly noColour: boolean;
+  /** Asks a question at the terminal, and waits for the answer; whatever is not yes is no. */
+  confirm(question: string): boolean;
+
   // --- Files ---
 
   /** Opens a file to read it, or to write over it: then it is made if it is not there. */

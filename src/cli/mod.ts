@@ -1,21 +1,31 @@
 /**
- * Commands for the shell: they list segments, and remove leftovers.
+ * The command `shm`: it shows what shared memory there is, whose it is and who uses it, and removes leftovers.
  *
- * It needs Linux, and the permission `--allow-ffi`.
+ * ```sh
+ * deno install -g -n shm --allow-ffi jsr:@shm/array/cli
+ * ```
+ *
+ * installs it; `shm` alone prints its usage. It needs Linux, and the permission `--allow-ffi`.
  *
  * @example List the segments, remove leftovers, remove one by name
  * ```sh
+ * shm ls
+ * shm prune --older-than 1d --prefix tile --dry-run
+ * shm rm 1-tile-202611-2302-5555-198e6d03-c8bd-4346-8153-55e95be48fdb
+ * ```
+ *
+ * @example Without installing it
+ * ```sh
  * deno run --allow-ffi jsr:@shm/array/cli ls
- * deno run --allow-ffi jsr:@shm/array/cli prune --older-than 1d --prefix tile --dry-run
- * deno run --allow-ffi jsr:@shm/array/cli rm 1-tile-202611-2302-5555-198e6d03-c8bd-4346-8153-55e95be48fdb
  * ```
  *
  * @module
  */
 
 import { runtime } from "../../ffi/runtime/mod.ts";
-import { run } from "./run.ts";
+import { runOn } from "./run.ts";
+import { programScreen } from "./screen.ts";
 
 export { run } from "./run.ts";
 
-if (import.meta.main) runtime().exit(run(runtime().args));
+if (import.meta.main) runtime().exit(runOn(programScreen(), runtime().args));

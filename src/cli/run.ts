@@ -1,42 +1,28 @@
 /**
- * The commands, and how one is run.
+ * How a command is found and run.
  *
  * @module
  */
 
 import { visible } from "../../ffi/runtime/errors.ts";
-import { type PruneOptions, SharedMemoryArray } from "../../mod.ts";
 import { quote } from "../check.ts";
-import { milliseconds, parse, UsageError } from "./arguments.ts";
-import { jsonText, table, whatIsKept } from "./output.ts";
-
-const usage = `Lists shared-memory segments, and removes leftovers.
-
-  deno run --allow-ffi jsr:@shm/array/cli COMMAND
-
-ls [--json]
-    Lists the segments of this user: their size, age, prefix, and the processes that map them.
-
-prune [--older-than DURATION] [--prefix PREFIX] [--dry-run] [--json]
-    Removes leftovers: segments that buildSmaName named, that no process maps, and that are at least
-    as old as DURATION (default 1h). PREFIX takes only those of one prefix; --dry-run only tells.
-    Their names go to the output; without --json, what was kept, and why, to the error output.
-    A process that hides its memory map (of another user, in another container) is taken for one
-    that maps nothing: then choose a DURATION longer than its segments live.
-
-rm NAME...
-    Removes segments by name.
-
-DURATION is a number of milliseconds, or one with a unit: 90s, 10m, 2h, 1d.
-The exit code is 0 if all went well, 1 if something failed, 2 if the command was wrong.`;
+import { parse, UsageError } from "./arguments.ts";
+import type { ExitCode } from "./command.ts";
+import { commandOf, commands } from "./commands.ts";
+import { usageOf, usageOfAll } from "./help.ts";
+import { plainScreen, type Screen } from "./screen.ts";
+import { suggestion } from "./suggestion.ts";
+import { version } from "./version.ts";
 
 /**
- * Runs one command.
+ * Runs one command. It is synchronous, writes no colours, cuts nothing to the width of a terminal, and asks
+ * nobody.
  *
  * @param args the command and its arguments, as `Deno.args` has them
  * @param out takes each line of the output
  * @param complain takes each line for the error output
- * @returns the exit code: 0 if all went well, 1 if something failed, 2 if the command was wrong
+ * @returns the exit code: 0 if all was done, 1 if something could not be done (the rest was), 2 if the command
+ * was wrong
  *
  * @example As a function
  * ```ts
@@ -53,83 +39,60 @@ export function run(
   out: (line: string) => void = console.log,
   complain: (line: string) => void = console.error,
 ): 0 | 1 | 2 {
+  return runOn(plainScreen(out, complain), args);
+}
+
+/**
+ * Runs one command on a screen.
+ *
+ * @param screen where it writes
+ * @param args the command and its arguments
+ * @returns the exit code
+ */
+export function runOn(screen: Screen, args: readonly string[]): ExitCode {
+  let help = "shm help";
   try {
-    const [command, ...rest] = args;
-    if (command === undefined) throw new UsageError("no command");
-    // After "--" there are only names.
+    const [name, ...rest] = args;
+    // After "--" there are only words.
     const asked = args.slice(0, args.includes("--") ? args.indexOf("--") : undefined);
-    if (command === "help" || asked.includes("--help") || asked.includes("-h")) {
-      out(usage);
+    const wantsHelp = asked.includes("--help") || asked.includes("-h");
+    if (name === "help") return explain(wantsHelp ? [] : rest, screen);
+    if (name === undefined || name === "--help" || name === "-h") return explain([], screen);
+    if (name === "--version") {
+      if (rest.length > 0) throw new UsageError(`there is nothing to do with ${quote(rest[0])}`);
+      screen.out(`shm ${version}`);
       return 0;
     }
-    const make = Object.hasOwn(commands, command) ? commands[command] : undefined;
-    if (make === undefined) throw new UsageError(`there is no command ${quote(command)}`);
-    return make(rest, out, complain);
+    const command = commandOf(name) ?? refuse(name);
+    if (wantsHelp) return explain([name], screen);
+    help = `shm help ${name}`;
+    return command.run(parse(rest, name, command.options, command.words), screen);
   } catch (error) {
     if (error instanceof UsageError) {
-      complain(`Cannot run this: ${error.message}; --help tells more`);
+      screen.complain(`Cannot run this: ${error.message}; ${help} tells more`);
       return 2;
     }
-    complain(visible(error instanceof Error ? error.message : String(error)));
+    screen.complain(visible(error instanceof Error ? error.message : String(error)));
     return 1;
   }
 }
 
-type Command = (
-  args: readonly string[],
-  out: (line: string) => void,
-  complain: (line: string) => void,
-) => 0 | 1;
+/** Prints the usage: of one command, or of all. */
+function explain(words: readonly string[], { out, style }: Screen): ExitCode {
+  const [name, ...rest] = words;
+  if (rest.length > 0) throw new UsageError(`there is nothing to do with ${quote(rest[0])}`);
+  const lines = name === undefined
+    ? usageOfAll(style)
+    : usageOf(commandOf(name) ?? refuse(name), style);
+  for (const line of lines) out(line);
+  return 0;
+}
 
-const commands: { readonly [name: string]: Command } = {
-  ls(args, out) {
-    const { json } = parse(args, { "--json": "flag" });
-    const segments = SharedMemoryArray.list();
-    if (json !== undefined) out(jsonText(segments));
-    else for (const line of table(segments, Date.now())) out(line);
-    return 0;
-  },
-
-  prune(args, out, complain) {
-    const { json, olderThan = "1h", prefix, dryRun } = parse(args, {
-      "--older-than": "value",
-      "--prefix": "value",
-      "--dry-run": "flag",
-      "--json": "flag",
-    });
-    const limit = milliseconds(olderThan);
-    const options: PruneOptions = { olderThan: limit, prefix, dryRun: dryRun !== undefined };
-    const names = SharedMemoryArray.prune(options);
-    if (json !== undefined) {
-      out(jsonText(names));
-      return 0;
-    }
-    for (const name of names) out(visible(name));
-    const rest = SharedMemoryArray.list().filter(({ name }) => !names.includes(name));
-    const kept = whatIsKept(rest, limit, prefix);
-    if (kept !== "") complain(`Kept: ${kept}`);
-    else if (names.length === 0) complain("There is nothing to remove.");
-    return 0;
-  },
-
-  rm(args, out, complain) {
-    const { names } = parse(args, {}, "names");
-    if (names.length === 0) throw new UsageError("rm wants the names of segments");
-    let code: 0 | 1 = 0;
-    for (const name of new Set(names)) {
-      try {
-        if (SharedMemoryArray.clearBuffers([name]).length === 1) {
-          out(visible(name));
-          continue;
-        }
-        complain(`Cannot remove ${quote(name)}: there is no such segment`);
-      } catch (error) {
-        // A segment that cannot be removed must not keep the others from being removed.
-        const reasons = error instanceof AggregateError ? error.errors : [error];
-        for (const reason of reasons) complain(visible((reason as Error).message));
-      }
-      code = 1;
-    }
-    return code;
-  },
-};
+function refuse(name: string): never {
+  if (name.startsWith("-")) {
+    const known = ["--version", "--help"];
+    throw new UsageError(`there is no option ${quote(name)}${suggestion(name, known)}`);
+  }
+  const known = [...commands.map(({ name }) => name), "help"];
+  throw new UsageError(`there is no command ${quote(name)}${suggestion(name, known)}`);
+}

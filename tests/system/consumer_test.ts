@@ -85,14 +85,15 @@ Deno.test("the package has the sources, README and licence, and nothing else", a
     assert(paths.includes(path), `${path} is not published`);
   }
   for (const path of paths) {
-    assertMatch(path, /^\/((src|ffi)\/(\w+\/)?\w+\.ts|mod\.ts|README\.md|LICENSE|deno\.json)$/);
+    assertMatch(path, /^\/((src|ffi)\/(\w+\/){0,2}\w+\.ts|mod\.ts|README\.md|LICENSE|deno\.json)$/);
   }
   for (const file of Object.values(exports)) assert(paths.includes(file.slice(1)), file);
   const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
   // Waiting, locking, publication and files came to the 400,000 bytes of the first round. The classes of ranks that
   // are written out, ids, ends and the memory of publications, and errors that tell a way out came to the 620,000
-  // of the second one. Almost half are comments.
-  assert(bytes < 850_000, `who grants --allow-ffi is to read ${bytes} bytes`);
+  // of the second one. Descriptions, queues, barriers, the shell and the file for Python come to the 850,000 of the third
+  // one. Almost half are comments.
+  assert(bytes < 1_200_000, `who grants --allow-ffi is to read ${bytes} bytes`);
 });
 
 Deno.test("a fresh project adds the package, and runs the README's example in two processes", () =>

@@ -1,0 +1,24 @@
+/**
+ * The commands of the shell, in the order in which the usage lists them.
+ *
+ * @module
+ */
+
+import type { Command } from "./command.ts";
+import { ls } from "./commands/ls.ts";
+import { prune } from "./commands/prune.ts";
+import { rm } from "./commands/rm.ts";
+
+/** All commands. A command has a file of its own in `commands/`. */
+export const commands: readonly Command[] = [
+  ls,
+  // show, save, load, watch
+  rm,
+  prune,
+  // python
+];
+
+/** Finds a command by its name. */
+export function commandOf(name: string): Command | undefined {
+  return commands.find((command) => command.name === name);
+}

@@ -1,0 +1,105 @@
+// How commands are found, explained and refused.
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { commands } from "../../src/cli/commands.ts";
+import { run } from "../../src/cli/mod.ts";
+import { command, shell } from "../helpers/shell.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "commands list segments");
+
+Deno.test("a wrong command line gives 2, says why, what may be meant, and what tells more", () => {
+  const wrong: [args: string[], message: RegExp, help: string][] = [
+    [["list"], /there is no command "list" \(did you mean ls\?\);/, "shm help"],
+    [["lsit"], /there is no command "lsit" \(did you mean ls\?\);/, "shm help"],
+    [["prnue", "--json"], /there is no command "prnue" \(did you mean prune\?\);/, "shm help"],
+    [["hlep"], /there is no command "hlep" \(did you mean help\?\);/, "shm help"],
+    [["toString"], /there is no command "toString";/, "shm help"],
+    [["x".repeat(10_000)], /there is no command "x{80}…";/, "shm help"],
+    [["--verson"], /there is no option "--verson" \(did you mean --version\?\);/, "shm help"],
+    [["--version", "x"], /nothing to do with "x"/, "shm help"],
+    [["help", "lss"], /there is no command "lss" \(did you mean ls\?\);/, "shm help"],
+    [["help", "ls", "x"], /nothing to do with "x"/, "shm help"],
+    [["ls", "--all"], /there is no option "--all";/, "shm help ls"],
+    [["ls", "--jsno"], /there is no option "--jsno" \(did you mean --json\?\);/, "shm help ls"],
+    [["ls", "--json=1"], /--json takes no value/, "shm help ls"],
+    [["ls", "--dry-run"], /there is no option "--dry-run";/, "shm help ls"],
+    [
+      ["prune", "--older"],
+      /no option "--older" \(did you mean --older-than\?\);/,
+      "shm help prune",
+    ],
+    [["prune", "--older-than"], /--older-than wants a value/, "shm help prune"],
+    [["prune", "--older-than", "soon"], /"soon" is no duration/, "shm help prune"],
+    [["prune", "--older-than", "-1"], /"-1" is no duration/, "shm help prune"],
+    [["prune", "--older-than="], /"" is no duration/, "shm help prune"],
+    [["prune", "--older-than=1w"], /"1w" is no duration/, "shm help prune"],
+    [["prune", "tile"], /nothing to do with "tile"/, "shm help prune"],
+    [["prune", "--__proto__"], /there is no option "--__proto__";/, "shm help prune"],
+    [["rm"], /rm wants the names/, "shm help rm"],
+    [["rm", "-x", "a"], /there is no option "-x";/, "shm help rm"],
+  ];
+  for (const [args, message, help] of wrong) {
+    const { code, out, err } = shell(...args);
+    assertEquals([code, out, err.length], [2, [], 1], args.join(" "));
+    assertMatch(err[0], message);
+    assertMatch(err[0], /^Cannot run this: /);
+    assert(err[0].endsWith(`; ${help} tells more`), err[0]);
+  }
+});
+
+Deno.test("shm alone, help and --help list all commands, and need no permission", async () => {
+  for (const args of [[], ["--help"], ["-h"], ["help"], ["help", "--help"]]) {
+    const { code, out, err } = shell(...args);
+    assertEquals([code, err], [0, []]);
+    for (const { name, summary } of commands) {
+      assert(out.some((line) => line.startsWith(`  ${name} `) && line.endsWith(summary)), name);
+    }
+    assertStringIncludes(out.join("\n"), "Usage: shm COMMAND");
+    assertStringIncludes(out.join("\n"), "exit code");
+  }
+  assertEquals((await command([], [])).code, 0);
+  assertEquals((await command(["nonsense"], [])).code, 2);
+});
+
+Deno.test("help of a command tells its usage and each of its options, within 80 columns", () => {
+  for (const { name, usage, options } of commands) {
+    const { code, out } = shell("help", name);
+    assertEquals(code, 0);
+    assertEquals(shell(name, "--help"), { code: 0, out, err: [] });
+    assertEquals(shell(name, "--nonsense", "-h", "x"), { code: 0, out, err: [] });
+    assertEquals(out[0], `Usage: shm ${usage[0]}`);
+    const text = out.join("\n");
+    for (const option of Object.keys(options)) {
+      assertStringIncludes(text, `--${option}`);
+      assertStringIncludes(usage.join("\n"), options[option].short ?? `--${option}`);
+    }
+    for (const line of [...out, ...shell().out]) assert(line.length <= 80, line);
+  }
+});
+
+Deno.test("--version tells the version of deno.json", () => {
+  const { version } = JSON.parse(
+    Deno.readTextFileSync(new URL("../../deno.json", import.meta.url)),
+  );
+  assertEquals(shell("--version"), { code: 0, out: [`shm ${version}`], err: [] });
+});
+
+Deno.test("without --allow-ffi it fails with 1 and says which permission", async () => {
+  const { code, out, err } = await command(["ls"], []);
+  assertEquals([code, out], [1, ""]);
+  assertMatch(err, /ffi access.*--allow-ffi/);
+});
+
+Deno.test("run() writes to the console where nothing else is given", () => {
+  const { log } = console;
+  const lines: unknown[][] = [];
+  console.log = (...line) => void lines.push(line);
+  try {
+    assertEquals(run(["ls", "--json"]), 0);
+  } finally {
+    console.log = log;
+  }
+  assertEquals([lines.length, lines[0].length], [1, 1]);
+  assert(Array.isArray(JSON.parse(lines[0][0] as string)));
+});
