@@ -19,6 +19,7 @@ const codeTable: readonly CodeRow[] = [
   ["EINTR", "Interrupted system call", 4, 4],
   ["EIO", "Input/output error", 5, 5],
   ["ENXIO", "No such device or address", 6, 6],
+  ["E2BIG", "Argument list too long", 7, 7],
   ["EBADF", "Bad file descriptor", 9, 9],
   ["EAGAIN", "Resource temporarily unavailable", 11, 35],
   ["ENOMEM", "Cannot allocate memory", 12, 12],

@@ -403,7 +403,29 @@ export function declareAttributes() {
         "buffer", // void *value
         "usize", // size_t size
       ],
-      result: "isize", // ssize_t
+      // A value has 64 KiB at the most, and V8 calls a function faster that gives 32 bits.
+      result: "i32", // ssize_t
+    },
+  } as const;
+}
+
+/**
+ * Extended attributes of files that are not open.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man2/getxattr.2.html | lgetxattr(2)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
+export function declareAttributesByPath() {
+  return {
+    // ssize_t lgetxattr(const char *path, const char *name, void *value, size_t size)
+    lgetxattr: {
+      parameters: [
+        "buffer", // const char *path
+        "buffer", // const char *name
+        "buffer", // void *value
+        "usize", // size_t size
+      ],
+      result: "i32", // ssize_t
     },
   } as const;
 }

@@ -10,6 +10,7 @@ import { badResource, brokenPipe, busy, notFound } from "../errors.ts";
 import {
   checkLocksSegments,
   type CreateOptions,
+  type Describe,
   OpenSegment,
   type SharedMemory,
 } from "../segment/mod.ts";
@@ -106,7 +107,8 @@ export class Publication<W extends HeaderWords> {
    * @param byteLength the bytes of the segment
    * @param header what the header is to say
    * @param Words the class of the words
-   * @param options permission bits, and whether to reserve the memory; not checked yet
+   * @param options permission bits, and whether to reserve the memory and to describe it; not checked yet
+   * @param describe gives the text that says what it is
    */
   static create<W extends HeaderWords>(
     name: string,
@@ -114,10 +116,11 @@ export class Publication<W extends HeaderWords> {
     header: Header,
     Words: WordsOf<W>,
     options: CreateOptions | undefined,
+    describe: Describe,
   ): Publication<W> {
     const segment = OpenSegment.create(name, byteLength, options, (buffer) => {
       new Words(name, buffer).write(header, options);
-    });
+    }, describe);
     return new Publication(segment, new Words(name, segment.buffer!));
   }
 

@@ -25,7 +25,7 @@ import {
   type Shape,
   storeSource,
 } from "../ndarray/mod.ts";
-import { type CreateOptions, unlink } from "../segment/mod.ts";
+import { type CreateOptions, descriptionOf, unlink } from "../segment/mod.ts";
 import {
   checkArrays,
   checkDescriptor,
@@ -326,8 +326,8 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * Creates the ring's segment, without a frame, and attaches to it. If a step fails, what was made before
    * it is removed.
    *
-   * @param options permission bits, and whether to reserve the memory: a user that may not write to the
-   * segment cannot read frames either
+   * @param options permission bits (a user that may not write to the segment cannot read frames either), and
+   * whether to reserve the memory and to describe the ring
    * @returns this instance
    * @throws {TypeError} if an option is of the wrong kind
    * @throws {RangeError} if an option is out of range
@@ -354,7 +354,10 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   create(options?: CreateOptions): this {
     checkDetached(this.#attachment?.publication, "create", this.name);
     const header = this.#header;
-    this.#attach(Publication.create(this.name, ringBytes(header), header, RingWords, options));
+    const describe = () => descriptionOf(this);
+    this.#attach(
+      Publication.create(this.name, ringBytes(header), header, RingWords, options, describe),
+    );
     return this;
   }
 

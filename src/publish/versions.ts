@@ -22,6 +22,7 @@ import { explainGone, type NDArray, type RankOf, type Shape } from "../ndarray/m
 import {
   checkName,
   type CreateOptions,
+  descriptionOf,
   nameMax,
   PART_NAME_BYTES,
   partName,
@@ -276,12 +277,19 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * ```
    */
   create(options?: VersionsCreateOptions): this {
-    const kinds = { mode: "any", reserve: "any", keep: "number" } as const;
+    const kinds = { mode: "any", reserve: "any", describe: "any", keep: "number" } as const;
     const { keep, ...segmentOptions } = readOptions(options, kinds, "create");
     checkKeep(keep, "create");
     checkDetached(this.#attachment?.publication, "create", this.name);
     this.#attach(
-      Publication.create(this.name, HEADER_BYTES, this.#header, VersionsWords, segmentOptions),
+      Publication.create(
+        this.name,
+        HEADER_BYTES,
+        this.#header,
+        VersionsWords,
+        segmentOptions,
+        () => descriptionOf(this),
+      ),
       keep,
     );
     return this;

@@ -14,6 +14,7 @@ import { memfdCreate } from "../../ffi/mman.ts";
 import { type Platform, platform } from "../../ffi/platform.ts";
 import { runtime } from "../../ffi/runtime/mod.ts";
 import { notSupported, permissionDenied } from "../errors.ts";
+import { type Describe, writeDescription } from "./description.ts";
 import {
   availableMemory,
   hidingOption,
@@ -62,10 +63,15 @@ function memfdOf(action: string): NonNullable<Platform["memfd"]> {
  *
  * @param label what `/proc` shows beside the descriptor
  * @param mode the permission bits, set exactly
+ * @param describe gives the text of its description; `null` for none
  * @returns the descriptor and the name
  * @throws {Deno.errors.NotSupported} on a system without `memfd_create`
  */
-export function makeAnonymous(label: string, mode: number): { fd: number; name: string } {
+export function makeAnonymous(
+  label: string,
+  mode: number,
+  describe: Describe | null,
+): { fd: number; name: string } {
   const memfd = memfdOf("create");
   const flags = memfd.MFD_CLOEXEC | memfd.MFD_ALLOW_SEALING;
   // From Linux 6.3 on the kernel asks whether the file may ever be executed.
@@ -79,6 +85,7 @@ export function makeAnonymous(label: string, mode: number): { fd: number; name: 
   }
   try {
     const name = `memfd:${runtime().pid}:${fd}:${fstat(fd, label).inode}`;
+    writeDescription(fd, name, describe); // its mode allows everything yet
     fchmod(fd, mode, name);
     return { fd, name };
   } catch (error) {

@@ -21,6 +21,7 @@ import { getrlimit, RLIMIT_FSIZE } from "../../ffi/resource.ts";
 import { runtime } from "../../ffi/runtime/mod.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { isProcThere, whoMaps } from "../process/proc.ts";
+import { type Describe, writeDescription } from "./description.ts";
 import { directoryAdvice, type FileIdentity, pathOf, unlinkOwn } from "./file.ts";
 
 /**
@@ -46,6 +47,8 @@ export interface MadeSegment extends FileIdentity {
  * @param byteLength its size in bytes, at least 1
  * @param mode its permission bits, set exactly
  * @param reserve whether to reserve memory for all of it
+ * @param describe gives the text of its description, which it gets before its size: who sees the size sees that;
+ * `null` for none
  * @returns the open segment; `unlinkOwn()` takes the name back
  */
 export function makeSegment(
@@ -53,17 +56,21 @@ export function makeSegment(
   byteLength: number,
   mode: number,
   reserve: boolean,
+  describe: Describe | null = null,
 ): MadeSegment {
   checkFileSizeLimit(name, byteLength, reserve);
   const make = (fd: number): OpenFileStatus => {
     const status = fstat(fd, name);
+    writeDescription(fd, name, describe);
     // The umask may have taken bits away.
     if (status.mode !== mode && platform().fchmod) fchmod(fd, mode, name);
     setSize(fd, name, byteLength, reserve);
     return status;
   };
   const namedLast = byteLength < NAMED_LAST ? null : makeNamedLast(name, make);
-  return namedLast ?? makeNamedFirst(name, mode, make);
+  // A description can be written only by a user who may write to the file, also where it is open for writing.
+  const firstMode = describe !== null && platform().fchmod ? mode | 0o200 : mode;
+  return namedLast ?? makeNamedFirst(name, firstMode, make);
 }
 
 /** Gives an open segment all but its name, and tells which one it is. */

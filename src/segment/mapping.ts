@@ -23,6 +23,7 @@ import {
 } from "./anonymous.ts";
 import { markSegment, type SegmentIdentity, tellClosing, unmarkSegment } from "./buffer_segment.ts";
 import { checkFileSizeLimit, makeSegment, setSize } from "./create_segment.ts";
+import { canDescribe, type Describe, found, type FoundDescription } from "./description.ts";
 import { directoryAdvice, unlink, unlinkOwn } from "./file.ts";
 
 /** How a segment is made. */
@@ -36,6 +37,12 @@ export interface CreateOptions {
    * to each page, and where there is none left that write ends the process with a bus error.
    */
   reserve?: boolean;
+  /**
+   * Whether to write beside the segment what it is (the default), as an extended attribute of its file: by that
+   * `load()` sees that it is the array that is meant, and `attach()` and the shell need the name only. Where the
+   * system has no such attributes (before Linux 6.6; macOS), there is none.
+   */
+  describe?: boolean;
 }
 
 /** How a segment is attached to. */
@@ -52,6 +59,11 @@ export interface OpenOptions {
    * anonymous segment is there before its name is, and is not waited for.
    */
   timeout?: number;
+  /**
+   * Whether to take the bytes as an array of the shape, element type and layout that this instance has, whatever
+   * the segment says that it is; by default it must say the same, if it says anything.
+   */
+  reinterpret?: boolean;
 }
 
 /**
@@ -106,10 +118,16 @@ export class Mapping {
    * @param name a checked name that no segment has
    * @param byteLength the size in bytes, at least 1
    * @param options mode and reservation, checked
+   * @param describe gives the text of its description; `null` for none
    */
-  static create(name: string, byteLength: number, options: CreateOptions): Mapping {
+  static create(
+    name: string,
+    byteLength: number,
+    options: CreateOptions,
+    describe: Describe | null = null,
+  ): Mapping {
     const { mode = 0o600, reserve = true } = options;
-    const { fd, device, inode } = makeSegment(name, byteLength, mode, reserve);
+    const { fd, device, inode } = makeSegment(name, byteLength, mode, reserve, describe);
     try {
       return Mapping.#map(fd, { name, device, inode }, byteLength);
     } catch (error) {
@@ -127,10 +145,16 @@ export class Mapping {
    * @param label what `/proc` shows in the place of a name
    * @param byteLength the size in bytes, at least 1
    * @param options mode and reservation, checked
+   * @param describe gives the text of its description; `null` for none
    */
-  static createAnonymous(label: string, byteLength: number, options: CreateOptions): Mapping {
+  static createAnonymous(
+    label: string,
+    byteLength: number,
+    options: CreateOptions,
+    describe: Describe | null = null,
+  ): Mapping {
     const { mode = 0o600, reserve = true } = options;
-    const { fd, name } = makeAnonymous(label, mode);
+    const { fd, name } = makeAnonymous(label, mode, describe);
     try {
       checkFileSizeLimit(name, byteLength, reserve);
       if (reserve) checkAvailable(name, byteLength);
@@ -149,20 +173,18 @@ export class Mapping {
    *
    * @param name a checked name
    * @param options access and timeout, checked
-   * @param look looks at the segment before it is mapped, and throws if it is not of the caller's kind
+   * @param look looks at the segment before it is mapped
    */
   static open(name: string, options: OpenOptions, look?: SegmentLook): Mapping {
     const { access = "read-write", timeout = 0 } = options;
     const isPrivate = access === "copy-on-write";
+    const deadline = timeout === 0 ? 0 : performance.now() + timeout;
     const { fd, status } = isAnonymousName(name)
       ? statusOf(openAnonymous(name, isPrivate), name)
-      : openOnceSized(name, isPrivate, timeout);
+      : openOnceSized(name, isPrivate, timeout, deadline);
     try {
       const { byteLength, device, inode } = status;
-      // macOS has no read() for segments, and none of the kinds that could be found there.
-      if (look !== undefined && platform().directory !== null) {
-        look(readHead(fd, name), byteLength, name);
-      }
+      if (look !== undefined) lookAt(look, fd, name, byteLength, deadline);
       return Mapping.#map(fd, { name, device, inode, isPrivate }, byteLength);
     } finally {
       close(fd);
@@ -262,8 +284,12 @@ interface Opened {
  * Opens a segment that has a size, and waits for its creator as long as the caller asked for. A segment that is
  * removed before it had a size does not count: with a time limit, the next one of its name is waited for.
  */
-function openOnceSized(name: string, isPrivate: boolean, timeout: number): Opened {
-  const deadline = timeout === 0 ? 0 : performance.now() + timeout;
+function openOnceSized(
+  name: string,
+  isPrivate: boolean,
+  timeout: number,
+  deadline: number,
+): Opened {
   for (let wasRemoved = false;; wasRemoved = true) {
     const fd = openOnceThere(name, isPrivate, timeout, deadline, wasRemoved);
     const status = statusOnceSized(fd, name, deadline);
@@ -371,14 +397,44 @@ function statusOnceSized(fd: number, name: string, deadline: number): OpenFileSt
   }
 }
 
-/** Looks at a segment by its first {@linkcode HEAD_BYTES} and its size. */
-export type SegmentLook = (head: Uint8Array, byteLength: number, name: string) => void;
+/**
+ * Looks at a segment by its first {@linkcode HEAD_BYTES}, its size, and what it says of itself. It throws if that
+ * is none of the caller's kind, and gives `false` if something is missing that its creator may be about to write;
+ * not at the last look.
+ */
+export type SegmentLook = (
+  head: Uint8Array,
+  byteLength: number,
+  name: string,
+  found: FoundDescription,
+  isLast: boolean,
+) => boolean;
+
+/** Looks at an open segment, and waits for a description as long as for a size. */
+function lookAt(
+  look: SegmentLook,
+  fd: number,
+  name: string,
+  byteLength: number,
+  deadline: number,
+): void {
+  const head = readHead(fd, name);
+  if (look(head, byteLength, name, found.read(fd), false)) return;
+  const last = canDescribe(fd, name) ? Math.max(deadline, performance.now() + SIZE_TIMEOUT) : 0;
+  for (let pause = 1;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    const isLast = performance.now() >= last;
+    if (look(head, byteLength, name, found.read(fd), isLast) || isLast) return;
+    sleep(pause);
+  }
+}
 
 /**
  * Reads how a segment begins. It is not read through a mapping: where `/dev/shm` is full, the first look at a page
  * that was not reserved would end the process.
  */
 function readHead(fd: number, name: string): Uint8Array {
+  // macOS has no read() for segments, and none of the kinds that could be found there.
+  if (platform().directory === null) return head.subarray(0, 0);
   const count = read(fd, head, name);
   return count === head.length ? head : head.subarray(0, count);
 }

@@ -8,6 +8,14 @@
 
 export { isAnonymousName } from "./anonymous.ts";
 export { isPrivateCopy, isUnmarked, onClose, segmentOf, sharedBytesOf } from "./buffer_segment.ts";
+export {
+  type Describe,
+  type DescribedKind,
+  type DescribedLayout,
+  type Description,
+  descriptionOf,
+  type FoundDescription,
+} from "./description.ts";
 export { unlink } from "./file.ts";
 export {
   clearSegments,

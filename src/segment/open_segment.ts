@@ -16,8 +16,9 @@ import { quote, quoteName } from "../check.ts";
 import { notFound, notSupported } from "../errors.ts";
 import { isAnonymousName } from "./anonymous.ts";
 import { segmentOf } from "./buffer_segment.ts";
-import type { CreateOptions } from "./mapping.ts";
-import { SharedMemory, undoCreate } from "./shared_memory.ts";
+import type { Describe } from "./description.ts";
+import { type CreateOptions, needStackToMap } from "./mapping.ts";
+import { createMemory, SharedMemory, undoCreate } from "./shared_memory.ts";
 
 /**
  * Looks whether a segment is of the kind that the caller means, and throws if it is not.
@@ -70,16 +71,19 @@ export class OpenSegment {
    *
    * @param name a checked name that no segment has
    * @param byteLength the size in bytes
-   * @param options mode and reservation, which are checked here
+   * @param options mode, reservation and whether to describe it, which are checked here
    * @param write writes into it what tells its kind
+   * @param describe gives the text that says what it is; `null` for none
    */
   static create(
     name: string,
     byteLength: number,
     options: CreateOptions | undefined,
     write: (buffer: ArrayBuffer) => void,
+    describe: Describe | null = null,
   ): OpenSegment {
-    const made = SharedMemory.create(name, byteLength, options);
+    needStackToMap(false);
+    const made = createMemory(name, byteLength, options, describe);
     try {
       write(made.buf!);
       const identity = segmentOf(made.buf!);

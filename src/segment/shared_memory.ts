@@ -4,10 +4,19 @@
  * @module
  */
 
-import { checkTimeout, kindOf, quote, quoteName, readOptions, shorten } from "../check.ts";
+import {
+  checkTimeout,
+  kindOf,
+  type OptionKind,
+  quote,
+  quoteName,
+  readOptions,
+  shorten,
+} from "../check.ts";
 import { showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import { isAnonymousName } from "./anonymous.ts";
+import type { Describe } from "./description.ts";
 import {
   type CreateOptions,
   Mapping,
@@ -88,7 +97,11 @@ export class SharedMemory {
    *
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
-  static create(name: string, byteLength: number, options?: CreateOptions): SharedMemory {
+  static create(
+    name: string,
+    byteLength: number,
+    options?: Omit<CreateOptions, "describe">,
+  ): SharedMemory {
     needStackToMap(false);
     return createMemory(name, byteLength, options);
   }
@@ -116,7 +129,7 @@ export class SharedMemory {
    *
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
-  static open(name: string, options?: OpenOptions): SharedMemory {
+  static open(name: string, options?: Omit<OpenOptions, "reinterpret">): SharedMemory {
     return openMemory(name, options);
   }
 
@@ -225,12 +238,15 @@ showCallers(SharedMemory);
  * Makes a segment as {@linkcode SharedMemory.create} does, but does not look whether there is room on the
  * stack: the caller has done so, for itself and for this.
  *
+ * @param describe gives the text that says what it is, unless the options say that there is to be none; `null` for
+ * raw bytes, which have no description and no such option
  * @returns the mapping; {@linkcode undoCreate} takes all back
  */
 export function createMemory(
   name: string,
   byteLength: number,
   options: CreateOptions | undefined,
+  describe: Describe | null = null,
 ): SharedMemory {
   checkUsableName(name);
   if (isAnonymousName(name)) {
@@ -240,25 +256,32 @@ export function createMemory(
     );
   }
   checkByteLength(byteLength);
-  const checked = checkCreateOptions(options);
-  return new SharedMemory(KEY, Mapping.create(name, byteLength, checked));
+  const checked = checkCreateOptions(options, describe !== null);
+  const wanted = checked.describe === false ? null : describe;
+  return new SharedMemory(KEY, Mapping.create(name, byteLength, checked, wanted));
 }
 
 /**
  * Attaches as {@linkcode SharedMemory.open} does.
  *
- * @param look looks at the segment before it is mapped, and throws if it is not of the caller's kind
+ * @param look looks at the segment before it is mapped, unless the options say that its bytes are to be taken as
+ * they are; raw bytes have no such look and no such option
+ * @param canReinterpret whether there is that option
  */
 export function openMemory(
   name: string,
   options: OpenOptions | undefined,
   look?: SegmentLook,
+  canReinterpret = look !== undefined,
 ): SharedMemory {
   checkUsableName(name);
-  const checked = checkOpenOptions(options);
+  const checked = checkOpenOptions(options, canReinterpret);
   // A failure must be able to close what was opened.
   needStackToMap(hasOpened);
-  const memory = new SharedMemory(KEY, Mapping.open(name, checked, look));
+  const memory = new SharedMemory(
+    KEY,
+    Mapping.open(name, checked, checked.reinterpret ? undefined : look),
+  );
   hasOpened = true;
   return memory;
 }
@@ -293,16 +316,19 @@ export interface LabelledOptions extends CreateOptions {
  *
  * @param byteLength the size in bytes, at least 1
  * @param options permission bits, and whether to reserve the memory
+ * @param describe gives the text that says what it is, unless the options say that there is to be none
  * @returns the mapping, which its caller closes; `unlink()` in this process ends what others can reach
  */
 export function createAnonymousMemory(
   byteLength: number,
   options: LabelledOptions | undefined,
+  describe: Describe,
 ): SharedMemory {
-  const checked = checkCreateOptions(options);
+  const checked = checkCreateOptions(options, true);
   const label = options?.[LABEL] ?? "shm-array";
   needStackToMap(false);
-  return new SharedMemory(KEY, Mapping.createAnonymous(label, byteLength, checked));
+  const wanted = checked.describe === false ? null : describe;
+  return new SharedMemory(KEY, Mapping.createAnonymous(label, byteLength, checked, wanted));
 }
 
 function checkByteLength(byteLength: unknown): void {
@@ -318,12 +344,13 @@ function checkByteLength(byteLength: unknown): void {
   }
 }
 
-function checkCreateOptions(options: CreateOptions | undefined): CreateOptions {
-  const { mode, reserve } = readOptions(
-    options,
-    { mode: "number such as 0o600", reserve: "boolean" },
-    "create",
-  );
+function checkCreateOptions(
+  options: CreateOptions | undefined,
+  isDescribed: boolean,
+): CreateOptions {
+  const { mode, reserve, describe }: CreateOptions = isDescribed
+    ? readOptions(options, DESCRIBED_KINDS, "create")
+    : readOptions<Omit<CreateOptions, "describe">>(options, RAW_KINDS, "create");
   if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o777)) {
     const given = Number.isInteger(mode) && mode > 0 ? `0o${mode.toString(8)}` : String(mode);
     const meant = /^[0-7]{3}$/.test(String(mode)) ? `; permission bits are octal: 0o${mode}` : "";
@@ -331,19 +358,33 @@ function checkCreateOptions(options: CreateOptions | undefined): CreateOptions {
       `Cannot create: mode must be from 0 to 0o777, not ${shorten(given)}${meant}`,
     );
   }
-  return { mode, reserve };
+  return { mode, reserve, describe };
 }
 
-function checkOpenOptions(options: OpenOptions | undefined): OpenOptions {
-  const { access, timeout } = readOptions(
-    options,
-    { access: 'string such as "copy-on-write"', timeout: "number of milliseconds" },
-    "load",
-  );
+type Kinds<T> = { readonly [K in keyof Required<T> & string]: OptionKind };
+const RAW_KINDS: Kinds<Omit<CreateOptions, "describe">> = {
+  mode: "number such as 0o600",
+  reserve: "boolean",
+};
+const DESCRIBED_KINDS: Kinds<CreateOptions> = { ...RAW_KINDS, describe: "boolean" };
+
+function checkOpenOptions(
+  options: OpenOptions | undefined,
+  canReinterpret: boolean,
+): OpenOptions {
+  const { access, timeout, reinterpret }: OpenOptions = canReinterpret
+    ? readOptions(options, REINTERPRETED_KINDS, "load")
+    : readOptions<Omit<OpenOptions, "reinterpret">>(options, OPEN_KINDS, "load");
   if (access !== undefined && access !== "read-write" && access !== "copy-on-write") {
     throw new RangeError(
       `Cannot load: access must be "read-write" or "copy-on-write", not ${quote(access)}`,
     );
   }
-  return { access, timeout: checkTimeout(timeout, "load", 0) };
+  return { access, timeout: checkTimeout(timeout, "load", 0), reinterpret };
 }
+
+const OPEN_KINDS: Kinds<Omit<OpenOptions, "reinterpret">> = {
+  access: 'string such as "copy-on-write"',
+  timeout: "number of milliseconds",
+};
+const REINTERPRETED_KINDS: Kinds<OpenOptions> = { ...OPEN_KINDS, reinterpret: "boolean" };

@@ -208,7 +208,8 @@ const memoryOf = sharedAmongCopies("memory of registers", () => new WeakMap<obje
  * @param dtype the element type, in any accepted spelling
  * @param register what the name is pushed into: an array, or a {@linkcode SharedMemoryRegister}
  * @param prefix the caller's part of the name; by default empty
- * @param options permission bits, whether to reserve the memory, and whether the segment is anonymous
+ * @param options permission bits, whether to reserve the memory and to describe it, and whether the segment is
+ * anonymous
  * @returns the array, created and attached; `.array` holds it, zero-filled
  * @throws {TypeError} if an argument is of the wrong kind
  * @throws {RangeError} if the shape, the prefix or an option is wrong, or `anonymous` and `memory` contradict
@@ -249,7 +250,13 @@ export function createAndRegisterSma<const T extends DTypeLike, const S extends 
     checkRegister(register);
     const { anonymous, memory, ...create } = readOptions(
       options,
-      { anonymous: "boolean", memory: 'string such as "auto"', mode: "any", reserve: "any" },
+      {
+        anonymous: "boolean",
+        memory: 'string such as "auto"',
+        mode: "any",
+        reserve: "any",
+        describe: "any",
+      },
       "create",
     );
     const choice = chooseMemory(anonymous, memory, register);

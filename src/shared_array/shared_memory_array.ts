@@ -41,6 +41,7 @@ import {
   createAnonymousMemory,
   createMemory,
   type CreateOptions,
+  type FoundDescription,
   isAnonymousName,
   listSegments,
   makeName,
@@ -57,6 +58,14 @@ import {
   unlink,
 } from "../segment/mod.ts";
 import { kindOfHead, magics } from "../words.ts";
+import {
+  arrayOf,
+  compareArrays,
+  type PlacedArray,
+  placedArray,
+  textFor,
+  textOfArray,
+} from "./described_array.ts";
 import { freezeLayout, type MemoryLayout, placeElements, type Placement } from "./memory_layout.ts";
 
 // Views know nothing of segments. This tells them how to see that two buffers are one segment, and its name.
@@ -147,6 +156,8 @@ export class SharedMemoryArray<
   readonly #placement: Placement;
   #smh: SharedMemory | null = null;
   #array: NDArray<DTypeOf<T>, LoadedRank<S, P>> | null = null;
+  /** How it describes itself; made at the first use. */
+  #text: string | null = null;
 
   /**
    * Describes an array. Nothing is created or attached.
@@ -263,7 +274,7 @@ export class SharedMemoryArray<
    * a layout also those before and between its elements. If a step fails, what was made before it is
    * removed.
    *
-   * @param options permission bits, and whether to reserve the memory
+   * @param options permission bits, whether to reserve the memory, and whether to write beside the segment what it is
    * @returns the whole array, `arraySlice` not applied; the elements are shared, this instance owns
    * the mapping
    * @throws {TypeError} if an option is of the wrong kind
@@ -295,7 +306,7 @@ export class SharedMemoryArray<
     const { byteLength, layout } = this.#placement;
     const made = madeDTypes[layout.shape.length] ??= new Set();
     needStackToMap(made.has(this.dtype));
-    const smh = createMemory(this.name, byteLength, options);
+    const smh = createMemory(this.name, byteLength, options, () => this.#description);
     try {
       const array = this.#attach(smh, null);
       made.add(this.dtype);
@@ -319,7 +330,7 @@ export class SharedMemoryArray<
    *
    * @param shape the lengths of the axes in elements, or one length
    * @param dtype the element type, in any accepted spelling
-   * @param options permission bits, and whether to reserve the memory, as for `create()`
+   * @param options permission bits, whether to reserve the memory, and whether to describe it, as for `create()`
    * @returns an instance that is attached; its `array` is zero-filled
    * @throws {TypeError} if an argument is of the wrong kind
    * @throws {RangeError} if the shape or an option is wrong
@@ -350,8 +361,9 @@ export class SharedMemoryArray<
     options?: CreateOptions,
   ): SharedMemoryArray<DTypeOf<T>, S> {
     // Everything is checked before the segment is made. Its name is known only after that.
-    const { byteLength } = new SharedMemoryArray(shape, dtype, "unnamed").#placement;
-    const smh = createAnonymousMemory(byteLength, options);
+    const unnamed = new SharedMemoryArray(shape, dtype, "unnamed");
+    const { byteLength } = unnamed.#placement;
+    const smh = createAnonymousMemory(byteLength, options, () => unnamed.#description);
     try {
       const sma = new SharedMemoryArray(shape, dtype, smh.name);
       sma.#attach(smh, null);
@@ -369,7 +381,12 @@ export class SharedMemoryArray<
    * 0o644). What others write is seen until this process writes to the same page; what this process writes
    * stays private, and is gone after `close()`.
    *
-   * @param options access, and how many milliseconds to wait, blocking, for a segment that is not there
+   * What stands beside the segment (see `create()`) is compared with this instance: kind, element type, shape and
+   * layout. An instance with a layout may also be a part of the array, as a view's description is. Where nothing
+   * stands there, the size is all that is looked at. `reinterpret: true` takes the bytes as this instance has them.
+   *
+   * @param options access, how many milliseconds to wait, blocking, for a segment that is not there, and whether to
+   * take the bytes whatever the segment says that it is
    * @returns the array with `arraySlice` applied; the elements are shared, this instance owns the
    * mapping
    * @throws {Deno.errors.Busy} if this instance is attached already
@@ -377,8 +394,8 @@ export class SharedMemoryArray<
    * something else that is no array
    * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
    * @throws {Deno.errors.PermissionDenied} if its mode does not allow this user the access (`EACCES`)
-   * @throws {RangeError} if the segment is smaller than shape, dtype and layout need, or an option has no
-   * sense
+   * @throws {RangeError} if the segment is described as an array of another shape, element type or layout, or is
+   * smaller than these need, or an option has no sense
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    * @throws {Deno.errors.NotSupported} on a system without POSIX shared memory
    *
@@ -395,23 +412,34 @@ export class SharedMemoryArray<
    * whole.unlink();
    * ```
    *
+   * @example The same bytes as other elements
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const name = SharedMemoryArray.buildSmaName();
+   * using numbers = new SharedMemoryArray([2], "float32", name);
+   * numbers.create().set(0, 1);
+   * using bits = new SharedMemoryArray([2], "uint32", name);
+   * assertThrows(() => bits.load(), RangeError, "described as shape [2] of float32");
+   * assertEquals(bits.load({ reinterpret: true }).get(0), 0x3f800000);
+   * numbers.unlink();
+   * ```
+   *
    * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
    */
   load(options?: OpenOptions): NDArray<DTypeOf<T>, LoadedRank<S, P>> {
     this.#checkDetached("load");
-    const { byteLength, layout } = this.#placement;
+    const { layout } = this.#placement;
     const loaded = loadedDTypes[layout.shape.length] ??= new Set();
     if (!loaded.has(this.dtype)) needStackToMap(false); // for the others, openMemory() sees to it
-    const smh = openMemory(this.name, options, refuseOtherKinds);
-    if (smh.size < byteLength) {
-      smh.close();
-      throw new RangeError(
-        `Cannot load ${quoteName(this.name)}: the segment has ${smh.size} bytes, and shape ` +
-          `${listText(this.shape)} of ${this.dtype} needs ${byteLength}` +
-          (this.layout === undefined ? "" : " in its layout"),
-      );
-    }
+    const smh = openMemory(
+      this.name,
+      options,
+      (head, byteLength, _, found) => this.#isMeant(head, byteLength, found),
+    );
     try {
+      this.#checkSize(smh.size);
       const array = this.#attach(smh, this.arraySlice);
       loaded.add(this.dtype);
       return array;
@@ -758,6 +786,39 @@ export class SharedMemoryArray<
     showAs(this.prototype, (sma) => #smh in sma ? { ...sma, attached: sma.smh !== null } : {});
   }
 
+  /** What `create()` writes beside the segment. */
+  get #description(): string {
+    return this.#text ??= textOfArray(this.#placed);
+  }
+
+  get #placed(): PlacedArray {
+    return placedArray(this.dtype, this.#placement);
+  }
+
+  /** Throws if a segment is not the one that this instance describes. */
+  #isMeant(head: Uint8Array, byteLength: number, found: FoundDescription): true {
+    refuseOtherKinds(head, byteLength, this.name);
+    if (!found.isThere || found.is(this.#description)) return true;
+    const { value } = found;
+    if (value === null) return true;
+    const array = arrayOf(value);
+    if (array === null) throw otherKindError(value.kind, this.name);
+    this.#checkSize(byteLength, `; it is described as ${textFor(array)}`);
+    compareArrays(this.#placed, this.layout !== undefined, array, this.name);
+    return true;
+  }
+
+  /** Throws if a segment is too small for the array. */
+  #checkSize(byteLength: number, more = ""): void {
+    const { byteLength: needed } = this.#placement;
+    if (byteLength >= needed) return;
+    throw new RangeError(
+      `Cannot load ${quoteName(this.name)}: the segment has ${byteLength} bytes, and shape ` +
+        `${listText(this.shape)} of ${this.dtype} needs ${needed}` +
+        (this.layout === undefined ? "" : " in its layout") + more,
+    );
+  }
+
   #checkDetached(action: string): void {
     if (this.smh !== null) {
       throw busy(
@@ -853,9 +914,14 @@ function checkDescriptor(plain: SharedMemoryDescriptor): void {
 /** Refuses a segment that is that of a lock or something else that is no array. */
 function refuseOtherKinds(head: Uint8Array, byteLength: number, name: string): void {
   const kind = kindOfHead(head, byteLength);
-  if (kind === null) return;
-  throw new TypeError(
-    `Cannot load ${quoteName(name)} as an array: the segment is that of ${magics[kind].what}; ` +
+  if (kind !== null) throw otherKindError(kind, name);
+}
+
+/** The error for a segment that is no array, as it begins or as it says. */
+function otherKindError(kind: string, name: string): TypeError {
+  const what = Object.hasOwn(magics, kind) ? magics[kind as keyof typeof magics].what : `a ${kind}`;
+  return new TypeError(
+    `Cannot load ${quoteName(name)} as an array: the segment is that of ${what}; ` +
       `${otherKinds[kind]} attaches to it`,
   );
 }

@@ -21,7 +21,14 @@ import {
 } from "../check.ts";
 import { badResource, busy, errors, fromCaller, notFound, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
-import { checkLocksSegments, checkName, nameMax, OpenSegment, unlink } from "../segment/mod.ts";
+import {
+  checkLocksSegments,
+  checkName,
+  descriptionOf,
+  nameMax,
+  OpenSegment,
+  unlink,
+} from "../segment/mod.ts";
 import { deadlineOf, EventCount, turnOfEventLoop } from "./event_count.ts";
 import {
   checkLock,
@@ -47,6 +54,8 @@ export interface LockDescriptor {
 export interface LockCreateOptions {
   /** The permission bits, set exactly and not thinned by the umask; by default `0o600`. */
   mode?: number;
+  /** Whether to write beside the segment that it is a lock (the default), for the shell and `list()`. */
+  describe?: boolean;
 }
 
 /** How a lock's segment is attached to. */
@@ -156,8 +165,11 @@ class Attachment {
     this.event = new EventCount(this.#words, indexOf(TURN), indexOf(WAITING));
   }
 
-  static create(name: string, options: LockCreateOptions): Attachment {
-    return new Attachment(OpenSegment.create(name, LOCK_BYTES, options, writeLock));
+  static create(lock: SharedMemoryLock, options: LockCreateOptions): Attachment {
+    const describe = () => descriptionOf(lock);
+    return new Attachment(
+      OpenSegment.create(lock.name, LOCK_BYTES, options, writeLock, describe),
+    );
   }
 
   static open(name: string, timeout = 0): Attachment {
@@ -347,7 +359,8 @@ export class SharedMemoryLock {
   /**
    * Creates the lock's segment and attaches to it. If a step fails, what was made before it is removed.
    *
-   * @param options permission bits: users that may not write to the segment cannot take part
+   * @param options permission bits (users that may not write to the segment cannot take part), and whether to
+   * describe the lock
    * @returns this instance
    * @throws {TypeError} if an option is of the wrong kind
    * @throws {RangeError} if the mode is out of range
@@ -369,9 +382,10 @@ export class SharedMemoryLock {
    * ```
    */
   create(options?: LockCreateOptions): this {
-    const { mode } = readOptions(options, { mode: "number such as 0o600" }, "create");
+    const kinds = { mode: "number such as 0o600", describe: "boolean" } as const;
+    const checked = readOptions(options, kinds, "create");
     this.#checkDetached("create");
-    this.#attachment = Attachment.create(this.name, { mode });
+    this.#attachment = Attachment.create(this, checked);
     return this;
   }
 

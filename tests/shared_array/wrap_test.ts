@@ -492,6 +492,6 @@ Deno.test("shmarrayWrap() takes descriptions where views were taken, to the comp
     assertEquals(results, [2, 8]);
     const other = new SharedMemoryArray(1, "float32", name);
     // @ts-expect-error: an array of another dtype is not what the function takes
-    wrapped(other, { n: 1 });
+    assertThrows(() => wrapped(other, { n: 1 }), RangeError, "described as shape [1] of int32");
   });
 });
