@@ -11,6 +11,7 @@ import { close, fstat, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 import { sleep } from "../../ffi/time.ts";
+import { FAMILIAR_FRAMES, needStack, UNFAMILIAR_FRAMES } from "../check.ts";
 import { isAnonymousName, unlinkAnonymous } from "./anonymous.ts";
 import { checkUsableName } from "./name.ts";
 
@@ -66,6 +67,7 @@ export function unlinkOwn(
 ): boolean {
   if (isAnonymousName(name)) return unlinkAnonymous(name); // its name has the inode in it
   if (platform().directory === null || segment.inode === 0) return shmUnlink(name);
+  needStackToRemove();
   const fd = openForRemoval(name);
   if (fd === null) return leadsTo(pathOf(name), segment) && remove();
   try {
@@ -78,7 +80,21 @@ export function unlinkOwn(
     return leadsTo(pathOf(name), segment) && remove();
   } finally {
     close(fd);
+    hasRemoved = true;
   }
+}
+
+/** Whether a name was removed before: V8 has then compiled what a removal calls. */
+let hasRemoved = false;
+
+/**
+ * Looks whether there is stack enough to open what is removed, and to close it again. It asks for half of what
+ * the making of a segment asks for: whoever could make one can remove it from where they are.
+ *
+ * @throws {RangeError} if there is not
+ */
+export function needStackToRemove(): void {
+  needStack((hasRemoved ? FAMILIAR_FRAMES : UNFAMILIAR_FRAMES) / 2);
 }
 
 /**

@@ -83,17 +83,7 @@ export function clearSegments(names: Iterable<string>): string[] {
   }
   const wanted = new Set(names);
   for (const name of wanted) checkUsableName(name);
-  const gone = new Set<string>();
-  const failures: unknown[] = [];
-  let parts: ReturnType<typeof listParts> | undefined;
-  for (const name of wanted) {
-    try {
-      parts ??= listParts(); // before anything is removed
-      for (const removed of unlinkWithParts(name, parts)) gone.add(removed);
-    } catch (error) {
-      failures.push(error);
-    }
-  }
+  const { gone, failures } = removeSegments(wanted);
   if (failures.length > 0) {
     throw new AggregateError(
       failures,
@@ -101,6 +91,31 @@ export function clearSegments(names: Iterable<string>): string[] {
     );
   }
   return [...wanted].filter((name) => gone.has(name));
+}
+
+/**
+ * Removes the names of segments, and those of their parts. Every one is tried, even if another fails, or is no
+ * name at all. The parts of all segments are listed once: once for each would make ten thousand names take minutes.
+ *
+ * @param names the names; names that are gone already are no error
+ * @returns `gone`: the names that were removed; `failures`: what was thrown for the others
+ */
+export function removeSegments(
+  names: ReadonlySet<string>,
+): { readonly gone: ReadonlySet<string>; readonly failures: readonly unknown[] } {
+  const gone = new Set<string>();
+  const failures: unknown[] = [];
+  let parts: ReturnType<typeof listParts> | undefined;
+  for (const name of names) {
+    try {
+      checkUsableName(name);
+      parts ??= listParts(); // before anything is removed
+      for (const removed of unlinkWithParts(name, parts)) gone.add(removed);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  return { gone, failures };
 }
 
 /**

@@ -22,6 +22,7 @@ export {
   listSegments,
   type PruneOptions,
   pruneSegments,
+  removeSegments,
   type SegmentInfo,
 } from "./list.ts";
 export { type CreateOptions, needStackToMap, type OpenOptions } from "./mapping.ts";

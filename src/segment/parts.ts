@@ -16,7 +16,7 @@ import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { magics } from "../words.ts";
 import { isAnonymousName } from "./anonymous.ts";
-import { type FileIdentity, pathOf, unlink, unlinkOwn } from "./file.ts";
+import { type FileIdentity, needStackToRemove, pathOf, unlink, unlinkOwn } from "./file.ts";
 import { nameMax } from "./name.ts";
 
 /** What a segment that has parts begins with. */
@@ -148,6 +148,7 @@ export function unlinkWithParts(
   name: string,
   listed: ReadonlyMap<string, readonly string[]>,
 ): string[] {
+  needStackToRemove();
   const removed = unlinkWhole(name);
   const older = listed.get(name) ?? [];
   if (older.length === 0) return removed;
@@ -195,6 +196,7 @@ export function unlinkAttached(name: string, identity: string): boolean {
  * @returns the names that were removed; none if the name is gone, or another segment's
  */
 function removeWhole(name: string, segment: FileIdentity): string[] {
+  needStackToRemove(); // also for what comes after the name is gone
   const other = `${name}.${idText(randomId())}`;
   if (!unlinkOwn(name, segment, () => rename(pathOf(name), pathOf(other), name))) return [];
   // The lock that unlinkOwn() takes excludes all removers of this package, but not rm.

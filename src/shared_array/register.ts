@@ -18,11 +18,11 @@ import {
 import { fromCaller, showCallers } from "../errors.ts";
 import type { Shape } from "../ndarray/mod.ts";
 import {
-  clearSegments,
   type CreateOptions,
   isBetterAnonymous,
   LABEL,
   type LabelledOptions,
+  removeSegments,
 } from "../segment/mod.ts";
 import { cleanAtExit, endingSignals } from "../process/exit_cleanup.ts";
 import { placeElements } from "./memory_layout.ts";
@@ -156,15 +156,8 @@ export class SharedMemoryRegister extends Array<string> {
    * ```
    */
   [Symbol.dispose](): void {
-    const failures: unknown[] = [];
-    // One by one, because a pushed value that is no name must not keep the others.
-    for (const name of new Set(this)) {
-      try {
-        clearSegments([name]);
-      } catch (error) {
-        failures.push(...(error instanceof AggregateError ? error.errors : [error]));
-      }
-    }
+    // A pushed value that is no name does not keep the others.
+    const { failures } = removeSegments(new Set(this));
     if (failures.length > 0) {
       throw new AggregateError(
         failures,
