@@ -231,7 +231,9 @@ Deno.test("several that remove, create and publish at the same time leave no ver
       };
       say("ready");
       const end = performance.now() + ${2500 * Math.max(1, scale)};
-      while (performance.now() < end) {
+      // On a machine that does much else, a writer may need longer for its first version.
+      const last = role === "read" ? end : end + 60_000;
+      while (performance.now() < (found.done === 0 ? last : end)) {
         try {
           if (role === "remove") {
             if (table().unlink()) found.done++;
