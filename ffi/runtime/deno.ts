@@ -110,6 +110,17 @@ export const deno: Runtime = {
       return null;
     }
   },
+  rows() {
+    try {
+      return Deno.consoleSize().rows || null;
+    } catch {
+      return null;
+    }
+  },
+  writeLine(line) {
+    let bytes = new TextEncoder().encode(`${line}\n`);
+    while (bytes.length > 0) bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
+  },
   get noColour() {
     return Deno.noColor;
   },

@@ -186,6 +186,14 @@ export interface Runtime {
   isTerminal(stream: "input" | "output"): boolean;
   /** How many columns the terminal has; `null` where it does not tell. */
   columns(): number | null;
+  /** How many lines the terminal has; `null` where it does not tell. */
+  rows(): number | null;
+  /**
+   * Writes a line to the output, all of it.
+   *
+   * @throws {Deno.errors.BrokenPipe} if nobody reads it any more; what writes to the console hides that
+   */
+  writeLine(line: string): void;
   /** Whether the user wants no colours: `NO_COLOR` is set. */
   readonly noColour: boolean;
   /** Asks a question at the terminal, and waits for the answer; whatever is not yes is no. */

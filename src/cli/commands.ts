@@ -5,14 +5,21 @@
  */
 
 import type { Command } from "./command.ts";
+import { load } from "./commands/load.ts";
 import { ls } from "./commands/ls.ts";
 import { prune } from "./commands/prune.ts";
 import { rm } from "./commands/rm.ts";
+import { save } from "./commands/save.ts";
+import { show } from "./commands/show.ts";
+import { watch } from "./commands/watch.ts";
 
 /** All commands. A command has a file of its own in `commands/`. */
 export const commands: readonly Command[] = [
   ls,
-  // show, save, load, watch
+  show,
+  save,
+  load,
+  watch,
   rm,
   prune,
   // python

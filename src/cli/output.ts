@@ -74,10 +74,11 @@ export function table(segments: readonly SegmentInfo[], now: number): string[] {
  * Writes a value as JSON in which everything can be seen; it stands for the same names.
  *
  * @param value what JSON can hold
+ * @param indent by how many spaces each level is indented; 0 makes one line of all
  * @returns the text
  */
-export function jsonText(value: unknown): string {
-  return JSON.stringify(value, null, 2).replaceAll(
+export function jsonText(value: unknown, indent = 2): string {
+  return JSON.stringify(value, null, indent).replaceAll(
     /[\p{Cf}\p{Zl}\p{Zp}\x7f-\x9f]/gu,
     (character) =>
       Array.from(

@@ -57,9 +57,7 @@ export function whoMaps(identity: string, patience: number): number[] | null {
   const end = performance.now() + patience;
   const found: number[] = [];
   const decoder = new TextDecoder();
-  const [major, minor, inode] = identity.split(":");
-  const hex = (number: string): string => Number(number).toString(16).padStart(2, "0");
-  const inMaps = ` ${hex(major)}:${hex(minor)} ${inode} `;
+  const inMaps = ` ${inHex(identity).replace(/:(?=\d+$)/, " ")} `;
   try {
     const self = runtime().pid;
     // A process always maps something: without that, nothing can be told of others either.
@@ -77,6 +75,13 @@ export function whoMaps(identity: string, patience: number): number[] | null {
   return found.sort((a, b) => a - b);
 }
 
+/** A file as the kernel writes it: its device in two hexadecimal numbers, its own number in a decimal one. */
+function inHex(identity: string): string {
+  const [major, minor, inode] = identity.split(":");
+  const hex = (number: string): string => Number(number).toString(16).padStart(2, "0");
+  return `${hex(major)}:${hex(minor)}:${inode}`;
+}
+
 /** The files in a process's memory map, as `major:minor:inode`. */
 function mappedFiles(maps: string): Set<string> {
   const files = new Set<string>();
@@ -87,6 +92,51 @@ function mappedFiles(maps: string): Set<string> {
     if (inode !== "0") files.add(`${parseInt(major, 16)}:${parseInt(minor, 16)}:${inode}`);
   }
   return files;
+}
+
+/** A lock of `flock` on a file. */
+export interface FileLock {
+  /** The process that took it, or waits for it. */
+  readonly pid: number;
+  /** Whether others may have it at the same time. */
+  readonly isShared: boolean;
+  /** Whether the process waits for it in the kernel. */
+  readonly isWaiting: boolean;
+}
+
+/**
+ * Finds who holds the lock of a file, and who waits for it in the kernel. A process in another PID namespace is
+ * not seen.
+ *
+ * @param identity the file, as `statx` gives it
+ * @returns the locks; `null` where the kernel does not tell
+ * @see {@link https://man7.org/linux/man-pages/man5/proc_locks.5.html | proc_locks(5)}
+ */
+export function locksOf(identity: string): FileLock[] | null {
+  const text = readProcFile("/proc/locks");
+  if (text === null) return null;
+  const wanted = inHex(identity);
+  // 11: FLOCK  ADVISORY  WRITE 10190 00:1a:2148097 0 EOF; one that waits has an arrow behind the colon
+  const line = /^\d+: (?<arrow>-> )?FLOCK +\S+ +(?<kind>READ|WRITE) +(?<pid>\d+) (?<file>\S+) /gm;
+  return [...new TextDecoder().decode(text).matchAll(line)]
+    .filter(({ groups }) => groups!.file === wanted)
+    .map(({ groups }) => ({
+      pid: Number(groups!.pid),
+      isShared: groups!.kind === "READ",
+      isWaiting: groups!.arrow !== undefined,
+    }));
+}
+
+/**
+ * Tells the name of the program that a process runs.
+ *
+ * @param pid the process
+ * @returns its first 15 bytes; `null` if the process has ended
+ * @see {@link https://man7.org/linux/man-pages/man5/proc_pid_comm.5.html | proc_pid_comm(5)}
+ */
+export function programOf(pid: number): string | null {
+  const name = readProcFile(`/proc/${pid}/comm`);
+  return name === null ? null : new TextDecoder().decode(name).trimEnd();
 }
 
 /** How many mappings this process has; `null` where it cannot be told. */
@@ -133,6 +183,22 @@ export function commandLine(): string[] | null {
   const line = readProcFile("/proc/self/cmdline");
   // A NUL ends each word.
   return line === null ? null : new TextDecoder().decode(line).split("\0").slice(0, -1);
+}
+
+/**
+ * Gives the environment in which this process was started. Deno wants a permission for each variable; what is here
+ * can be seen by `ps`, too.
+ *
+ * @returns the variables; none where it cannot be told
+ * @see {@link https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html | proc_pid_environ(5)}
+ */
+export function startingEnvironment(): { readonly [name: string]: string | undefined } {
+  if (platform().directory === null) return {};
+  const text = readProcFile("/proc/self/environ");
+  if (text === null) return {};
+  const entries = new TextDecoder().decode(text).split("\0").filter((entry) => entry.includes("="))
+    .map((entry) => [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)]);
+  return Object.fromEntries(entries);
 }
 
 /** What the descriptors of this process lead to: paths, and labels of files without a name. */

@@ -1,0 +1,380 @@
+/**
+ * What stands in a segment now, of whatever kind it is. It is looked at copy-on-write: that needs the permission
+ * to read only, and no byte of the segment is ever written, so that no writer, reader or holder notices.
+ *
+ * @module
+ */
+
+import { hasCode } from "../../ffi/errors.ts";
+import { statx } from "../../ffi/files.ts";
+import { platform } from "../../ffi/platform.ts";
+import { runtime } from "../../ffi/runtime/mod.ts";
+import { visible } from "../../ffi/runtime/errors.ts";
+import { SharedMemory } from "../../mod.ts";
+import { listText, quoteName } from "../check.ts";
+import { bytesPerElement, type DType, parseDType, typedArrayOf } from "../dtype.ts";
+import { errors, invalidData, notFound } from "../errors.ts";
+import { contiguousLayout, NDArray, type SliceItem } from "../ndarray/mod.ts";
+import { locksOf, programOf, whoMaps } from "../process/proc.ts";
+import { HEADER_BYTES, type HeaderWords } from "../publish/header_words.ts";
+import { RingWords, slotOf, slotStart } from "../publish/ring_words.ts";
+import { VersionsWords } from "../publish/versions_words.ts";
+import { partName, segmentOf } from "../segment/mod.ts";
+import { HELD, indexOf, LOCK_BYTES, WAITING, wordsOf } from "../sync/lock_words.ts";
+import { invalidWord, kindOfSegment, type SegmentKind } from "../words.ts";
+import type { Told } from "./selection.ts";
+
+/** A process, and the program that it runs. */
+export interface Process {
+  readonly pid: number;
+  /** `null` where it cannot be told. */
+  readonly program: string | null;
+}
+
+/** A segment that is looked at. */
+export interface Subject {
+  readonly name: string;
+  /** Which segment it is: device and inode as `major:minor:inode`. */
+  readonly identity: string;
+  readonly kind: SegmentKind | "array";
+  readonly memory: SharedMemory;
+}
+
+/**
+ * Calls a function with a segment, mapped so that nothing can be written to it.
+ *
+ * @param action what the user wants, for messages: "show"
+ * @param name the segment's name
+ * @param use what to do with it
+ * @returns what the function returns
+ * @throws {Deno.errors.NotFound} if there is no such segment
+ * @throws {Deno.errors.PermissionDenied} if this user may not read it
+ */
+export function withSegment<R>(action: string, name: string, use: (subject: Subject) => R): R {
+  const memory = openToRead(action, name);
+  try {
+    const kind = kindOfSegment(memory.buf!) ?? "array";
+    return use({ name, identity: identityOf(memory.buf!), kind, memory });
+  } finally {
+    memory.close();
+  }
+}
+
+function openToRead(action: string, name: string): SharedMemory {
+  try {
+    return SharedMemory.open(name, { access: "copy-on-write" });
+  } catch (error) {
+    if (error instanceof errors.NotFound) {
+      throw notFound(`Cannot ${action} ${quoteName(name)}: there is no such segment`, error);
+    }
+    throw error;
+  }
+}
+
+/** Whether there is a segment of a name, as far as can be told. */
+export function segmentExists(name: string): boolean {
+  try {
+    SharedMemory.open(name, { access: "copy-on-write" }).close();
+    return true;
+  } catch (error) {
+    return !(error instanceof errors.NotFound || hasCode(error, "ENAMETOOLONG"));
+  }
+}
+
+/** Which segment a buffer maps, as `/proc` writes it. */
+function identityOf(buffer: ArrayBuffer): string {
+  const [device, inode] = segmentOf(buffer)!.split(":").map(Number);
+  // This is how Linux packs both numbers of a device into 32 bits.
+  const major = device >>> 8 & 0xfff;
+  const minor = device & 0xff | device >>> 12 & 0xfff00;
+  return `${major}:${minor}:${inode}`;
+}
+
+// --- Who takes part --------------------------------------------------------------------------
+
+/** How long the search for the processes that map a segment may take, in milliseconds. */
+const PATIENCE = 400;
+
+/** The processes that map a segment, but for this one; `null` where it cannot be told. */
+export function usersOf({ identity }: Subject): Process[] | null {
+  return whoMaps(identity, PATIENCE)?.filter((pid) => pid !== runtime().pid).map(processOf) ?? null;
+}
+
+/** The process that holds a segment's lock alone, as the writer of a stream does. */
+function holderOf({ identity }: Subject): Process | null {
+  const lock = locksOf(identity)?.find(({ isShared, isWaiting }) => !isShared && !isWaiting);
+  return lock === undefined ? null : processOf(lock.pid);
+}
+
+function processOf(pid: number): Process {
+  return { pid, program: programOf(pid) };
+}
+
+/** Writes processes as `program:pid`, as `ls` does. */
+export function processesText(processes: readonly Process[]): string {
+  return processes.map(({ pid, program }) => `${visible(program ?? "?")}:${pid}`).join(", ");
+}
+
+// --- Arrays ----------------------------------------------------------------------------------
+
+/** An array that was taken out of a segment. */
+export interface Taken {
+  readonly dtype: DType;
+  /** The shape of the whole array. */
+  readonly shape: readonly number[];
+  /** The elements that were asked for. They are the segment's own where `isCopy` is false. */
+  readonly view: NDArray;
+}
+
+/** Takes a part of a plain array, without a copy. */
+export function takeArray(
+  action: string,
+  { name, memory }: Subject,
+  told: Told,
+  selection: readonly SliceItem[] | null,
+): Taken {
+  const { dtype } = told;
+  if (dtype === undefined) {
+    throw new RangeError(
+      `Cannot ${action} ${quoteName(name)}: nothing describes its ${memory.size} bytes; ` +
+        "say what they are: --dtype float32 --shape 480,640",
+    );
+  }
+  const shape = told.shape ?? [Math.floor(memory.size / bytesPerElement(dtype))];
+  const view = viewOf(action, name, memory.buf!, {
+    dtype,
+    shape,
+    from: 0,
+    byteLength: memory.size,
+  });
+  return { dtype, shape, view: select(view, selection) };
+}
+
+/** Where an array lies in a segment. */
+interface Place {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** Where its bytes begin, and how many there are. */
+  readonly from: number;
+  readonly byteLength: number;
+}
+
+function viewOf(
+  action: string,
+  name: string,
+  buffer: ArrayBuffer,
+  { dtype, shape, from, byteLength }: Place,
+): NDArray {
+  const { size } = contiguousLayout(shape);
+  const bytes = bytesPerElement(dtype);
+  if (size * bytes > byteLength) {
+    throw new RangeError(
+      `Cannot ${action} ${quoteName(name)}: ${dtype} of shape ${listText(shape)} needs ` +
+        `${size * bytes} bytes, and there are ${byteLength}`,
+    );
+  }
+  const data = new (typedArrayOf(dtype))(buffer, from, size);
+  return new NDArray(data, { shape, dtype } as { shape: readonly number[] }) as NDArray;
+}
+
+function select(view: NDArray, selection: readonly SliceItem[] | null): NDArray {
+  return selection === null ? view : view.slice(...selection) as NDArray;
+}
+
+/** Copies a view to the heap. */
+function copyOf(view: NDArray): NDArray {
+  const { shape, dtype } = view;
+  return new NDArray(view.copy(), { shape, dtype } as { shape: readonly number[] }) as NDArray;
+}
+
+// --- Streams ---------------------------------------------------------------------------------
+
+/** The state of a ring or of a publication of versions. */
+export interface Stream {
+  readonly kind: "ring" | "versions";
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** How many frames a ring holds; `null` of versions. */
+  readonly slots: number | null;
+  /** The number of the newest frame or version; 0 before the first. */
+  readonly newest: number;
+  /** How old the newest is, in milliseconds; `null` where it cannot be told. */
+  readonly age: number | null;
+  /** Whether the writer has said that no more comes. */
+  readonly isEnded: boolean;
+  readonly writer: Process | null;
+  /** Tells one stream from another that got its name. */
+  readonly id: bigint;
+}
+
+/** Reads the state of a stream. */
+export function readStream(action: string, subject: Subject, told: Told = {}): Stream {
+  const { name, kind, memory } = subject;
+  if (kind !== "ring" && kind !== "versions") throw new TypeError(`${kind} is no stream`);
+  const words = wordsOfStream(subject);
+  const { isEnded } = words; // read before the number, as readers do
+  const { newest, id } = words;
+  const { arrayBytes, slots, slotStep, dtype: typeString } = words.arrays;
+  if (kind === "ring") {
+    if (slots < 2) throw invalidWord(name, `its word SLOTS is ${slots}`);
+    if (slotStep < arrayBytes || slotStep % 64 !== 0) {
+      throw invalidWord(name, `its word SLOT_STEP is ${slotStep}`);
+    }
+    if (HEADER_BYTES + slots * slotStep > memory.size) {
+      throw invalidWord(name, `it has ${memory.size} bytes, which is less than its slots need`);
+    }
+  }
+  const dtype = told.dtype ?? knownDType(name, typeString);
+  const shape = told.shape ?? [Math.floor(arrayBytes / bytesPerElement(dtype))];
+  const needed = contiguousLayout(shape).size * bytesPerElement(dtype);
+  if (needed > arrayBytes) {
+    throw new RangeError(
+      `Cannot ${action} ${quoteName(name)}: ${dtype} of shape ${listText(shape)} needs ` +
+        `${needed} bytes, and its arrays have ${arrayBytes}`,
+    );
+  }
+  return {
+    kind,
+    dtype,
+    shape,
+    slots: kind === "ring" ? slots : null,
+    newest,
+    age: ageOfNewest(subject, newest, id),
+    isEnded,
+    writer: holderOf(subject),
+    id,
+  };
+}
+
+function wordsOfStream({ name, kind, memory }: Subject): HeaderWords {
+  if (memory.size < HEADER_BYTES) {
+    throw invalidWord(name, `it has ${memory.size} bytes, which is less than a header`);
+  }
+  return new (kind === "ring" ? RingWords : VersionsWords)(name, memory.buf!);
+}
+
+function knownDType(name: string, typeString: string): DType {
+  try {
+    return parseDType(typeString as DType);
+  } catch {
+    throw invalidWord(name, "its word DTYPE is no element type");
+  }
+}
+
+/** How old the newest array is: a version has a segment of its own, whose file has a time. */
+function ageOfNewest({ name, kind }: Subject, newest: number, id: bigint): number | null {
+  const { directory } = platform();
+  if (kind !== "versions" || newest === 0 || directory === null) return null;
+  const status = statx(`${directory}/${partName(name, id, newest)}`);
+  return status === null ? null : Math.max(0, Date.now() - status.createdAt);
+}
+
+/** The newest array of a stream. */
+export interface Newest extends Taken {
+  readonly number: number;
+  /** How many frames or versions came and were gone while this one was being taken. */
+  readonly skipped: number;
+}
+
+/** How many frames may be overwritten while they are copied, one after another. */
+const MOST_OVERWRITTEN = 1000;
+
+/**
+ * Copies a part of the newest array of a stream, whole: it is of one frame or version.
+ *
+ * @returns the array; `null` if there is none yet
+ */
+export function takeNewest(
+  action: string,
+  subject: Subject,
+  stream: Stream,
+  selection: readonly SliceItem[] | null,
+): Newest | null {
+  const words = wordsOfStream(subject);
+  let skipped = 0;
+  for (let tries = 0, last = 0; tries < MOST_OVERWRITTEN; tries++) {
+    const { newest } = words;
+    if (newest === 0) return null;
+    if (last !== 0) skipped += newest - last;
+    last = newest;
+    const view = stream.kind === "ring"
+      ? takeFrame(action, subject, words as RingWords, stream, newest, selection)
+      : takeVersion(action, subject, words, stream, newest, selection);
+    if (view === null) continue;
+    return { number: newest, skipped, dtype: stream.dtype, shape: stream.shape, view };
+  }
+  throw invalidData(
+    `Cannot ${action} ${quoteName(subject.name)}: each frame is overwritten before it is copied; ` +
+      "take a part of it, or give the ring more slots",
+  );
+}
+
+/** Copies a frame; `null` if it was overwritten meanwhile. */
+function takeFrame(
+  action: string,
+  { name, memory }: Subject,
+  words: RingWords,
+  { dtype, shape, slots }: Stream,
+  number: number,
+  selection: readonly SliceItem[] | null,
+): NDArray | null {
+  const { arrays } = words;
+  const from = slotStart(slotOf(number, slots!), { kind: "ring", ...arrays });
+  const place = { dtype, shape, from, byteLength: arrays.arrayBytes };
+  const copy = copyOf(select(viewOf(action, name, memory.buf!, place), selection));
+  return words.isWhole(number, slots!) ? copy : null;
+}
+
+/** Copies a version; `null` if there is a newer one. */
+function takeVersion(
+  action: string,
+  { name }: Subject,
+  words: HeaderWords,
+  { dtype, shape, id }: Stream,
+  number: number,
+  selection: readonly SliceItem[] | null,
+): NDArray | null {
+  let part: SharedMemory;
+  try {
+    part = SharedMemory.open(partName(name, id, number), { access: "copy-on-write" });
+  } catch (error) {
+    if (error instanceof errors.NotFound && !words.isNewest(number)) return null;
+    throw error;
+  }
+  try {
+    const place = { dtype, shape, from: 0, byteLength: part.size };
+    return copyOf(select(viewOf(action, name, part.buf!, place), selection));
+  } finally {
+    part.close();
+  }
+}
+
+// --- Locks -----------------------------------------------------------------------------------
+
+/** The state of a lock. */
+export interface LockState {
+  /** Who holds it; several may hold it shared. `null` where the kernel does not tell. */
+  readonly holders: Process[] | null;
+  readonly isShared: boolean;
+  /** Those that wait in the kernel, as the shell's `flock` does. */
+  readonly waiters: Process[];
+  /** Whether a user of this package has announced that it waits. It may have given up meanwhile. */
+  readonly someoneWaits: boolean;
+  /** Whether somebody holds it, or the last holder ended without giving it back. */
+  readonly isMarked: boolean;
+}
+
+/** Reads the state of a lock. */
+export function readLock({ name, identity, memory }: Subject): LockState {
+  if (memory.size !== LOCK_BYTES) throw invalidWord(name, `it has ${memory.size} bytes`);
+  const locks = locksOf(identity);
+  const words = wordsOf(memory.buf!);
+  const held = locks?.filter(({ isWaiting }) => !isWaiting) ?? [];
+  return {
+    holders: locks === null ? null : held.map(({ pid }) => processOf(pid)),
+    isShared: held.some(({ isShared }) => isShared),
+    waiters: locks?.filter(({ isWaiting }) => isWaiting).map(({ pid }) => processOf(pid)) ?? [],
+    someoneWaits: Atomics.load(words, indexOf(WAITING)) !== 0,
+    isMarked: Atomics.load(words, indexOf(HELD)) !== 0,
+  };
+}
