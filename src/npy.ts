@@ -1,6 +1,7 @@
 /**
  * NumPy's `.npy` files: read straight into shared memory, and written from any view. The elements go
- * to and from the mapping itself, with no second copy in the heap.
+ * to and from the mapping itself, with no second copy in the heap. A file may also be given as its bytes: one
+ * that was fetched, or unpacked from a `.npz`.
  *
  * It needs `--allow-read` and `--allow-write` for the files, and `--allow-ffi` for the shared memory.
  *
@@ -26,19 +27,21 @@
  */
 
 import { type OpenFile, runtime } from "../ffi/runtime/mod.ts";
-import { isMarkedAs, kindOf, listText, quote, shorten } from "./check.ts";
+import { isDetached, isMarkedAs, kindOf, listText, quote, readOptions, shorten } from "./check.ts";
 import {
   bytesPerElement,
   type DType,
   type DTypeLike,
+  type DTypeOf,
   numpyTypeString,
   parseDType,
   type TypedArrayOf,
   typedArrayOf,
 } from "./dtype.ts";
-import { fromCaller } from "./errors.ts";
+import { badResource, fromCaller } from "./errors.ts";
 import { checkShape, NDArray, slice } from "./ndarray/mod.ts";
-import { checkRegister } from "./shared_array/register.ts";
+import { makeName } from "./segment/mod.ts";
+import { checkRegister, makeRegistered, type RegisterSmaOptions } from "./shared_array/register.ts";
 import { SharedMemoryArray } from "./shared_array/shared_memory_array.ts";
 
 const MAGIC = "\x93NUMPY";
@@ -58,32 +61,63 @@ const MAX_HEADER_BYTES = 2 ** 24;
 /** How many bytes are converted or gathered at a time: they stay in the processor's cache. */
 const PIECE_BYTES = 2 ** 18;
 
+/**
+ * Where {@linkcode readNpy} finds a file: its path, its `file:` URL, or all its bytes, whose buffer may be that of
+ * a segment, too.
+ */
+export type NpySource = string | URL | ArrayBufferLike | ArrayBufferView<ArrayBufferLike>;
+
+/** How {@linkcode readNpy} reads a file, and what it makes of it. */
+export interface ReadNpyOptions<T extends DTypeLike = DTypeLike> extends RegisterSmaOptions {
+  /** The segment's name, which must be free; by default a new one is made. */
+  name?: string;
+  /** The caller's part of the name that is made; by default `"npy"`. */
+  prefix?: string;
+  /**
+   * What the element type must be, in any accepted spelling; the compiler then knows it. A file of `uint8` is
+   * one of `uint8c`, too. By default whatever stands in the file.
+   */
+  dtype?: T;
+  /**
+   * What becomes of complex elements: with `"pairs"` they get a trailing axis of length 2, the real and the
+   * imaginary part, of `float32` or `float64`. Other elements are read as ever. By default complex elements are
+   * refused.
+   */
+  complex?: "pairs";
+}
+
 /** An array that {@linkcode readNpy} read. */
-export interface NpyArray {
+export interface NpyArray<T extends DType = DType> {
   /**
    * The array in shared memory, attached, which the caller closes. It describes what the file says: its shape,
    * and of a file in Fortran order a `layout` with the strides, so that every program that loads it by this
    * description sees the file's axes.
    */
-  sma: SharedMemoryArray;
+  sma: SharedMemoryArray<T>;
   /** The whole array: `sma.array`. */
-  view: NDArray;
+  view: NDArray<T>;
 }
 
 /**
  * Reads a `.npy` file of version 1.0, 2.0 or 3.0 into a new array in shared memory. The file is compared
  * with what its header promises before anything is made, so that a file that is refused leaves nothing.
  *
- * Big-endian elements are converted while they are read. Complex, structured, text and object dtypes are
- * refused, and so are empty arrays, because a segment cannot be empty.
+ * Big-endian elements are converted while they are read. Complex elements are read on demand
+ * (`complex: "pairs"`). Structured, text and object dtypes are refused, and so are empty arrays, because a segment
+ * cannot be empty.
  *
- * @param path the file
+ * @param source the file: its path, its URL, or its bytes
  * @param register what the segment's name is pushed into: an array, or a `SharedMemoryRegister`
+ * @param options the segment's name, permission bits, whether to reserve the memory, whether the segment is
+ * anonymous; the element type that is expected; and what becomes of complex elements
  * @returns the array, created and attached, and the view of it that has the file's axes
- * @throws {TypeError} if an argument is of the wrong kind, the file is no `.npy` file, its header cannot be
- * read, or the dtype has no typed array
- * @throws {RangeError} if the file is shorter or longer than its header promises, or the array is empty
+ * @throws {TypeError} if an argument or an option is of the wrong kind or unknown, the URL is none of a file, the
+ * file is no `.npy` file, its header cannot be read, or the dtype has no typed array
+ * @throws {RangeError} if the file is shorter or longer than its header promises, or the array is empty; if the
+ * elements are of another type than `dtype`; if the name, the prefix or an option is wrong
  * @throws {Deno.errors.NotFound} if there is no such file; and whatever else Deno's file system throws
+ * @throws {Deno.errors.AlreadyExists} if the `name` is taken (`EEXIST`)
+ * @throws {Deno.errors.BadResource} if the memory of the bytes is gone
  * @throws {Error} as `create()` of a shared array throws: with code `ENOSPC` if shared memory is full
  *
  * @example Read a file that was typed by hand
@@ -93,61 +127,97 @@ export interface NpyArray {
  * import { assertEquals } from "@std/assert";
  *
  * const header = `{"descr": ">u2", "fortran_order": False, "shape": (2,)}\n`;
+ * const file = new Uint8Array([
+ *   ...[0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length, 0],
+ *   ...new TextEncoder().encode(header),
+ *   ...[1, 0, 0, 2], // 256 and 2, the higher byte first
+ * ]);
+ *
+ * using register = new SharedMemoryRegister();
+ * const { sma, view } = readNpy(file, register, { dtype: "uint16", prefix: "typed" });
+ * using _attached = sma;
+ * assertEquals(view.toArray(), [256, 2]);
+ * ```
+ *
+ * @example Read complex elements from a file
+ * ```ts
+ * import { SharedMemoryRegister } from "@shm/array";
+ * import { readNpy } from "@shm/array/npy";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const header = `{'descr': '<c8', 'fortran_order': False, 'shape': (2,), }\n`;
  * const path = Deno.makeTempFileSync({ suffix: ".npy" });
  * Deno.writeFileSync(path, new Uint8Array([
  *   ...[0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length, 0],
  *   ...new TextEncoder().encode(header),
- *   ...[1, 0, 0, 2], // 256 and 2, the higher byte first
+ *   ...new Uint8Array(Float32Array.of(1, 2, 3, -4).buffer), // 1 + 2i and 3 - 4i
  * ]));
  *
  * using register = new SharedMemoryRegister();
- * const { sma, view } = readNpy(path, register);
+ * const { sma, view } = readNpy(path, register, { complex: "pairs", dtype: "float32" });
  * using _attached = sma;
- * assertEquals(view.dtype, "uint16");
- * assertEquals(view.toArray(), [256, 2]);
+ * assertEquals(view.toArray(), [[1, 2], [3, -4]]);
  * Deno.removeSync(path);
  * ```
  *
  * @see {@link https://numpy.org/doc/stable/reference/generated/numpy.load.html | NumPy: load}
  */
-export function readNpy(
-  path: string | URL,
+export function readNpy<const T extends DTypeLike = DType>(
+  source: NpySource,
   register: { push(name: string): unknown },
-): NpyArray {
+  options?: ReadNpyOptions<T>,
+): NpyArray<DTypeOf<T>> {
   try {
-    checkPath(path, "read");
+    const bytes = checkSource(source);
     checkRegister(register);
-    return withFile(path, "read", (file) => readFrom(file, path, register));
+    const wanted = checkReadOptions(options, register);
+    const made = bytes !== null
+      ? readFrom(bytes, "Cannot read the bytes of a .npy file", wanted)
+      : withFile(
+        source as string | URL,
+        "read",
+        (file) => readFrom(file, `Cannot read ${quote(String(source))}`, wanted),
+      );
+    return made as NpyArray<DType> as NpyArray<DTypeOf<T>>;
   } catch (error) {
     throw fromCaller(error, readNpy, [register?.push]);
   }
 }
 
+/** What is read of a file. */
+type Source = Pick<OpenFile, "isFile" | "size" | "read">;
+
+/** The options of a call, checked. */
+interface Wanted {
+  readonly dtype: DType | null;
+  readonly pairs: boolean;
+  /** Makes the array and registers it. */
+  readonly make: ReturnType<typeof makeRegistered>;
+}
+
 function readFrom(
-  file: OpenFile,
-  path: string | URL,
-  register: { push(name: string): unknown },
+  file: Source,
+  failure: string,
+  { dtype: expected, pairs, make }: Wanted,
 ): NpyArray {
-  const { dtype, isSwapped, fortranOrder, shape } = readHeader(file, `Cannot read ${quoted(path)}`);
-  const sma = new SharedMemoryArray(
-    shape,
-    dtype,
-    SharedMemoryArray.buildSmaName("npy"),
-    null,
-    fortranOrder && shape.length > 1 ? { stride: fortranStride(shape) } : undefined,
-  );
-  const view = sma.create();
-  try {
-    register.push(sma.name);
-    const inOrder = fortranOrder ? view.transpose() : view;
+  const header = readHeader(file, failure, pairs);
+  const { isSwapped, fortranOrder, shape } = header;
+  const dtype = expected ?? header.dtype;
+  // A file cannot tell clamped bytes from others.
+  if (numpyTypeString(dtype) !== numpyTypeString(header.dtype)) {
+    throw new RangeError(`${failure} as ${dtype}: its elements are of ${header.dtype}`);
+  }
+  const axes = header.isComplex ? [...shape, 2] : shape;
+  const isFortran = fortranOrder && shape.length > 1;
+  const layout = isFortran ? { stride: fortranStride(shape, header.isComplex) } : null;
+  return make(axes, dtype, layout, (sma, view) => {
+    const fileOrder = shape.map((_, axis) => shape.length - 1 - axis);
+    const inOrder = !isFortran
+      ? view
+      : view.transpose(header.isComplex ? [...fileOrder, shape.length] : fileOrder);
     readElements(file, inOrder.subarray(), isSwapped);
     return { sma, view };
-  } catch (error) {
-    // The register took no name, the file was cut off meanwhile, or its disk failed.
-    sma.unlink();
-    sma.close();
-    throw error;
-  }
+  });
 }
 
 /**
@@ -185,7 +255,7 @@ export function writeNpy(
   view: NDArray<DType, number, ArrayBufferLike>,
 ): void {
   try {
-    checkPath(path, "write");
+    checkPath(path);
     checkView(view);
     const isFortran = !view.isContiguous() && view.transpose().isContiguous();
     const header = makeHeader(view, isFortran);
@@ -224,24 +294,133 @@ function withFile<R>(path: string | URL, mode: "read" | "write", body: (file: Op
   }
 }
 
-/** The strides of Fortran order, in elements: the first axis is the fastest. */
-function fortranStride(shape: readonly number[]): number[] {
-  let distance = 1;
-  return shape.map((length) => {
+/** The strides of Fortran order, in elements: the first axis is the fastest, but for the two parts of an element. */
+function fortranStride(shape: readonly number[], isComplex: boolean): number[] {
+  let distance = isComplex ? 2 : 1;
+  const strides = shape.map((length) => {
     const own = distance;
     distance *= length;
     return own;
   });
+  return isComplex ? [...strides, 1] : strides;
 }
 
 // --- Arguments -------------------------------------------------------------------------------
 
-function checkPath(path: unknown, action: string): void {
+function checkPath(path: unknown): asserts path is string | URL {
   if (typeof path !== "string" && !(path instanceof URL)) {
     throw new TypeError(
-      `Cannot ${action} a .npy file: the path must be a string or a URL, not ${kindOf(path)}`,
+      `Cannot write a .npy file: the path must be a string or a URL, not ${kindOf(path)}`,
     );
   }
+  checkUrl(path, "write");
+}
+
+/** Checks that a URL is that of a file. */
+function checkUrl(path: string | URL, action: string): void {
+  const [, scheme] = /^([a-z][a-z\d+.-]+:)/i.exec(String(path)) ?? [];
+  if (scheme === undefined) return;
+  if (typeof path === "string") {
+    // A folder can be called "https:", but who means it writes "./https:".
+    if (!path.startsWith("//", scheme.length)) return;
+    if (scheme.toLowerCase() === "file:") {
+      throw new TypeError(
+        `Cannot ${action} ${quote(path)}: the text is a URL and no path; give new URL(…) of it`,
+      );
+    }
+  } else if (scheme === "file:") {
+    return;
+  }
+  throw new TypeError(
+    `Cannot ${action} ${quote(String(path))}: only a URL of a file (file:) can be used` +
+      (action === "read"
+        ? "; give the bytes of another one: await (await fetch(url)).bytes()"
+        : "; give a path"),
+  );
+}
+
+/**
+ * Checks where a file is.
+ *
+ * @returns how to read the bytes; `null` where it is a path or a URL
+ */
+function checkSource(source: unknown): Source | null {
+  if (typeof source === "string" || source instanceof URL) {
+    checkUrl(source, "read");
+    return null;
+  }
+  if (ArrayBuffer.isView(source)) return sourceOf(source.buffer, source);
+  const tag = Object.prototype.toString.call(source);
+  if (tag === "[object ArrayBuffer]" || tag === "[object SharedArrayBuffer]") {
+    return sourceOf(source as ArrayBufferLike);
+  }
+  throw new TypeError(
+    "Cannot read a .npy file: the source must be a path, a URL or bytes, not " + kindOf(source) +
+      (isView(source)
+        ? "; a view has elements and is no file"
+        : typeof (source as Blob | null)?.arrayBuffer === "function"
+        ? "; await its arrayBuffer()"
+        : ""),
+  );
+}
+
+/** Makes a source of bytes. They may be gone before all of them are read: the register's push() can close them. */
+function sourceOf(buffer: ArrayBufferLike, view?: ArrayBufferView): Source {
+  if (isDetached(buffer)) {
+    throw badResource(
+      "Cannot read the bytes of a .npy file: their memory is gone; it was closed, moved or transferred",
+    );
+  }
+  const bytes = new Uint8Array(
+    buffer,
+    view?.byteOffset ?? 0,
+    view?.byteLength ?? buffer.byteLength,
+  );
+  let at = 0;
+  return {
+    isFile: true,
+    size: bytes.length,
+    read(target) {
+      const piece = bytes.subarray(at, at + target.length);
+      target.set(piece);
+      at += piece.length;
+      return piece.length;
+    },
+  };
+}
+
+/** Checks the options of {@linkcode readNpy}, so that nothing but the file can be wrong after that. */
+function checkReadOptions(
+  options: ReadNpyOptions | undefined,
+  register: { push(name: string): unknown },
+): Wanted {
+  const { dtype, complex, name, prefix, ...making } = readOptions<ReadNpyOptions>(
+    options,
+    {
+      name: "string",
+      prefix: "string",
+      mode: "any",
+      reserve: "any",
+      describe: "any",
+      anonymous: "any",
+      memory: "any",
+      dtype: "any",
+      complex: 'string such as "pairs"',
+    },
+    "read a .npy file",
+  );
+  if (complex !== undefined && complex !== "pairs") {
+    throw new RangeError(
+      `Cannot read a .npy file: complex must be "pairs", not ${quote(complex)}`,
+    );
+  }
+  const ownPrefix = prefix ?? (name === undefined ? "npy" : undefined);
+  makeName(ownPrefix, SharedMemoryArray.COUNTER + 1); // throws if the prefix is none; the name is made later
+  return {
+    dtype: dtype === undefined ? null : parseDType(dtype),
+    pairs: complex === "pairs",
+    make: makeRegistered(ownPrefix, making, register, name),
+  };
 }
 
 /** Whether a value is a view, of whatever copy of this package. */
@@ -267,14 +446,12 @@ function checkView(view: unknown): asserts view is NDArray {
   if (view.size > 0) view.index(...view.shape.map(() => 0));
 }
 
-function quoted(path: string | URL): string {
-  return quote(String(path));
-}
-
 // --- The header ------------------------------------------------------------------------------
 
 interface Header {
+  /** That of the two parts, where the elements are complex. */
   dtype: DType;
+  isComplex: boolean;
   /** Whether the elements have the other byte order. */
   isSwapped: boolean;
   fortranOrder: boolean;
@@ -285,14 +462,21 @@ interface Header {
  * Reads up to the first element.
  *
  * @param failure how a message begins: "Cannot read …"
+ * @param pairs whether complex elements are read
  * @throws if the file is not exactly as long as the header promises
  */
-function readHeader(file: OpenFile, failure: string): Header {
+function readHeader(file: Source, failure: string, pairs: boolean): Header {
   const start = new Uint8Array(MAGIC.length + 2);
   const isStarted = readUpTo(file, start) === start.length;
   const [major, minor] = start.subarray(MAGIC.length);
   if (!isStarted || String.fromCharCode(...start.subarray(0, MAGIC.length)) !== MAGIC) {
-    throw new TypeError(`${failure}: it is no .npy file`);
+    const isZip = isStarted && String.fromCharCode(...start.subarray(0, 4)) === "PK\x03\x04";
+    throw new TypeError(
+      `${failure}: it is no .npy file` +
+        (isZip
+          ? ", but a ZIP file, as a .npz is; unpack it, and give the bytes of one of its .npy files"
+          : ""),
+    );
   }
   if (major < 1 || major > 3 || minor !== 0) {
     throw new TypeError(
@@ -313,12 +497,14 @@ function readHeader(file: OpenFile, failure: string): Header {
   }
   const bytes = new Uint8Array(length);
   if (readUpTo(file, bytes) < length) throw new RangeError(`${cutOff}: in its header`);
-  const header = parseHeader(decodeHeader(bytes, major, failure), failure);
+  const header = parseHeader(decodeHeader(bytes, major, failure), failure, pairs);
 
-  const promised = header.shape.reduce((a, b) => a * b, bytesPerElement(header.dtype));
+  const promised = header.shape.reduce((a, b) => a * b, bytesOfElement(header));
   const found = size - before;
   if (found !== promised) {
-    const what = `shape ${listText(header.shape)} of ${header.dtype} is ${promised} bytes`;
+    const what = `shape ${listText(header.shape)} of ${
+      header.isComplex ? "pairs of " : ""
+    }${header.dtype} is ${promised} bytes`;
     throw new RangeError(
       found < promised
         ? `${cutOff}: ${what}, and ${found} follow its header`
@@ -328,7 +514,12 @@ function readHeader(file: OpenFile, failure: string): Header {
   return header;
 }
 
-function sizeOfFile(file: OpenFile, failure: string): number {
+/** The bytes of an element of the file. */
+function bytesOfElement({ dtype, isComplex }: Pick<Header, "dtype" | "isComplex">): number {
+  return bytesPerElement(dtype) * (isComplex ? 2 : 1);
+}
+
+function sizeOfFile(file: Source, failure: string): number {
   const { isFile, size } = file;
   if (!isFile) {
     throw new TypeError(`${failure}: it is no regular file, so that its size cannot be known`);
@@ -347,7 +538,7 @@ function decodeHeader(bytes: Uint8Array, major: number, failure: string): string
 /** The keys of a header; NumPy writes and reads exactly these. */
 const KEYS = ["descr", "fortran_order", "shape"];
 
-function parseHeader(text: string, failure: string): Header {
+function parseHeader(text: string, failure: string, pairs: boolean): Header {
   const header = new LiteralReader(text, `${failure}: its header`).readAll();
   const fail = (reason: string): never => {
     throw new TypeError(`${failure}: ${reason}`);
@@ -371,13 +562,15 @@ function parseHeader(text: string, failure: string): Header {
       ? length.value
       : fail(`the shape is no tuple of integers: ${brief(shape)}`)
   );
-  const dtype = parseDescr(descr);
-  if (lengths.length > MAX_AXES) {
+  const dtype = parseDescr(descr, pairs);
+  const count = lengths.length + (dtype.isComplex ? 1 : 0);
+  if (count > MAX_AXES) {
     throw new RangeError(
-      `${failure}: it has ${lengths.length} axes, and NumPy's arrays have at most ${MAX_AXES}`,
+      `${failure}: it has ${count} axes${dtype.isComplex ? ", with that of the pairs" : ""}, ` +
+        `and NumPy's arrays have at most ${MAX_AXES}`,
     );
   }
-  const bytes = bytesPerElement(dtype.dtype);
+  const bytes = bytesOfElement(dtype);
   if (lengths.some((length) => length < 0)) {
     throw new RangeError(`${failure}: its shape ${listText(lengths)} has a negative length`);
   }
@@ -396,11 +589,36 @@ function parseHeader(text: string, failure: string): Header {
 }
 
 /** Finds the dtype of `descr`: a type string, in either byte order. */
-function parseDescr(descr: Literal): { dtype: DType; isSwapped: boolean } {
+function parseDescr(
+  descr: Literal,
+  pairs: boolean,
+): Pick<Header, "dtype" | "isSwapped" | "isComplex"> {
   // If `descr` is no string, it describes a structure. parseDType() recognizes its text by the brackets.
   const code = descr.kind === "string" ? descr.value : descr.text;
+  const part = partOf(code);
+  if (part !== null) {
+    if (pairs) return { dtype: part, isSwapped: code.startsWith(">"), isComplex: true };
+    throw new TypeError(
+      `Cannot use this dtype: ${
+        quote(code)
+      } is complex; readNpy() with the option complex: "pairs" ` +
+        `makes ${part} of it, with a trailing axis of length 2 (real, imaginary)`,
+    );
+  }
   const native = /^>[iuf][248]$/.test(code) ? code.replace(">", "<") : code;
-  return { dtype: parseDType(native as DTypeLike), isSwapped: native !== code };
+  return {
+    dtype: parseDType(native as DTypeLike),
+    isSwapped: native !== code,
+    isComplex: false,
+  };
+}
+
+/** The dtype of the two parts of a complex element; `null` if it is none, or has no typed array. */
+function partOf(code: string): DType | null {
+  const [, letters, name] = /^(?:[<>=|]?(c8|c16|F|D)|(complex64|complex128))$/.exec(code) ?? [];
+  const complex = letters ?? name;
+  if (complex === undefined) return null;
+  return /^(c8|F|complex64)$/.test(complex) ? "float32" : "float64";
 }
 
 /** Makes what is before the first element, as NumPy does. */
@@ -607,7 +825,7 @@ class LiteralReader {
 
 // --- Elements --------------------------------------------------------------------------------
 
-function readElements(file: OpenFile, data: TypedArrayOf, isSwapped: boolean): void {
+function readElements(file: Source, data: TypedArrayOf, isSwapped: boolean): void {
   const bytes = bytesOf(data);
   const step = isSwapped ? PIECE_BYTES : bytes.length;
   for (let at = 0; at < bytes.length; at += step) {
@@ -672,7 +890,7 @@ function bytesOf({ buffer, byteOffset, byteLength }: TypedArrayOf): Uint8Array {
 }
 
 /** Reads until `bytes` are full, or the file ends; gives how many were read. */
-function readUpTo(file: OpenFile, bytes: Uint8Array): number {
+function readUpTo(file: Source, bytes: Uint8Array): number {
   let done = 0;
   while (done < bytes.length) {
     const count = file.read(bytes.subarray(done));

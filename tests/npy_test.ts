@@ -7,10 +7,11 @@ import {
   assertEquals,
   assertInstanceOf,
   assertLess,
+  assertMatch,
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { NDArray, SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
+import { NDArray, SharedMemory, SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
 import {
   bytesPerElement,
   type DType,
@@ -19,7 +20,9 @@ import {
   type TypedArrayOf,
   typedArrayOf,
 } from "@shm/array/dtype";
-import { readNpy, writeNpy } from "@shm/array/npy";
+import { type NpySource, readNpy, writeNpy } from "@shm/array/npy";
+import { Buffer } from "node:buffer";
+import { runInNewContext } from "node:vm";
 import { errorOf, evalChild, modUrl, runChild, segmentExists } from "./helpers/helpers.ts";
 import type { Python } from "./helpers/find_python.ts";
 import { eachNumPyTest, runPython } from "./helpers/python.ts";
@@ -897,12 +900,14 @@ Deno.test("readNpy() removes the segment where the file is cut off meanwhile", (
         return { ...info, size: info.size + 1 };
       };
       const names: string[] = [];
+      const name = SharedMemoryArray.buildSmaName("cut");
       try {
-        assertThrows(() => readNpy(path, names), RangeError, "cut off meanwhile");
+        assertThrows(() => readNpy(path, names, { name }), RangeError, "cut off meanwhile");
       } finally {
         Deno.FsFile.prototype.statSync = statSync;
       }
-      assertEquals(names.filter(segmentExists), []);
+      // No register keeps the name: somebody else may make a segment of that name.
+      assertEquals([names, segmentExists(name)], [[], false]);
     }
   }));
 
@@ -958,10 +963,10 @@ Deno.test("readNpy() and writeNpy() need the permissions that are documented", a
 const one = counted([1], "uint8");
 const wrong: [what: string, call: () => unknown, kind: ErrorConstructor, says: string][] = [
   [
-    "readNpy() refuses a path of bytes",
-    () => readNpy(new Uint8Array(1) as never, []),
+    "readNpy() refuses an object",
+    () => readNpy({} as never, []),
     TypeError,
-    "the path must be a string or a URL, not an object",
+    "the source must be a path, a URL or bytes, not an object",
   ],
   ["readNpy() refuses no path", () => readNpy(undefined as never, []), TypeError, "not undefined"],
   [
@@ -1012,6 +1017,417 @@ for (const [what, call, kind, says] of wrong) {
     assertInstanceOf(assertThrows(call, kind, says), kind);
   });
 }
+
+// --- Sources -------------------------------------------------------------------------------
+
+/** A file of the elements 0, 1, 2, … of `>i2`, of shape [2, 3]. */
+const smallFile = npyBytes(dictionary("'>i2'", "(2, 3)"), {
+  elements: Uint8Array.of(0, 0, 0, 1, 0, 2, 0, 3, 0, 4, 1, 5),
+});
+const smallArray = [[0, 1, 2], [3, 4, 261]];
+
+/** A copy of bytes in a buffer of another kind, with bytes around it. */
+function inside<B extends ArrayBufferLike>(buffer: B): Uint8Array<B> {
+  const bytes = new Uint8Array(buffer).fill(0x93);
+  bytes.set(smallFile, 8);
+  return bytes.subarray(8, 8 + smallFile.length);
+}
+
+const around = smallFile.length + 16;
+const growable = { maxByteLength: 4096 };
+const sources: [what: string, make: () => NpySource][] = [
+  ["a Uint8Array", () => smallFile.slice()],
+  ["a part of a Uint8Array", () => inside(new ArrayBuffer(around))],
+  ["an ArrayBuffer", () => smallFile.slice().buffer],
+  ["a DataView", () => new DataView(inside(new ArrayBuffer(around)).buffer, 8, smallFile.length)],
+  ["a Uint8ClampedArray", () => new Uint8ClampedArray(smallFile)],
+  ["an Int16Array", () => new Int16Array(smallFile.slice().buffer)],
+  ["a SharedArrayBuffer", () => {
+    const shared = new SharedArrayBuffer(smallFile.length);
+    new Uint8Array(shared).set(smallFile);
+    return shared;
+  }],
+  ["a part of a SharedArrayBuffer", () => inside(new SharedArrayBuffer(around))],
+  ["a part of a growable SharedArrayBuffer", () => inside(new SharedArrayBuffer(around, growable))],
+  ["a part of a resizable ArrayBuffer", () => inside(new ArrayBuffer(around, growable))],
+  ["a node:buffer Buffer", () => Buffer.from(smallFile)],
+  ["an ArrayBuffer of another realm", () => {
+    const other: ArrayBuffer = runInNewContext(`new ArrayBuffer(${smallFile.length})`);
+    new Uint8Array(other).set(smallFile);
+    return other;
+  }],
+];
+
+for (const [what, make] of sources) {
+  Deno.test(`readNpy() reads the bytes of ${what}, and leaves them as they are`, () => {
+    using register = new SharedMemoryRegister();
+    const source = make();
+    const { sma, view } = readNpy(source, register);
+    using _attached = sma;
+    assertEquals([view.dtype, view.toArray()], ["int16", smallArray]);
+    const { buffer, byteOffset } = ArrayBuffer.isView(source)
+      ? source
+      : { buffer: source as ArrayBuffer, byteOffset: 0 };
+    assertEquals(new Uint8Array(buffer, byteOffset, smallFile.length).slice(), smallFile);
+    // It is a copy in the segment.
+    view.set(0, 0, 7);
+    assertEquals(new Uint8Array(buffer, byteOffset, smallFile.length).slice(), smallFile);
+  });
+}
+
+Deno.test("readNpy() reads a file that lies in shared memory itself", () => {
+  using register = new SharedMemoryRegister();
+  const name = SharedMemoryArray.buildSmaName("npy");
+  register.push(name);
+  const memory = SharedMemory.create(name, smallFile.length);
+  new Uint8Array(memory.buf!).set(smallFile);
+  for (const source of [memory.buf!, new Uint8Array(memory.buf!)]) {
+    const { sma, view } = readNpy(source, register);
+    using _attached = sma;
+    assertEquals(view.toArray(), smallArray);
+  }
+  const closed = [memory.buf!, new Uint8Array(memory.buf!), new DataView(memory.buf!)];
+  memory.close();
+  for (const source of closed) {
+    const names: string[] = [];
+    assertThrows(() => readNpy(source, names), Deno.errors.BadResource, "their memory is gone");
+    assertEquals(names, []);
+  }
+});
+
+Deno.test("readNpy() refuses bytes that were moved elsewhere", () => {
+  const source = smallFile.slice();
+  const moved = structuredClone(source.buffer, { transfer: [source.buffer] });
+  assertThrows(() => readNpy(source, []), Deno.errors.BadResource, "moved or transferred");
+  using register = new SharedMemoryRegister();
+  const { sma, view } = readNpy(moved, register);
+  using _attached = sma;
+  assertEquals(view.toArray(), smallArray);
+});
+
+Deno.test("readNpy() of bytes: the file must be as long as its header promises", () => {
+  for (const length of [0, 5, 20, smallFile.length - 1]) {
+    const error = assertThrows(() => readNpy(smallFile.slice(0, length), []), Error);
+    assertStringIncludes(error.message, "Cannot read the bytes of a .npy file: it ");
+  }
+  const longer = new Uint8Array([...smallFile, 0, 0]);
+  assertThrows(() => readNpy(longer, []), RangeError, "2 bytes follow its elements");
+});
+
+Deno.test("readNpy() names the way out for what is no file of this computer", () => {
+  const says = (source: unknown, text: string): void => {
+    const names: string[] = [];
+    const error = assertThrows(() => readNpy(source as NpySource, names), TypeError, text);
+    assertStringIncludes(error.message, "Cannot read ");
+    assertEquals(names, []);
+  };
+  for (const url of ["https://a.example/b.npy", "http://localhost/b.npy", "data:,x", "blob:x"]) {
+    says(new URL(url), "await (await fetch(url)).bytes()");
+  }
+  says("https://a.example/b.npy", "await (await fetch(url)).bytes()");
+  says("HTTP://A.EXAMPLE", "only a URL of a file (file:) can be used");
+  says("file:///tmp/a.npy", "the text is a URL and no path; give new URL(…) of it");
+  says(new Blob([smallFile]), "await its arrayBuffer()");
+  says(new Response(smallFile), "await its arrayBuffer()");
+  says(counted([3], "uint8"), "a view has elements and is no file");
+  says([1, 2], "must be a path, a URL or bytes, not an array");
+  says(null, "not null");
+  says(
+    Uint8Array.from([0x50, 0x4b, 3, 4, ...new Uint8Array(60)]),
+    "a ZIP file, as a .npz is; unpack it",
+  );
+  const write = (path: string | URL): void => writeNpy(path, counted([3], "uint8"));
+  assertThrows(() => write(new URL("https://a.example")), TypeError, "only a URL of a file");
+  assertThrows(() => write("file:///tmp/x.npy"), TypeError, "give new URL(…) of it");
+});
+
+Deno.test("readNpy() takes a path with colons, which is no URL", () =>
+  withFolder((folder, register) => {
+    Deno.mkdirSync(`${folder}/http:`);
+    for (const path of [`${folder}/http:/a.npy`, `${folder}/C:a.npy`]) {
+      Deno.writeFileSync(path, smallFile);
+      const { sma, view } = readNpy(path, register);
+      using _attached = sma;
+      assertEquals(view.toArray(), smallArray);
+    }
+    assertThrows(() => readNpy("none:a.npy", register), Deno.errors.NotFound);
+  }));
+
+// --- Options -------------------------------------------------------------------------------
+
+Deno.test("readNpy() gives the array the name that it is told, which must be free", () => {
+  using register = new SharedMemoryRegister();
+  const name = SharedMemoryArray.buildSmaName("given");
+  const { sma } = readNpy(smallFile, register, { name });
+  using _attached = sma;
+  assertEquals([sma.name, ...register], [name, name]);
+  assertEquals(Deno.statSync(`/dev/shm/${name}`).mode! & 0o777, 0o600);
+
+  const names: string[] = [];
+  assertThrows(() => readNpy(smallFile, names, { name }), Deno.errors.AlreadyExists, name);
+  assertEquals(names, []);
+  assert(segmentExists(name), "the segment of another one was removed");
+  assertEquals(sma.array!.toArray(), smallArray);
+});
+
+Deno.test("readNpy() takes memory as createAndRegisterSma() does, and a name is that of named memory", () => {
+  using register = new SharedMemoryRegister({ memory: "anonymous" });
+  const read = (options?: Parameters<typeof readNpy>[2]): boolean => {
+    using sma = readNpy(smallFile, register, options).sma;
+    const { isAnonymous } = sma;
+    if (isAnonymous) sma.unlink();
+    return isAnonymous;
+  };
+  assertEquals(read(), true);
+  assertEquals(read({ memory: "named" }), false);
+  assertEquals(read({ anonymous: false }), false);
+  assertEquals(read({ name: SharedMemoryArray.buildSmaName("given") }), false);
+});
+
+Deno.test("readNpy() describes what it makes, in Fortran order and without a name, too", () => {
+  using register = new SharedMemoryRegister();
+  const header = dictionary("'<i2'", "(2, 3)", "True");
+  const file = npyBytes(header, { elements: bytesOf(Int16Array.of(1, 2, 3, 4, 5, 6)) });
+  for (const [anonymous, describe] of [[false, true], [true, true], [false, false]]) {
+    const { sma, view } = readNpy(file, register, { anonymous, describe });
+    using _attached = sma;
+    using same = SharedMemoryArray.clone(sma);
+    assertEquals(same.load().toArray(), view.toArray());
+    using inC = SharedMemoryArray.clone(sma, { layout: null });
+    if (describe) assertThrows(() => inC.load(), RangeError, "stride");
+    else inC.load();
+  }
+});
+
+Deno.test("readNpy() that fails leaves no segment of the name that it was told", () => {
+  const name = SharedMemoryArray.buildSmaName("given");
+  const names: string[] = [];
+  assertThrows(() => readNpy(smallFile.slice(1), names, { name }), TypeError);
+  assertThrows(() => readNpy(smallFile, names, { name, dtype: "int32" }), RangeError);
+  const full = {
+    push(): never {
+      throw new Error("full");
+    },
+  };
+  assertThrows(() => readNpy(smallFile, full, { name }), Error, "full");
+  assertEquals([segmentExists(name), names], [false, []]);
+});
+
+Deno.test("readNpy() takes prefix, mode and reserve as createAndRegisterSma() does", () => {
+  using register = new SharedMemoryRegister();
+  const { sma } = readNpy(smallFile, register, { prefix: "height", mode: 0o640, reserve: false });
+  using _attached = sma;
+  assertMatch(sma.name, /^\d+-height-/);
+  assertEquals(Deno.statSync(`/dev/shm/${sma.name}`).mode! & 0o777, 0o640);
+  const { sma: other } = readNpy(smallFile, register, { prefix: "" });
+  using _other = other;
+  assertMatch(other.name, /^\d+--/);
+});
+
+for (const order of ["C", "F"]) {
+  Deno.test(`readNpy() into an anonymous segment: order ${order}`, async () => {
+    const header = dictionary("'<i2'", "(2, 3)", order === "F" ? "True" : "False");
+    const elements = bytesOf(Int16Array.of(1, 2, 3, 4, 5, 6));
+    using register = new SharedMemoryRegister();
+    const { sma, view } = readNpy(npyBytes(header, { elements }), register, {
+      anonymous: true,
+      prefix: "label",
+    });
+    using _attached = sma;
+    assertMatch(sma.name, /^memfd:\d+:\d+:\d+$/);
+    assertEquals([...register], [sma.name]);
+    const expected = order === "C" ? [[1, 2, 3], [4, 5, 6]] : [[1, 3, 5], [2, 4, 6]];
+    assertEquals(view.toArray(), expected);
+    assertStringIncludes(
+      Deno.readLinkSync(`/proc/self/fd/${sma.name.split(":")[2]}`),
+      "-label-",
+    );
+    // What it describes is what another process loads.
+    const seen = await evalChild(
+      `using sma = SharedMemoryArray.from(JSON.parse(Deno.args[0]));
+      console.log(JSON.stringify(sma.load().toArray()));`,
+      { args: [JSON.stringify(sma)] },
+    );
+    assertEquals(seen, expected);
+  });
+}
+
+Deno.test("readNpy() checks the dtype", () => {
+  using register = new SharedMemoryRegister();
+  for (const dtype of ["int16", "<i2", "i2", Int16Array] as const) {
+    const { sma, view } = readNpy(smallFile, register, { dtype });
+    using _attached = sma;
+    assertEquals([sma.dtype, view.dtype, view.toArray()], ["int16", "int16", smallArray]);
+  }
+  const names: string[] = [];
+  for (const dtype of ["uint16", "int32", "float64", "bool"] as const) {
+    assertThrows(
+      () => readNpy(smallFile, names, { dtype }),
+      RangeError,
+      `Cannot read the bytes of a .npy file as ${dtype}: its elements are of int16`,
+    );
+  }
+  assertEquals(names, []);
+});
+
+Deno.test("readNpy() of bytes as uint8c: a file cannot tell clamped bytes from others", () => {
+  using register = new SharedMemoryRegister();
+  const file = npyBytes(dictionary("'|u1'", "(2,)"), { elements: Uint8Array.of(1, 255) });
+  const { sma, view } = readNpy(file, register, { dtype: "uint8c" });
+  using _attached = sma;
+  assertEquals([sma.dtype, view.dtype, view.toArray()], ["uint8c", "uint8c", [1, 255]]);
+  view.set(0, 300);
+  assertEquals(view.get(0), 255);
+  assertThrows(() => readNpy(file, [], { dtype: "bool" }), RangeError, "of uint8");
+});
+
+const complexCases: [descr: string, dtype: DType, order: string, shape: number[]][] = [
+  ...["<c8", ">c8", "c8", "F", "complex64"].map((descr) =>
+    [descr, "float32", "False", [2, 3]] as [string, DType, string, number[]]
+  ),
+  ...["<c16", ">c16", "D", "complex128"].map((descr) =>
+    [descr, "float64", "False", [2, 3]] as [string, DType, string, number[]]
+  ),
+  ["<c8", "float32", "True", [2, 3]],
+  [">c16", "float64", "True", [2, 3, 4]],
+  [">c8", "float32", "True", [4, 1, 3]],
+  ["<c8", "float32", "True", [5]],
+  ["<c16", "float64", "True", []],
+  ["<c8", "float32", "False", []],
+];
+for (const [descr, dtype, order, shape] of complexCases) {
+  Deno.test(`readNpy() reads pairs of "${descr}", fortran_order ${order}, shape [${shape}]`, () => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const parts = new (typedArrayOf(dtype))(2 * size) as Float32Array<ArrayBuffer>;
+    // Element k in the file is k + 1 and 1000 + k.
+    for (let k = 0; k < size; k++) parts.set([k + 1, 1000 + k], 2 * k);
+    const elements = bytesOf(parts).slice();
+    if (descr.startsWith(">")) {
+      for (let at = 0; at < elements.length; at += parts.BYTES_PER_ELEMENT) {
+        elements.subarray(at, at + parts.BYTES_PER_ELEMENT).reverse();
+      }
+    }
+    const tuple = `(${shape.map((length) => `${length},`).join("")})`;
+    const file = npyBytes(dictionary(`'${descr}'`, tuple, order), { elements });
+    using register = new SharedMemoryRegister();
+    const { sma, view } = readNpy(file, register, { complex: "pairs", dtype });
+    using _attached = sma;
+    assertEquals([view.dtype, sma.shape, view.shape], [dtype, [...shape, 2], [...shape, 2]]);
+    const inOrder = new NDArray(parts, {
+      shape: order === "True" ? [...shape.toReversed(), 2] : [...shape, 2],
+    });
+    const axes = shape.map((_, axis) => order === "True" ? shape.length - 1 - axis : axis);
+    const expected = inOrder.transpose([...axes, shape.length]).toArray();
+    assertEquals(view.toArray(), expected);
+    using other = SharedMemoryArray.from(JSON.parse(JSON.stringify(sma)));
+    assertEquals(other.load().toArray(), expected);
+    assertEquals(sma.layout !== undefined, order === "True" && shape.length > 1);
+
+    const names: string[] = [];
+    const refusal = assertThrows(() => readNpy(file, names), TypeError, "is complex");
+    assertStringIncludes(refusal.message, 'complex: "pairs"');
+    assertEquals(names, []);
+  });
+}
+
+eachNumPyTest(
+  "readNpy() reads the pairs of what numpy.save wrote, bit by bit",
+  (python) =>
+    withFolder(async (folder, register) => {
+      const program = `
+import sys, numpy as np
+for k, (code, order) in enumerate((c, o) for c in ("<c8", ">c8", "<c16", ">c16") for o in "CF"):
+    rng = np.random.RandomState(k)
+    values = rng.standard_normal((3, 4, 5)) + 1j * rng.standard_normal((3, 4, 5))
+    array = np.asarray(values.astype(code), order=order)
+    np.save(f"{sys.argv[1]}/{k}.npy", array)
+    native = np.ascontiguousarray(array.astype(code.replace(">", "<")))
+    native.tofile(f"{sys.argv[1]}/{k}.raw")
+`;
+      await runPython(["-c", program, folder], "", python.path);
+      for (let k = 0; k < 8; k++) {
+        const { sma, view } = readNpy(`${folder}/${k}.npy`, register, { complex: "pairs" });
+        using _attached = sma;
+        assertEquals([view.dtype, view.shape], [k < 4 ? "float32" : "float64", [3, 4, 5, 2]]);
+        assertEquals(bytesOf(view.copy()), Deno.readFileSync(`${folder}/${k}.raw`));
+        assertEquals(view.isContiguous(), k % 2 === 0);
+      }
+    }),
+);
+
+Deno.test("readNpy() with pairs: other elements are read as ever, and the rest is refused", () => {
+  using register = new SharedMemoryRegister();
+  const { sma, view } = readNpy(smallFile, register, { complex: "pairs" });
+  using _attached = sma;
+  assertEquals([sma.shape, view.toArray()], [[2, 3], smallArray]);
+
+  const names: string[] = [];
+  const refuses = (
+    descr: string,
+    shape: string,
+    kind: ErrorConstructor,
+    says: string,
+    elements = new Uint8Array(8),
+  ): void => {
+    const file = npyBytes(dictionary(descr, shape), { elements });
+    assertThrows(() => readNpy(file, names, { complex: "pairs" }), kind, says);
+  };
+  refuses("'<c32'", "(1,)", TypeError, "is complex");
+  refuses("'<c4'", "(2,)", TypeError, "unknown");
+  refuses("'<c8'", "(2,)", RangeError, "shape [2] of pairs of float32 is 16 bytes, and 8 follow");
+  refuses("'<c8'", "(0,)", RangeError, "no elements");
+  refuses("'<c8'", `(${"1, ".repeat(64)})`, RangeError, "65 axes, with that of the pairs");
+  assertThrows(
+    () => readNpy(npyBytes(dictionary("'<c8'", "(1,)")), names, { complex: "pairs", dtype: "<f8" }),
+    RangeError,
+  );
+  assertEquals(names, []);
+});
+
+const badOptions: [options: unknown, kind: ErrorConstructor, says: string][] = [
+  [null, TypeError, "the options must be an object, not null"],
+  ["float32", TypeError, "the options must be an object, not a string"],
+  [{ dType: "float32" }, TypeError, `there is no option "dType"; there is name, prefix, mode`],
+  [{ complex: true }, TypeError, 'complex must be a string such as "pairs", not a boolean'],
+  [{ complex: "pair" }, RangeError, 'complex must be "pairs", not "pair"'],
+  [{ dtype: "f32" }, TypeError, 'did you mean "float32"?'],
+  [{ dtype: "<c8" }, TypeError, "is complex"],
+  [{ dtype: null }, TypeError, "Cannot use this dtype"],
+  [{ name: 7 }, TypeError, "name must be a string, not a number"],
+  [{ name: "" }, RangeError, "it is empty"],
+  [{ name: "a/b" }, RangeError, `it holds a "/"`],
+  [{ name: "memfd:1:2:3" }, RangeError, "lead to anonymous segments"],
+  [{ name: "a", prefix: "b" }, RangeError, "besides the name there is a prefix"],
+  [
+    { name: "a", anonymous: true },
+    RangeError,
+    "besides the name there is memory that may be anonymous",
+  ],
+  [{ name: "a", memory: "auto" }, RangeError, "besides the name there is memory that may be"],
+  [{ memory: "heap" }, RangeError, 'memory must be "auto", "named" or "anonymous"'],
+  [{ memory: "named", anonymous: true }, RangeError, "contradict each other"],
+  [{ prefix: 7 }, TypeError, "prefix must be a string, not a number"],
+  [{ prefix: "a/b" }, RangeError, `it holds a "/"`],
+  [{ prefix: "x".repeat(250) }, RangeError, "leaves"],
+  [{ mode: "600" }, TypeError, "mode must be a number such as 0o600, not a string"],
+  [{ mode: 0o1000 }, RangeError, "mode must be from 0 to 0o777"],
+  [{ reserve: 1 }, TypeError, "reserve must be a boolean, not a number"],
+  [{ anonymous: "yes" }, TypeError, "anonymous must be a boolean, not a string"],
+];
+for (const [options, kind, says] of badOptions) {
+  Deno.test(`readNpy() refuses the options ${Deno.inspect(options)}, before it opens a file`, () => {
+    const names: string[] = [];
+    const counter = SharedMemoryArray.COUNTER;
+    assertThrows(() => readNpy("/nowhere/a.npy", names, options as never), kind, says);
+    assertThrows(() => readNpy(smallFile, names, options as never), kind, says);
+    assertEquals([names, SharedMemoryArray.COUNTER], [[], counter]);
+  });
+}
+
+Deno.test("readNpy() shows the caller's line in its errors", () => {
+  const error = errorOf(() => readNpy(smallFile, [], { dtype: "int8" }));
+  assertStringIncludes(error.stack!.split("\n")[1], "npy_test.ts");
+});
 
 // --- Writing ---------------------------------------------------------------------------------
 

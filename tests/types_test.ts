@@ -22,6 +22,7 @@ import {
   type WrappedParameter,
 } from "@shm/array";
 import { bytesPerElement, parseDType, typedArrayOf } from "@shm/array/dtype";
+import { type NpyArray, type NpySource, readNpy, type ReadNpyOptions } from "@shm/array/npy";
 
 /** `true` if the two types are the same, also in `any`, unions and `readonly`. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true
@@ -309,6 +310,39 @@ Deno.test("types: createAndRegisterSma() gives the dtype, and takes anything wit
     of<"uint8">()(createAndRegisterSma(4, Uint8Array, [] as string[]));
     // @ts-expect-error: a list of numbers takes no names
     createAndRegisterSma(4, "int64", [] as number[]);
+  });
+});
+
+Deno.test("types: readNpy() takes the dtype from its options", () => {
+  unrun(() => {
+    const { sma, view } = readNpy("a.npy", [], { dtype: "int64", name: "a" });
+    is<SharedMemoryArray<"int64">>()(sma);
+    is<NDArray<"int64">>()(view);
+    is<bigint>()(view.get(0, 0));
+    is<NpyArray<"float32">>()(readNpy("a.npy", [], { dtype: "<f4", complex: "pairs" }));
+    is<NpyArray<"uint8c">>()(readNpy("a.npy", [], { dtype: Uint8ClampedArray }));
+    is<NpyArray>()(readNpy("a.npy", []));
+    is<NpyArray>()(readNpy("a.npy", [], {}));
+    is<NpyArray>()(readNpy("a.npy", new SharedMemoryRegister(), { mode: 0o640, anonymous: true }));
+    is<NpyArray>()(readNpy(new URL("file:///a.npy"), [], {} as ReadNpyOptions));
+    is<NpyArray<"int8" | "uint8">>()(readNpy("a", [], { dtype: "int8" as "int8" | "uint8" }));
+    for (
+      const source of [
+        new Uint8Array(1),
+        new ArrayBuffer(1),
+        new DataView(new ArrayBuffer(1)),
+        new SharedArrayBuffer(1),
+        new Uint8Array(1) as Uint8Array,
+      ] satisfies NpySource[]
+    ) readNpy(source, []);
+    // @ts-expect-error: there is no such dtype
+    readNpy("a.npy", [], { dtype: "float23" });
+    // @ts-expect-error: there is no such way
+    readNpy("a.npy", [], { complex: "interleaved" });
+    // @ts-expect-error: a Response is no source
+    readNpy(new Response(), []);
+    // @ts-expect-error: a view is no source
+    readNpy(view, []);
   });
 });
 

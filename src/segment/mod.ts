@@ -40,6 +40,8 @@ export {
   unlinkWithParts,
 } from "./parts.ts";
 export {
+  checkCreateOptions,
+  checkFreeName,
   createAnonymousMemory,
   createMemory,
   LABEL,

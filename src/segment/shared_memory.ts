@@ -248,13 +248,7 @@ export function createMemory(
   options: CreateOptions | undefined,
   describe: Describe | null = null,
 ): SharedMemory {
-  checkUsableName(name);
-  if (isAnonymousName(name)) {
-    throw new RangeError(
-      `Cannot create ${quote(name)}: names of this form lead to anonymous segments; ` +
-        "SharedMemoryArray.createAnonymous() makes one",
-    );
-  }
+  checkFreeName(name);
   checkByteLength(byteLength);
   const checked = checkCreateOptions(options, describe !== null);
   const wanted = checked.describe === false ? null : describe;
@@ -331,6 +325,23 @@ export function createAnonymousMemory(
   return new SharedMemory(KEY, Mapping.createAnonymous(label, byteLength, checked, wanted));
 }
 
+/**
+ * Checks a name that a segment is to get.
+ *
+ * @param name the name
+ * @throws {TypeError} if it is no string
+ * @throws {RangeError} if it is not legal, too long, or that of an anonymous segment
+ */
+export function checkFreeName(name: string): void {
+  checkUsableName(name);
+  if (isAnonymousName(name)) {
+    throw new RangeError(
+      `Cannot create ${quote(name)}: names of this form lead to anonymous segments; ` +
+        "SharedMemoryArray.createAnonymous() makes one",
+    );
+  }
+}
+
 function checkByteLength(byteLength: unknown): void {
   if (typeof byteLength !== "number") {
     throw new TypeError(
@@ -344,7 +355,16 @@ function checkByteLength(byteLength: unknown): void {
   }
 }
 
-function checkCreateOptions(
+/**
+ * Checks how a segment is to be made.
+ *
+ * @param options what the caller gave
+ * @param isDescribed whether it is of a kind that can be described
+ * @returns the same options, those of `create()` only
+ * @throws {TypeError} if an option is of the wrong kind or unknown
+ * @throws {RangeError} if the mode is out of range
+ */
+export function checkCreateOptions(
   options: CreateOptions | undefined,
   isDescribed: boolean,
 ): CreateOptions {

@@ -16,8 +16,10 @@ import {
   shorten,
 } from "../check.ts";
 import { fromCaller, showCallers } from "../errors.ts";
-import type { Shape } from "../ndarray/mod.ts";
+import type { NDArray, Shape } from "../ndarray/mod.ts";
 import {
+  checkCreateOptions,
+  checkFreeName,
   type CreateOptions,
   isBetterAnonymous,
   LABEL,
@@ -25,8 +27,8 @@ import {
   removeSegments,
 } from "../segment/mod.ts";
 import { cleanAtExit, endingSignals } from "../process/exit_cleanup.ts";
-import { placeElements } from "./memory_layout.ts";
-import { SharedMemoryArray } from "./shared_memory_array.ts";
+import { type MemoryLayout, placeElements } from "./memory_layout.ts";
+import { createAnonymousArray, SharedMemoryArray } from "./shared_memory_array.ts";
 
 /** When a register cleans up, besides the end of its scope and of the process, and how its arrays are made. */
 export interface RegisterOptions {
@@ -241,61 +243,120 @@ export function createAndRegisterSma<const T extends DTypeLike, const S extends 
 ): SharedMemoryArray<DTypeOf<T>, S> {
   try {
     checkRegister(register);
-    const { anonymous, memory, ...create } = readOptions(
-      options,
-      {
-        anonymous: "boolean",
-        memory: 'string such as "auto"',
-        mode: "any",
-        reserve: "any",
-        describe: "any",
-      },
-      "create",
-    );
-    const choice = chooseMemory(anonymous, memory, register);
-    const name = SharedMemoryArray.buildSmaName(prefix);
-    const named = new SharedMemoryArray(shape, dtype, name);
-    const sma = makeIn(
-      choice,
-      placeElements(named.shape, named.dtype, null).byteLength,
-      () => {
-        named.create(create);
-        return named as unknown as SharedMemoryArray<DTypeOf<T>, S>;
-      },
-      () => {
-        const labelled: LabelledOptions = { ...create, [LABEL]: name.slice(0, LONGEST_LABEL) };
-        return SharedMemoryArray.createAnonymous(shape, dtype, labelled);
-      },
-    );
-    try {
-      register.push(sma.name);
-    } catch (error) {
-      // The register did not take the name, so nobody else could remove the segment.
-      sma.unlink();
-      sma.close();
-      throw error;
-    }
-    return sma;
+    const make = makeRegistered(prefix, options, register);
+    return make(shape, dtype, null, (sma) => sma) as unknown as SharedMemoryArray<DTypeOf<T>, S>;
   } catch (error) {
     throw fromCaller(error, createAndRegisterSma, [register?.push]);
   }
 }
+
+/** What {@linkcode makeRegistered} gives. */
+export type MakeRegistered = <R>(
+  shape: Shape,
+  dtype: DTypeLike,
+  layout: MemoryLayout | null,
+  fill: (sma: SharedMemoryArray, view: NDArray) => R,
+) => R;
+
+/**
+ * Checks how an array is to be made, before anything is made, and tells how to make it.
+ *
+ * @param prefix the caller's part of the name that is made; by default empty
+ * @param options permission bits, whether to reserve the memory, and what memory to take
+ * @param register what the name is pushed into, in the end
+ * @param name the name, where it is not to be made
+ * @returns makes an array, has it filled, and registers its name; if a step fails, nothing is left. It gives what
+ * `fill` gives
+ * @throws {TypeError} if an option is of the wrong kind or unknown
+ * @throws {RangeError} if the name or an option is wrong
+ */
+export function makeRegistered(
+  prefix: string | null | undefined,
+  options: RegisterSmaOptions | undefined,
+  register: { push(name: string): unknown },
+  name?: string,
+): MakeRegistered {
+  const { anonymous, memory, ...create } = readOptions(
+    options,
+    {
+      anonymous: "boolean",
+      memory: 'string such as "auto"',
+      mode: "any",
+      reserve: "any",
+      describe: "any",
+    },
+    "create",
+  );
+  const checked = checkCreateOptions(create, true);
+  const choice = chooseMemory(anonymous, memory, name === undefined ? register : null);
+  if (name !== undefined) checkGivenName(name, prefix, choice);
+  return (shape, dtype, layout, fill) => {
+    const ownName = name ?? SharedMemoryArray.buildSmaName(prefix);
+    const named = new SharedMemoryArray(shape, dtype, ownName, null, layout) as SharedMemoryArray;
+    const sma = makeIn(
+      choice,
+      placeElements(named.shape, named.dtype, layout).byteLength,
+      () => {
+        named.create(checked);
+        return named;
+      },
+      () => {
+        const label = ownName.slice(0, LONGEST_LABEL);
+        const labelled: LabelledOptions = { ...checked, [LABEL]: label };
+        return createAnonymousArray(shape, dtype, layout, labelled);
+      },
+    );
+    try {
+      // First, so that no register keeps the name of a segment that is gone again.
+      const filled = fill(sma, sma.array!);
+      register.push(sma.name);
+      return filled;
+    } catch (error) {
+      // It could not be filled, or the register did not take the name, so nobody else could remove the segment.
+      try {
+        sma.unlink();
+      } finally {
+        sma.close();
+      }
+      throw error;
+    }
+  };
+}
+
+/** Checks a name that the caller gives in the place of one that is made. */
+function checkGivenName(
+  name: string,
+  prefix: string | null | undefined,
+  memory: Memory,
+): void {
+  checkFreeName(name);
+  const other = prefix !== undefined && prefix !== null
+    ? "a prefix, which is for a name that is made"
+    : memory !== "named"
+    ? `memory that may be anonymous, and its maker chooses no name for that; a prefix labels it`
+    : null;
+  if (other !== null) {
+    throw new RangeError(`Cannot create ${quote(name)}: besides the name there is ${other}`);
+  }
+}
+
 /**
  * Decides what memory an array is made of.
  *
  * @param anonymous what the caller says of that in one way
  * @param memory what the caller says of it in the other way
- * @param register says it where the caller does not, if it is a register of this package
+ * @param register says it where the caller does not, if it is a register of this package; `null` if it is not
+ * to be asked
  * @throws {RangeError} if there is no such memory, or both ways are taken and contradict each other
  */
 function chooseMemory(
   anonymous: boolean | undefined,
   memory: Memory | undefined,
-  register: { push(name: string): unknown },
+  register: { push(name: string): unknown } | null,
 ): Memory {
   if (memory !== undefined) checkMemory(memory, "create");
   if (anonymous === undefined) {
-    return memory ?? memoryOf.get(register) ?? "named";
+    return memory ?? (register === null ? undefined : memoryOf.get(register)) ?? "named";
   }
   const wanted = anonymous ? "anonymous" : "named";
   if (memory !== undefined && memory !== wanted) {

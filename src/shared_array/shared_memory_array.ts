@@ -101,6 +101,14 @@ export type DescriptorOverride<T extends DTypeLike = DTypeLike> = Partial<
   SharedMemoryDescriptor<T>
 >;
 
+/** Makes an array in a segment without a name, as `createAnonymous()` does, in a layout. */
+export let createAnonymousArray: (
+  shape: Shape,
+  dtype: DTypeLike,
+  layout: MemoryLayout | null,
+  options: CreateOptions | undefined,
+) => SharedMemoryArray;
+
 /**
  * An n-d array in a named shared-memory segment: one process creates it, any other on the machine
  * (Deno, Python with NumPy, C) attaches to it by name, and all see the same bytes with no copy.
@@ -360,18 +368,7 @@ export class SharedMemoryArray<
     dtype: T,
     options?: CreateOptions,
   ): SharedMemoryArray<DTypeOf<T>, S> {
-    // Everything is checked before the segment is made. Its name is known only after that.
-    const unnamed = new SharedMemoryArray(shape, dtype, "unnamed");
-    const { byteLength } = unnamed.#placement;
-    const smh = createAnonymousMemory(byteLength, options, () => unnamed.#description);
-    try {
-      const sma = new SharedMemoryArray(shape, dtype, smh.name);
-      sma.#attach(smh, null);
-      return sma as never;
-    } catch (error) {
-      undoCreate(smh);
-      throw error;
-    }
+    return createAnonymousArray(shape, dtype, null, options) as never;
   }
 
   /**
@@ -781,6 +778,20 @@ export class SharedMemoryArray<
   }
 
   static {
+    createAnonymousArray = (shape, dtype, layout, options) => {
+      // Everything is checked before the segment is made. Its name is known only after that.
+      const unnamed = new SharedMemoryArray(shape, dtype, "unnamed", null, layout);
+      const { byteLength } = unnamed.#placement;
+      const smh = createAnonymousMemory(byteLength, options, () => unnamed.#description);
+      try {
+        const sma = new SharedMemoryArray(shape, dtype, smh.name, null, layout);
+        sma.#attach(smh, null);
+        return sma as SharedMemoryArray;
+      } catch (error) {
+        undoCreate(smh);
+        throw error;
+      }
+    };
     markClass(this.prototype, "SharedMemoryArray");
     // `console.log` may show the prototype itself, too.
     showAs(this.prototype, (sma) => #smh in sma ? { ...sma, attached: sma.smh !== null } : {});

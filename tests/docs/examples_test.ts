@@ -44,6 +44,14 @@ const examples: { [file: string]: [prefix: string, output: RegExp] } = {
     "npy",
     /in\.npy is in shared memory now, .*:\nNDArray\(\[\[0\.5, [^]*has the same 12 elements/,
   ],
+  "npz.ts": [
+    "npz",
+    /^heights\.npy is float32 of shape \[2, 2\], .*\nNDArray\([^]*\nids.npy is int16 of shape \[3\], /,
+  ],
+  "fetch_npy.ts": [
+    "fetched",
+    /^The array of uint8 and shape \[2, 3, 3\] is .*\nNDArray\(\[\[255, {3}0, {3}0\],\n/,
+  ],
 };
 
 /** The arguments of `deno` in the header of an example, without the example's own, in capitals or brackets. */
@@ -122,6 +130,21 @@ exampleTest("video_ring.ts", [
   "video",
   /^(Deno|Python): \d+ frames\/s, -?\d+ µs late, \d+ skipped, \d+ torn, \d+ ms busy .*\n(Python|Deno): .*\n$/,
 ], "NumPy");
+
+exampleTest(
+  "npz.ts",
+  [
+    "npz",
+    /^a\.npy is int64 of shape \[3\], .*\nNDArray\(\[0, 1, 2\],.*\nb\.npy is float32 of shape \[2, 2\],/,
+  ],
+  "NumPy",
+  async (folder) => {
+    const program = "import sys, numpy as np\n" +
+      "np.savez_compressed(sys.argv[1], a=np.arange(3), b=np.ones((2, 2), 'f4', order='F'))";
+    await runPython(["-c", program, `${folder}/both.npz`], "");
+    return [`${folder}/both.npz`];
+  },
+);
 
 exampleTest(
   "zarr.ts",
