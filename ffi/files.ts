@@ -193,6 +193,8 @@ export interface FileStatus {
   readonly regular: boolean;
   /** The user id of its owner. */
   readonly user: number;
+  /** The permission bits, and those of a set user or group. */
+  readonly mode: number;
   /** When it was made, in milliseconds since the epoch. */
   readonly createdAt: number;
   /** Device and inode, as `major:minor:inode`, which no other file has. */
@@ -200,13 +202,14 @@ export interface FileStatus {
 }
 
 /**
- * Looks at the file at a path, and does not follow a symbolic link.
+ * Looks at the file at a path.
  *
  * @param path the file's path
+ * @param follows whether to look at what a symbolic link leads to; by default at the link itself
  * @returns what is known of it; `null` if there is no such file
  * @see {@link https://man7.org/linux/man-pages/man2/statx.2.html | statx(2)}
  */
-export function statx(path: string): FileStatus | null {
+export function statx(path: string, follows = false): FileStatus | null {
   const { statx } = files();
   if (statx === null) {
     throw makeError("NotSupported", "Cannot look at segments: this C library has no statx");
@@ -214,7 +217,7 @@ export function statx(path: string): FileStatus | null {
   const result = checked(
     "statx",
     path,
-    () => statx(0, cString(path), AT_SYMLINK_NOFOLLOW, STATX_ALL, statBuffer),
+    () => statx(AT_FDCWD, cString(path), follows ? 0 : AT_SYMLINK_NOFOLLOW, STATX_ALL, statBuffer),
     nullIfMissing,
   );
   if (result === null) return null;
@@ -224,6 +227,7 @@ export function statx(path: string): FileStatus | null {
     byteLength: readInteger(40),
     regular: (readU16(28) & S_IFMT) === S_IFREG,
     user: readU32(20),
+    mode: readU16(28) & ~S_IFMT,
     createdAt: readInteger(time) * 1000 + Math.floor(readU32(time + 8) / 1e6),
     identity: `${readU32(136)}:${readU32(140)}:${readInteger(32)}`,
   };

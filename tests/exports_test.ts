@@ -80,6 +80,7 @@ Deno.test("SharedMemoryArray has exactly these members", () => {
     ],
     statics: [
       "COUNTER",
+      "attach",
       "buildSmaName",
       "clearBuffers",
       "clone",

@@ -6,7 +6,16 @@
  */
 
 import { hasCode } from "../../ffi/errors.ts";
-import { close, fstat, open, read, readdir, readlink } from "../../ffi/files.ts";
+import {
+  close,
+  type FileStatus,
+  fstat,
+  open,
+  read,
+  readdir,
+  readlink,
+  statx,
+} from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { runtime } from "../../ffi/runtime/mod.ts";
 import { notSupported } from "../errors.ts";
@@ -207,6 +216,64 @@ export function descriptorTargets(): string[] {
   return readdir(folder).map((fd) => readlink(`${folder}/${fd}`)).filter((path) => path !== null);
 }
 
+/** A file in memory that a process has open. */
+export interface MemoryFile {
+  readonly pid: string;
+  /** Its descriptor there. */
+  readonly fd: string;
+  readonly status: FileStatus;
+}
+
+/**
+ * Finds files in memory (`memfd_create`) that some process has open, as far as this user can see them. If several
+ * descriptors lead to one, it is found once: in the process that was started first, by the lowest number.
+ *
+ * @returns the files
+ */
+export function openMemoryFiles(): MemoryFile[] {
+  const files = new Map<string, MemoryFile[]>();
+  for (const pid of readdir("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    const folder = `${folderOf(pid)}/fd`;
+    for (const fd of orNothing(() => readdir(folder)) ?? []) {
+      const target = orNothing(() => readlink(`${folder}/${fd}`));
+      if (!target?.startsWith("/memfd:")) continue;
+      const status = orNothing(() => statx(`${folder}/${fd}`, true));
+      if (!status?.regular) continue;
+      const known = files.get(status.identity);
+      if (known === undefined) files.set(status.identity, [{ pid, fd, status }]);
+      else known.push({ pid, fd, status });
+    }
+  }
+  return [...files.values()].map((same) => {
+    if (same.length === 1) return same[0];
+    const order = same.map((file) => ({ file, start: startOf(file.pid) }));
+    order.sort((a, b) => a.start - b.start || Number(a.file.fd) - Number(b.file.fd));
+    return order[0].file;
+  });
+}
+
+/** When a process was started, in ticks since the system was; `Infinity` if it has ended. */
+function startOf(pid: string): number {
+  const bytes = readProcFile(`${folderOf(pid)}/stat`);
+  if (bytes === null) return Infinity;
+  const text = new TextDecoder().decode(bytes);
+  // The program's name is in brackets, and may hold spaces and brackets. The start is field 22; what follows the
+  // name begins with field 3.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return Number(fields[22 - 3]);
+}
+
+/** What an action gives; `null` if the process has ended meanwhile, or it is somebody else's. */
+function orNothing<T>(action: () => T): T | null {
+  try {
+    return action();
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ESRCH", "EACCES", "EPERM")) return null;
+    throw error;
+  }
+}
+
 /**
  * Tells whether this process can be seen under `/proc`, and with it a file that it has open: without, no
  * file can be named or opened once more by its descriptor.
@@ -280,12 +347,7 @@ function pathExists(path: string): boolean {
 
 /** Reads a file under `/proc`; `null` if the process has ended, or it is somebody else's. */
 function readProcFile(path: string): Uint8Array | null {
-  try {
-    return readFile(path);
-  } catch (error) {
-    if (hasCode(error, "ENOENT", "ESRCH", "EACCES", "EPERM")) return null;
-    throw error;
-  }
+  return orNothing(() => readFile(path));
 }
 
 /** Reads a file whose size is not known before it is read. */

@@ -155,6 +155,11 @@ export class Publication<W extends HeaderWords> {
     return this.#segment.isNamed;
   }
 
+  /** Whether the segment says of itself what it is: its creator has not asked for the contrary. */
+  get isDescribed(): boolean {
+    return this.#segment.isDescribed;
+  }
+
   /** Whether this is the writer. */
   get isWriter(): boolean {
     return this.#isWriter;

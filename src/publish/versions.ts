@@ -843,12 +843,12 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   /** Makes the segment of the next version. */
   #make(attachment: Attachment<T, S>): { version: number; part: Part<T, S> } {
     const { id, publication } = attachment;
-    const { options, next } = publication.words;
+    const { words: { options, next }, isDescribed } = publication;
     let version = next;
     for (let tries = 1;; tries++) {
       const part = this.#part(id, version);
       try {
-        withRoom(attachment, () => part.create(options));
+        withRoom(attachment, () => part.create({ ...options, describe: isDescribed }));
         return { version, part };
       } catch (error) {
         if (!(error instanceof errors.AlreadyExists) || tries > MOST_TAKEN) throw error;

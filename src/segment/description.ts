@@ -9,7 +9,7 @@
  */
 
 import { fsetxattr, hasAttributes, readAttribute, readAttributeOfPath } from "../../ffi/xattr.ts";
-import { type DType, type DTypeLike, parseDType } from "../dtype.ts";
+import { bytesPerElement, type DType, type DTypeLike, parseDType } from "../dtype.ts";
 
 /** The name of the attribute. */
 const ATTRIBUTE = "user.shm_array";
@@ -141,6 +141,33 @@ export const found: FoundDescription = new FoundDescription();
  */
 export function canDescribe(fd: number, name: string): boolean {
   return hasAttributes(fd, ATTRIBUTE, name);
+}
+
+/**
+ * Tells what stands beside a segment, if its size allows it.
+ *
+ * @param description what it says
+ * @param byteLength the size of the segment
+ * @returns the description; `null` if the elements would not fit
+ */
+export function ifItFits(description: Description | null, byteLength: number): Description | null {
+  if (description === null) return null;
+  const { kind, shape, dtype, layout } = description;
+  // The arrays of versions are segments of their own.
+  if (shape === null || dtype === null || (kind !== "array" && kind !== "ring")) return description;
+  let [lowest, highest] = [0, 0];
+  if (layout === null) highest = shape.reduce((product, length) => product * length, 1) - 1;
+  else {
+    shape.forEach((length, axis) => {
+      const reach = (length - 1) * layout.stride[axis];
+      if (reach < 0) lowest += reach;
+      else highest += reach;
+    });
+  }
+  const bytes = bytesPerElement(dtype);
+  const offset = layout?.byteOffset ?? 0;
+  const fits = offset + lowest * bytes >= 0 && offset + (highest + 1) * bytes <= byteLength;
+  return fits ? description : null;
 }
 
 /** Reads a description. Anybody may have written it: all of it is checked. */

@@ -4,11 +4,16 @@
  * @module
  */
 
-import { type FileStatus, geteuid, readdir, statx } from "../../ffi/files.ts";
+import { hasCode } from "../../ffi/errors.ts";
+import { close, type FileStatus, geteuid, open, read, readdir, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { failuresText, readOptions } from "../check.ts";
 import { notSupported } from "../errors.ts";
-import { processesThatMap } from "../process/proc.ts";
+import type { DType } from "../dtype.ts";
+import { openMemoryFiles, processesThatMap } from "../process/proc.ts";
+import { HEAD_BYTES, kindOfHead } from "../words.ts";
+import { isAnonymousName, openAnonymous } from "./anonymous.ts";
+import { type Description, found, ifItFits } from "./description.ts";
 import { directoryAdvice } from "./file.ts";
 import { checkUsableName, madeNameMax, nameMax, prefixOf } from "./name.ts";
 import { groupsOfParts, listParts, unlinkWithParts, wholeOf } from "./parts.ts";
@@ -25,6 +30,22 @@ export interface SegmentInfo {
   readonly prefix: string | null;
   /** The processes that map it now, as far as this user can see them; sorted. */
   readonly pids: number[];
+  /**
+   * What it is, as its creator has described it, or by the magic at its beginning; `null` where nothing tells, as of
+   * raw bytes.
+   */
+  readonly kind: "array" | "lock" | "barrier" | "ring" | "versions" | "queue" | null;
+  /**
+   * The lengths of the axes of the array; of the arrays in a ring or in versions. `null` where nothing tells, or
+   * there is no array.
+   */
+  readonly shape: readonly number[] | null;
+  /** The element type, likewise. */
+  readonly dtype: DType | null;
+  /** The permission bits. */
+  readonly mode: number;
+  /** The user id of its owner. */
+  readonly uid: number;
 }
 
 /** Which leftovers to remove. */
@@ -39,8 +60,21 @@ export interface PruneOptions {
 
 const HOUR = 60 * 60 * 1000;
 
-/** Lists the segments of this user, sorted by name. */
+/** A segment that was found. */
+interface Found {
+  readonly name: string;
+  readonly status: FileStatus;
+  readonly description: Pick<Description, "kind" | "shape" | "dtype"> | null;
+}
+
+/** Lists the segments of this user, also those without a name in a folder, sorted by name. */
 export function listSegments(): SegmentInfo[] {
+  const named = findNamed();
+  return infoOf([...named, ...findAnonymous()]);
+}
+
+/** Finds the segments of this user that have a name in the folder of segments. */
+function findNamed(): Found[] {
   const { directory, os } = platform();
   if (directory === null) {
     throw notSupported(
@@ -48,20 +82,87 @@ export function listSegments(): SegmentInfo[] {
     );
   }
   const user = geteuid();
-  const segments: (FileStatus & { name: string })[] = [];
+  const segments: Found[] = [];
   for (const name of readdir(directory, directoryAdvice)) {
-    const status = statx(`${directory}/${name}`);
+    const path = `${directory}/${name}`;
+    const status = statx(path);
     // A segment may be gone since its name was read.
     if (status === null || !status.regular || status.user !== user) continue;
-    segments.push({ name, ...status });
+    const { byteLength } = status;
+    const described = ifItFits(found.readOfPath(path).value, byteLength);
+    segments.push({ name, status, description: described ?? kindAt(path, byteLength) });
   }
-  const pids = processesThatMap(new Set(segments.map(({ identity }) => identity)));
-  return segments.map(({ name, byteLength, createdAt, identity }) => ({
+  return segments;
+}
+
+/** Finds the anonymous segments of this user that some process holds. */
+function findAnonymous(): Found[] {
+  const user = geteuid();
+  const segments: Found[] = [];
+  for (const { pid, fd, status } of openMemoryFiles()) {
+    if (status.user !== user) continue;
+    const { byteLength, identity } = status;
+    const name = `memfd:${pid}:${fd}:${identity.slice(identity.lastIndexOf(":") + 1)}`;
+    let own: number;
+    try {
+      own = openAnonymous(name, true);
+    } catch (error) {
+      // It is gone, or it is no segment: a file in memory that its creator has not sealed.
+      if (hasCode(error, "ENOENT", "EACCES")) continue;
+      throw error;
+    }
+    try {
+      const described = ifItFits(found.read(own).value, byteLength);
+      segments.push({ name, status, description: described ?? kindOfOpen(own, name, byteLength) });
+    } finally {
+      close(own);
+    }
+  }
+  return segments;
+}
+
+/** Tells the kind of a segment by its magic. */
+function kindOfOpen(fd: number, name: string, byteLength: number): Found["description"] {
+  const head = new Uint8Array(HEAD_BYTES);
+  const kind = kindOfHead(head.subarray(0, read(fd, head, name)), byteLength);
+  return kind === null ? null : { kind, shape: null, dtype: null };
+}
+
+/** The same of a segment that is not open. */
+function kindAt(path: string, byteLength: number): Found["description"] {
+  if (byteLength < HEAD_BYTES) return null;
+  const { O_RDONLY, O_NONBLOCK } = platform().flags;
+  let fd: number;
+  try {
+    fd = open(path, O_RDONLY | O_NONBLOCK);
+  } catch (error) {
+    // It is gone, or its mode does not let its owner read it.
+    if (hasCode(error, "ENOENT", "EACCES", "EPERM")) return null;
+    throw error;
+  }
+  try {
+    return kindOfOpen(fd, path, byteLength);
+  } finally {
+    close(fd);
+  }
+}
+
+/** Completes what was found, and sorts it by name. */
+function infoOf(segments: readonly Found[]): SegmentInfo[] {
+  const pids = processesThatMap(new Set(segments.map(({ status }) => status.identity)));
+  return segments.map(({ name, status, description }): SegmentInfo => ({
     name,
-    byteLength,
-    createdAt: new Date(createdAt),
-    prefix: prefixOf(wholeOf(name), madeNameMax()) ?? prefixOf(wholeOf(name), nameMax()),
-    pids: pids.get(identity) ?? [],
+    byteLength: status.byteLength,
+    createdAt: new Date(status.createdAt),
+    prefix: isAnonymousName(name)
+      ? null
+      : prefixOf(wholeOf(name), madeNameMax()) ?? prefixOf(wholeOf(name), nameMax()),
+    pids: pids.get(status.identity) ?? [],
+    kind: description?.kind ?? null,
+    shape: description?.shape ?? null,
+    dtype: description?.dtype ?? null,
+    mode: status.mode,
+    uid: status.user,
   })).sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
@@ -133,7 +234,8 @@ export function pruneSegments(options: PruneOptions | undefined): string[] {
 /** Finds the names of leftovers: named by `buildSmaName`, mapped by nobody, and old enough. */
 function findLeftovers({ olderThan = HOUR, prefix }: PruneOptions): string[] {
   const now = Date.now();
-  const segments = listSegments();
+  // Anonymous segments are gone with the last process that holds them: none of them is a leftover.
+  const segments = infoOf(findNamed());
   // A segment and its living parts are leftovers together, or not at all.
   const groupOf = groupsOfParts(); // after the segments were listed
   const kept = new Set(

@@ -16,7 +16,7 @@ import { quote, quoteName } from "../check.ts";
 import { notFound, notSupported } from "../errors.ts";
 import { isAnonymousName } from "./anonymous.ts";
 import { segmentOf } from "./buffer_segment.ts";
-import type { Describe } from "./description.ts";
+import { type Describe, found } from "./description.ts";
 import { type CreateOptions, needStackToMap } from "./mapping.ts";
 import { createMemory, SharedMemory, undoCreate } from "./shared_memory.ts";
 
@@ -156,6 +156,11 @@ export class OpenSegment {
   /** Whether a name still leads to the segment. Without one, no other process can attach any more. */
   get isNamed(): boolean {
     return fstat(this.#fd, this.name).named !== false;
+  }
+
+  /** Whether it says of itself what it is. */
+  get isDescribed(): boolean {
+    return found.read(this.#fd).isThere;
   }
 
   /**

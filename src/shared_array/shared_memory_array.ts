@@ -61,6 +61,7 @@ import { kindOfHead, magics } from "../words.ts";
 import {
   arrayOf,
   compareArrays,
+  isSameDType,
   type PlacedArray,
   placedArray,
   textFor,
@@ -369,6 +370,124 @@ export class SharedMemoryArray<
     options?: CreateOptions,
   ): SharedMemoryArray<DTypeOf<T>, S> {
     return createAnonymousArray(shape, dtype, null, options) as never;
+  }
+
+  /**
+   * Attaches to an array by its name alone: shape, element type and layout are what its creator has written beside
+   * the segment, and are checked against its size. With an element type that must be the array's, and the compiler
+   * knows it.
+   *
+   * A description that is not there yet is waited for, one second at the most, or until the time limit. Whoever may
+   * write to a segment may change its description: it is a hint, as the elements are.
+   *
+   * @param name the segment's name, without a slash, or that of an anonymous segment
+   * @param dtype what the element type must be, in any accepted spelling
+   * @param options access, and how many milliseconds to wait, blocking, for a segment that is not there
+   * @returns an instance that is attached; `array` holds all of the array
+   * @throws {TypeError} if an argument is of the wrong kind, or the segment is that of a lock, a ring or something
+   * else that is no array
+   * @throws {RangeError} if nothing describes the segment (it was made with `describe: false`, by another program, or
+   * where the system has no such attributes), the element type is another one, the segment is too small for what is
+   * described, or the name or an option is out of range
+   * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
+   * @throws {Deno.errors.PermissionDenied} if its mode does not allow this user the access (`EACCES`)
+   * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+   * @throws {Deno.errors.NotSupported} on a system without POSIX shared memory
+   *
+   * @example The name is all that the other side knows
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const name = SharedMemoryArray.buildSmaName("heights");
+   * using mine = new SharedMemoryArray([2, 3], "float32", name);
+   * mine.create().set(1, 2, 8848);
+   *
+   * // In another process, usually.
+   * using theirs = SharedMemoryArray.attach(name, "float32");
+   * assertEquals(theirs.shape, [2, 3]);
+   * const height: number = theirs.array!.get(1, 2);
+   * assertEquals(height, 8848);
+   * mine.unlink();
+   * ```
+   *
+   * @see {@link https://man7.org/linux/man-pages/man7/xattr.7.html | xattr(7)}
+   */
+  static attach<const T extends DTypeLike>(
+    name: string,
+    dtype: T,
+    options?: Omit<OpenOptions, "reinterpret">,
+  ): SharedMemoryArray<DTypeOf<T>>;
+  /**
+   * Attaches to an array of any element type by its name alone.
+   *
+   * @param name the segment's name, without a slash, or that of an anonymous segment
+   * @param options access, and how many milliseconds to wait, blocking, for a segment that is not there
+   * @returns an instance that is attached; `array` holds all of the array
+   * @throws {TypeError} if an argument is of the wrong kind, or the segment is no array's
+   * @throws {RangeError} if nothing describes the segment, or it is too small for what is described
+   * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
+   */
+  static attach(name: string, options?: Omit<OpenOptions, "reinterpret">): SharedMemoryArray;
+  static attach(
+    name: string,
+    dtypeOrOptions?: DTypeLike | Omit<OpenOptions, "reinterpret">,
+    options?: Omit<OpenOptions, "reinterpret">,
+  ): SharedMemoryArray {
+    // Constructors, which name dtypes, are functions.
+    const isOptions = typeof dtypeOrOptions === "object" && options === undefined;
+    const wanted = isOptions || dtypeOrOptions === undefined
+      ? null
+      : parseDType(dtypeOrOptions as DTypeLike);
+    const given = isOptions ? dtypeOrOptions : options;
+    needStackToMap(false);
+    let sma: SharedMemoryArray | null = null;
+    const smh = openMemory(name, given, (head, byteLength, _, found, isLast) => {
+      sma = SharedMemoryArray.#described(name, wanted, head, byteLength, found, isLast);
+      return sma !== null;
+    }, false);
+    try {
+      sma!.#attach(smh, null);
+      return sma!;
+    } catch (error) {
+      smh.close();
+      throw error;
+    }
+  }
+
+  /** Makes an instance of what stands beside a segment; `null` if that may come yet. */
+  static #described(
+    name: string,
+    wanted: DType | null,
+    head: Uint8Array,
+    byteLength: number,
+    found: FoundDescription,
+    isLast: boolean,
+  ): SharedMemoryArray | null {
+    refuseOtherKinds(head, byteLength, name);
+    const { value } = found;
+    const array = value === null ? null : arrayOf(value);
+    if (value !== null && array === null) throw otherKindError(value.kind, name);
+    const sma = array === null ? null : instanceOf(array, name, wanted);
+    if (array === null || sma === null) {
+      // What stands there and is no description will not become one.
+      if (!isLast && !found.isThere) return null;
+      throw new RangeError(
+        `Cannot attach to ${
+          quoteName(name)
+        } by its name alone: nothing describes the segment (it was made with ` +
+          "describe: false, by another program, or where the system has no extended attributes); " +
+          `new SharedMemoryArray(shape, dtype, name).load() takes its ${byteLength} bytes`,
+      );
+    }
+    if (wanted !== null && !isSameDType(wanted, array.dtype)) {
+      throw new RangeError(
+        `Cannot attach to ${quoteName(name)} as an array of ${wanted}: ` +
+          `the segment is described as ${textFor(array)}`,
+      );
+    }
+    sma.#checkSize(byteLength);
+    return sma;
   }
 
   /**
@@ -861,6 +980,22 @@ const madeDTypes: Set<DType>[] = [];
 
 /** The same of arrays that were loaded. */
 const loadedDTypes: Set<DType>[] = [];
+
+/** Makes an instance of what a description says; `null` where no array can be so. */
+function instanceOf(
+  { shape, dtype, layout }: PlacedArray,
+  name: string,
+  wanted: DType | null,
+): SharedMemoryArray | null {
+  // uint8c is described as uint8.
+  const as = wanted !== null && isSameDType(wanted, dtype) ? wanted : dtype;
+  try {
+    return new SharedMemoryArray(shape, as, name, null, layout);
+  } catch (error) {
+    if (error instanceof RangeError || error instanceof TypeError) return null;
+    throw error;
+  }
+}
 
 /**
  * Describes the elements that a view shows, if other processes can reach them. The view may have been made by

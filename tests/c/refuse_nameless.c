@@ -1,6 +1,7 @@
-/* Runs a program as one of which a policy (AppArmor, snap) allows only files with a name:
- * refuse_nameless ERRNO open|link PROGRAM ...
- * "open" refuses to make files without a name (O_TMPFILE), "link" to give them one (linkat). */
+/* Runs a program to which a policy or sandbox (AppArmor, snap, seccomp) refuses some calls:
+ * refuse_nameless ERRNO open|link|attributes PROGRAM ...
+ * "open" refuses to make files without a name (O_TMPFILE), "link" to give them one (linkat), "attributes" to set
+ * or read extended attributes. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -33,10 +34,22 @@ int main(int argc, char **argv) {
     BPF_STMT(BPF_RET | BPF_K, refuse),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
+  struct sock_filter attributes[] = {
+    LOAD(nr),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsetxattr, 2, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fgetxattr, 1, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_lgetxattr, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, refuse),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
   struct sock_fprog program = {
     .len = link ? sizeof links / sizeof *links : sizeof opens / sizeof *opens,
     .filter = link ? links : opens,
   };
+  if (strcmp(argv[2], "attributes") == 0) {
+    program.len = sizeof attributes / sizeof *attributes;
+    program.filter = attributes;
+  }
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) {
     perror("seccomp");
     return 3;

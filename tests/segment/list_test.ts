@@ -8,7 +8,16 @@ import {
   assertNotEquals,
   assertThrows,
 } from "@std/assert";
-import { type DTypeLike, SharedMemory, SharedMemoryArray } from "../../mod.ts";
+import { close, fstat } from "../../ffi/files.ts";
+import { memfdCreate } from "../../ffi/mman.ts";
+import {
+  createAndRegisterSma,
+  type DTypeLike,
+  SharedMemory,
+  SharedMemoryArray,
+} from "../../mod.ts";
+import { SharedMemoryRing, SharedMemoryVersions } from "../../src/publish/mod.ts";
+import { SharedMemoryLock } from "../../src/sync/mod.ts";
 import { runChild, segmentExists, segmentPath, startChild, withNames } from "../helpers/helpers.ts";
 import { find, leftover, withPrefix } from "../helpers/leftovers.ts";
 import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
@@ -36,6 +45,113 @@ function createNamed(prefix: string): SharedMemoryArray {
   return sma as SharedMemoryArray;
 }
 
+// --- What list() tells of what segments are ------------------------------------------------------
+
+Deno.test("list() tells kind, shape, dtype, mode and uid of a segment of every kind", () => {
+  withNames((array, ring, versions, lock, raw) => {
+    using sma = new SharedMemoryArray([2, 3], "float32", array);
+    sma.create({ mode: 0o640 });
+    using frames = new SharedMemoryRing([4], "int16", ring, 4).create();
+    using table = new SharedMemoryVersions([5, 1], "uint8", versions).create();
+    using mutex = new SharedMemoryLock(lock).create({ mode: 0o666 });
+    using bytes = SharedMemory.create(raw, 24);
+    const told = [array, ring, versions, lock, raw].map((name) => {
+      const { kind, shape, dtype, mode, uid } = find(name)!;
+      return [kind, shape, dtype, mode, uid];
+    });
+    const uid = Deno.uid();
+    assertEquals(told, [
+      ["array", [2, 3], "float32", 0o640, uid],
+      ["ring", [4], "int16", 0o600, uid],
+      ["versions", [5, 1], "uint8", 0o600, uid],
+      ["lock", null, null, 0o666, uid],
+      [null, null, null, 0o600, uid],
+    ]);
+    for (const each of [sma, frames, table, mutex, bytes]) each.unlink();
+  });
+});
+
+Deno.test("list() tells the kind by its magic where nothing describes a segment", () => {
+  withNames((ring, lock, array) => {
+    using frames = new SharedMemoryRing([4], "int16", ring, 4).create({ describe: false });
+    using mutex = new SharedMemoryLock(lock).create({ describe: false });
+    using sma = new SharedMemoryArray([4], "int32", array);
+    sma.create({ describe: false });
+    assertEquals([ring, lock, array].map((name) => find(name)!.kind), ["ring", "lock", null]);
+    assertEquals([ring, lock, array].map((name) => find(name)!.shape), [null, null, null]);
+    for (const each of [sma, frames, mutex]) each.unlink();
+  });
+});
+
+Deno.test("list() tells of anonymous segments, once each, by the name that their creator knows", async () => {
+  {
+    using mine = SharedMemoryArray.createAnonymous([2, 3], "float32", { mode: 0o400 });
+    using plain = SharedMemoryArray.createAnonymous([8], "int8", { describe: false });
+    const child = await startChild(
+      `const sma = SharedMemoryArray.createAnonymous([7], "uint16");
+      // Both are mapped here, and there is a second descriptor of each.
+      const other = SharedMemoryArray.attach(Deno.args[0], { access: "copy-on-write" });
+      const file = Deno.openSync(Deno.args[1]);
+      console.log(sma.name);
+      await Deno.stdin.read(new Uint8Array(1));
+      await new Promise((resolve) => setTimeout(resolve, 600_000));`,
+      { args: [mine.name, `/proc/${Deno.pid}/fd/${mine.name.split(":")[2]}`] },
+    );
+    try {
+      const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      const theirs = (await reader.read()).value!.trim();
+      await reader.cancel();
+      const entry = find(mine.name)!;
+      assertEquals([entry.kind, entry.shape, entry.dtype], ["array", [2, 3], "float32"]);
+      assertEquals([entry.byteLength, entry.prefix, entry.mode], [24, null, 0o400]);
+      assertEquals(entry.pids, [Deno.pid, child.pid].sort((a, b) => a - b));
+      assert(Math.abs(entry.createdAt.getTime() - Date.now()) < 600_000);
+      const [kind, shape] = [find(plain.name)!.kind, find(plain.name)!.shape];
+      assertEquals([kind, shape, find(theirs)!.shape], [null, null, [7]]);
+      const inode = mine.name.split(":")[3];
+      const same = SharedMemoryArray.list().filter((each) =>
+        /^memfd:/.test(each.name) && each.name.endsWith(":" + inode)
+      );
+      assertEquals(same.map((each) => each.name), [mine.name]);
+      using loaded = SharedMemoryArray.attach(theirs, "uint16");
+      assertEquals(loaded.array!.size, 7);
+    } finally {
+      child.kill("SIGKILL");
+      await child.status;
+      await child.stderr.cancel();
+    }
+    mine.unlink();
+    plain.unlink();
+    mine.close();
+    assertEquals(find(mine.name), undefined);
+  }
+});
+
+Deno.test("list() leaves out files in memory that no load() would take", () => {
+  const fd = memfdCreate("not-sealed", 0);
+  try {
+    const { inode } = fstat(fd, "not-sealed");
+    const name = `memfd:${Deno.pid}:${fd}:${inode}`;
+    assertEquals(find(name), undefined);
+    assertThrows(() => SharedMemory.open(name), Deno.errors.NotFound);
+  } finally {
+    close(fd);
+  }
+});
+
+Deno.test("prune() never removes an anonymous segment, whatever it is called in /proc", async () => {
+  await withPrefix((prefix) => {
+    const register: string[] = [];
+    const options = { anonymous: true } as const;
+    using sma = createAndRegisterSma([4], "uint8", register, prefix, options);
+    assertEquals(SharedMemoryArray.prune({ olderThan: 0, prefix }), []);
+    sma.close();
+    assertEquals(SharedMemoryArray.prune({ olderThan: 0, prefix, dryRun: true }), []);
+    assertEquals(sma.load().size, 4);
+    sma.unlink();
+  });
+});
+
 // --- list() ----------------------------------------------------------------------------------
 
 Deno.test("list() tells size, time, prefix and processes of a segment", async () => {
@@ -45,7 +161,18 @@ Deno.test("list() tells size, time, prefix and processes of a segment", async ()
     sma.create();
     const after = Date.now();
     const mine = find(sma.name)!;
-    assertEquals(Object.keys(mine).sort(), ["byteLength", "createdAt", "name", "pids", "prefix"]);
+    assertEquals(Object.keys(mine).sort(), [
+      "byteLength",
+      "createdAt",
+      "dtype",
+      "kind",
+      "mode",
+      "name",
+      "pids",
+      "prefix",
+      "shape",
+      "uid",
+    ]);
     assertEquals([mine.byteLength, mine.prefix, mine.pids], [120, prefix, [Deno.pid]]);
     // The clock of the file system ticks in steps of a few milliseconds.
     const createdAt = mine.createdAt.getTime();
@@ -184,9 +311,14 @@ Deno.test("list() tells name, size, age, prefix and the processes that map a seg
     assertEquals(Object.keys(segment).sort(), [
       "byteLength",
       "createdAt",
+      "dtype",
+      "kind",
+      "mode",
       "name",
       "pids",
       "prefix",
+      "shape",
+      "uid",
     ]);
     assertEquals([segment.byteLength, segment.prefix, segment.pids], [800, prefix, [Deno.pid]]);
     assertInstanceOf(segment.createdAt, Date);
