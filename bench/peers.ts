@@ -18,11 +18,21 @@ async function main(args: readonly string[]): Promise<void> {
   const names = args.filter((arg) => arg !== "--quick");
   const rows: Row[] = [];
   const results: Omit<SectionResult, "rows">[] = [];
+  const failed: string[] = [];
   const start = performance.now();
   const date = new Date().toISOString();
   for (const name of chooseSections(names)) {
     const begin = performance.now();
-    const { rows: ofSection, ...others } = await runSection(name, isQuick);
+    const section = await runSection(name, isQuick);
+    if (section === null) {
+      // The others are worth having: a whole run takes a quarter of an hour.
+      console.log(
+        `✗ Section "${name}" failed: ${((performance.now() - begin) / 1000).toFixed(1)} s`,
+      );
+      failed.push(name);
+      continue;
+    }
+    const { rows: ofSection, ...others } = section;
     ofSection.forEach(printRow);
     console.log(`  (${name}: ${((performance.now() - begin) / 1000).toFixed(1)} s)`);
     rows.push(...ofSection);
@@ -31,6 +41,7 @@ async function main(args: readonly string[]): Promise<void> {
   const report: Results = {
     date,
     commit: await describeCommit(),
+    ...(failed.length === 0 ? {} : { failed }),
     seconds: Math.round((performance.now() - start) / 1000),
     machine: describeMachine(),
     versions: Object.assign(
@@ -44,6 +55,10 @@ async function main(args: readonly string[]): Promise<void> {
   };
   const missed = rows.filter(({ met }) => met === false);
   console.log(`${rows.length} rows in ${report.seconds} s, ${missed.length} goals missed`);
+  if (failed.length > 0) {
+    console.log(`Failed: ${failed.join(", ")}`);
+    Deno.exitCode = 1;
+  }
   if (isQuick) return console.log("Not written: each thing was measured once only");
   if (names.length > 0) return console.log("Not written: only some sections were measured");
   console.log(`Written: ${await writeResults(report)}`);
@@ -68,8 +83,8 @@ function chooseSections(names: readonly string[]): string[] {
   return names.length === 0 ? known : names.flatMap(chosen);
 }
 
-/** Runs one section in a process of its own. */
-async function runSection(name: string, isQuick: boolean): Promise<SectionResult> {
+/** Runs one section in a process of its own; gives `null` if it failed, which its process has told of. */
+async function runSection(name: string, isQuick: boolean): Promise<SectionResult | null> {
   const file = new URL("./sections.ts", import.meta.url).pathname;
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", file, name],
@@ -77,8 +92,7 @@ async function runSection(name: string, isQuick: boolean): Promise<SectionResult
     stderr: "inherit",
     signal: AbortSignal.timeout(600_000),
   }).output();
-  if (!success) throw new Error(`Cannot measure: section "${name}" failed`);
-  return JSON.parse(new TextDecoder().decode(stdout));
+  return success ? JSON.parse(new TextDecoder().decode(stdout)) : null;
 }
 
 function printRow(row: Row): void {

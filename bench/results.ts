@@ -12,6 +12,8 @@ export interface Results {
   /** When it began, in UTC: "2026-11-26T15:39:44.500Z". */
   readonly date: string;
   readonly seconds: number;
+  /** The sections that failed, and have no rows. */
+  readonly failed?: readonly string[];
   /** The commit that was measured; older files do not tell it. */
   readonly commit?: string;
   readonly machine: {

@@ -15,7 +15,7 @@ const view = sma.load();
 const counters = SharedMemoryArray.clone(sma, {
   dtype: "int32",
   shape: [16],
-}).load();
+}).load({ reinterpret: true });
 const lock = SharedMemoryLock.from(lockOf).load();
 
 const work: { readonly [command: string]: () => void } = {
