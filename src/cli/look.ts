@@ -14,12 +14,19 @@ import { SharedMemory } from "../../mod.ts";
 import { listText, quoteName } from "../check.ts";
 import { bytesPerElement, type DType, parseDType, typedArrayOf } from "../dtype.ts";
 import { errors, invalidData, notFound } from "../errors.ts";
-import { contiguousLayout, NDArray, type SliceItem } from "../ndarray/mod.ts";
+import { contiguousLayout, extent, Layout, NDArray, type SliceItem } from "../ndarray/mod.ts";
 import { locksOf, programOf, whoMaps } from "../process/proc.ts";
 import { HEADER_BYTES, type HeaderWords } from "../publish/header_words.ts";
 import { RingWords, slotOf, slotStart } from "../publish/ring_words.ts";
 import { VersionsWords } from "../publish/versions_words.ts";
-import { partName, segmentOf } from "../segment/mod.ts";
+import {
+  type DescribedLayout,
+  type Description,
+  openMemory,
+  partName,
+  type SegmentLook,
+  segmentOf,
+} from "../segment/mod.ts";
 import { HELD, indexOf, LOCK_BYTES, WAITING, wordsOf } from "../sync/lock_words.ts";
 import { invalidWord, kindOfSegment, type SegmentKind } from "../words.ts";
 import type { Told } from "./selection.ts";
@@ -37,6 +44,8 @@ export interface Subject {
   /** Which segment it is: device and inode as `major:minor:inode`. */
   readonly identity: string;
   readonly kind: SegmentKind | "array";
+  /** What stands beside the segment, if it is of the same kind: a hint by whoever may write there. */
+  readonly description: Description | null;
   readonly memory: SharedMemory;
 }
 
@@ -51,18 +60,28 @@ export interface Subject {
  * @throws {Deno.errors.PermissionDenied} if this user may not read it
  */
 export function withSegment<R>(action: string, name: string, use: (subject: Subject) => R): R {
-  const memory = openToRead(action, name);
+  const { memory, found } = openToRead(action, name);
   try {
     const kind = kindOfSegment(memory.buf!) ?? "array";
-    return use({ name, identity: identityOf(memory.buf!), kind, memory });
+    const description = found?.kind === kind ? found : null;
+    return use({ name, identity: identityOf(memory.buf!), kind, description, memory });
   } finally {
     memory.close();
   }
 }
 
-function openToRead(action: string, name: string): SharedMemory {
+function openToRead(
+  action: string,
+  name: string,
+): { memory: SharedMemory; found: Description | null } {
+  let found: Description | null = null;
   try {
-    return SharedMemory.open(name, { access: "copy-on-write" });
+    const look = (...[, , , beside]: Parameters<SegmentLook>): true => {
+      found = beside.value;
+      return true;
+    };
+    const memory = openMemory(name, { access: "copy-on-write" }, look);
+    return { memory, found };
   } catch (error) {
     if (error instanceof errors.NotFound) {
       throw notFound(`Cannot ${action} ${quoteName(name)}: there is no such segment`, error);
@@ -122,59 +141,79 @@ export interface Taken {
   readonly dtype: DType;
   /** The shape of the whole array. */
   readonly shape: readonly number[];
-  /** The elements that were asked for. They are the segment's own where `isCopy` is false. */
+  /** The elements that were asked for. */
   readonly view: NDArray;
 }
 
 /** Takes a part of a plain array, without a copy. */
 export function takeArray(
   action: string,
-  { name, memory }: Subject,
+  subject: Subject,
   told: Told,
   selection: readonly SliceItem[] | null,
 ): Taken {
-  const { dtype } = told;
-  if (dtype === undefined) {
+  const { name, memory } = subject;
+  const place = placeOf(subject, told, memory.size);
+  if (place === null) {
     throw new RangeError(
       `Cannot ${action} ${quoteName(name)}: nothing describes its ${memory.size} bytes; ` +
         "say what they are: --dtype float32 --shape 480,640",
     );
   }
-  const shape = told.shape ?? [Math.floor(memory.size / bytesPerElement(dtype))];
-  const view = viewOf(action, name, memory.buf!, {
-    dtype,
-    shape,
-    from: 0,
-    byteLength: memory.size,
-  });
-  return { dtype, shape, view: select(view, selection) };
+  const view = viewOf(action, name, memory.buf!, place);
+  return { dtype: place.dtype, shape: place.shape, view: select(view, selection) };
 }
 
 /** Where an array lies in a segment. */
 interface Place {
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** Where its bytes begin, and how many there are. */
+  /** Where its bytes may be, and how many there are. */
   readonly from: number;
   readonly byteLength: number;
+  /** Where its elements lie there; `null` for C order. */
+  readonly layout: DescribedLayout | null;
+}
+
+/**
+ * Finds out where the array of a segment lies, by what the user says, and where the user says nothing, by what the
+ * segment says of itself. An element type of the same size leaves the rest as it is.
+ *
+ * @returns the place; `null` where nobody says of which type the elements are
+ */
+function placeOf({ description }: Subject, told: Told, byteLength: number): Place | null {
+  const described = description?.dtype ?? null;
+  const dtype = told.dtype ?? described;
+  if (dtype === null) return null;
+  const bytes = bytesPerElement(dtype);
+  const isSame = told.shape === undefined && description !== null && described !== null &&
+    bytesPerElement(described) === bytes;
+  const shape = told.shape ?? (isSame ? description.shape : null) ??
+    [Math.floor(byteLength / bytes)];
+  return { dtype, shape, from: 0, byteLength, layout: isSame ? description.layout : null };
 }
 
 function viewOf(
   action: string,
   name: string,
   buffer: ArrayBuffer,
-  { dtype, shape, from, byteLength }: Place,
+  { dtype, shape, from, byteLength, layout }: Place,
 ): NDArray {
-  const { size } = contiguousLayout(shape);
   const bytes = bytesPerElement(dtype);
-  if (size * bytes > byteLength) {
+  const { size, stride } = contiguousLayout(shape);
+  const placed = layout === null
+    ? new Layout(shape, stride, 0, size)
+    : new Layout(shape, layout.stride, layout.byteOffset / bytes, size);
+  const { lowest, highest } = extent(placed);
+  // Whoever writes a description, or types a shape, may write anything.
+  if (lowest < 0 || !Number.isInteger(lowest) || !((highest + 1) * bytes <= byteLength)) {
     throw new RangeError(
       `Cannot ${action} ${quoteName(name)}: ${dtype} of shape ${listText(shape)} needs ` +
-        `${size * bytes} bytes, and there are ${byteLength}`,
+        `${(highest + 1) * bytes} bytes, and there are ${byteLength}`,
     );
   }
-  const data = new (typedArrayOf(dtype))(buffer, from, size);
-  return new NDArray(data, { shape, dtype } as { shape: readonly number[] }) as NDArray;
+  const data = new (typedArrayOf(dtype))(buffer, from, Math.floor(byteLength / bytes));
+  return new NDArray(data, { ...placed, dtype } as { shape: readonly number[] }) as NDArray;
 }
 
 function select(view: NDArray, selection: readonly SliceItem[] | null): NDArray {
@@ -225,7 +264,7 @@ export function readStream(action: string, subject: Subject, told: Told = {}): S
     }
   }
   const dtype = told.dtype ?? knownDType(name, typeString);
-  const shape = told.shape ?? [Math.floor(arrayBytes / bytesPerElement(dtype))];
+  const shape = told.shape ?? shapeOfStream(subject, dtype, arrayBytes);
   const needed = contiguousLayout(shape).size * bytesPerElement(dtype);
   if (needed > arrayBytes) {
     throw new RangeError(
@@ -244,6 +283,18 @@ export function readStream(action: string, subject: Subject, told: Told = {}): S
     writer: holderOf(subject),
     id,
   };
+}
+
+/** The shape that a stream's description says; one axis where that is not of this many bytes. */
+function shapeOfStream(
+  { description }: Subject,
+  dtype: DType,
+  arrayBytes: number,
+): readonly number[] {
+  const bytes = bytesPerElement(dtype);
+  const shape = description?.shape ?? null;
+  const fits = shape !== null && contiguousLayout(shape).size * bytes === arrayBytes;
+  return fits ? shape : [Math.floor(arrayBytes / bytes)];
 }
 
 function wordsOfStream({ name, kind, memory }: Subject): HeaderWords {
@@ -320,7 +371,7 @@ function takeFrame(
 ): NDArray | null {
   const { arrays } = words;
   const from = slotStart(slotOf(number, slots!), { kind: "ring", ...arrays });
-  const place = { dtype, shape, from, byteLength: arrays.arrayBytes };
+  const place = { dtype, shape, from, byteLength: arrays.arrayBytes, layout: null };
   const copy = copyOf(select(viewOf(action, name, memory.buf!, place), selection));
   return words.isWhole(number, slots!) ? copy : null;
 }
@@ -342,7 +393,7 @@ function takeVersion(
     throw error;
   }
   try {
-    const place = { dtype, shape, from: 0, byteLength: part.size };
+    const place = { dtype, shape, from: 0, byteLength: part.size, layout: null };
     return copyOf(select(viewOf(action, name, part.buf!, place), selection));
   } finally {
     part.close();

@@ -25,7 +25,12 @@ export {
   removeSegments,
   type SegmentInfo,
 } from "./list.ts";
-export { type CreateOptions, needStackToMap, type OpenOptions } from "./mapping.ts";
+export {
+  type CreateOptions,
+  needStackToMap,
+  type OpenOptions,
+  type SegmentLook,
+} from "./mapping.ts";
 export { checkName, checkUsableName, makeName, nameMax } from "./name.ts";
 export { checkLocksSegments, OpenSegment, type SegmentCheck } from "./open_segment.ts";
 export {

@@ -29,8 +29,7 @@ testWith("NumPy", "save writes a file that NumPy reads", async () => {
       using sma = new SharedMemoryArray([3, 4], "int16", name);
       sma.create().reshape([12]).assign(Int16Array.from({ length: 12 }, (_, i) => i - 5));
       const file = `${folder}/a.npy`;
-      const described = ["--dtype", "int16", "--shape", "3,4"];
-      assertEquals(shell("save", name, file, ...described), {
+      assertEquals(shell("save", name, file), {
         code: 0,
         out: [`${file}: int16 (3, 4)`],
         err: [],
@@ -39,7 +38,7 @@ testWith("NumPy", "save writes a file that NumPy reads", async () => {
       const { stdout } = await runPython(["-c", program, file]);
       assertEquals(JSON.parse(stdout), sma.array!.toArray());
       // A file that is there is replaced.
-      const part = shell("save", `${name}[::2, 1]`, file, ...described, "--json");
+      const part = shell("save", `${name}[::2, 1]`, file, "--json");
       assertEquals(JSON.parse(part.out.join("\n")), {
         name,
         file,
@@ -48,6 +47,8 @@ testWith("NumPy", "save writes a file that NumPy reads", async () => {
         byteLength: 4,
       });
       assertEquals(elementsOf(file), [-4, 4]);
+      assertEquals(shell("save", name, file, "--dtype", "uint16", "--shape", "2").code, 0);
+      assertEquals(elementsOf(file), [2 ** 16 - 5, 2 ** 16 - 4]);
     })
   );
 });
