@@ -49,6 +49,31 @@ export function read(fd: number, bytes: Uint8Array<ArrayBuffer>, subject: string
 }
 
 /**
+ * Writes bytes to the beginning of an open file, wherever its position is.
+ *
+ * @param fd the file
+ * @param bytes what to write
+ * @param subject what the file is, for the error
+ * @param advice gives a way out for a code
+ * @returns how many bytes were written
+ * @see {@link https://man7.org/linux/man-pages/man2/pwrite.2.html | pwrite(2)}
+ */
+export function pwrite(
+  fd: number,
+  bytes: Uint8Array<ArrayBuffer>,
+  subject: string,
+  advice?: Advice,
+): number {
+  const length = BigInt(bytes.length);
+  return checked(
+    "pwrite",
+    subject,
+    () => Number(naming().pwrite(fd, bytes, length, 0n)),
+    { advice },
+  );
+}
+
+/**
  * Closes a file descriptor; it is gone even if that reports an error.
  *
  * @param fd the descriptor

@@ -237,7 +237,7 @@ export function declareFiles() {
 }
 
 /**
- * Files that get a name, or another one.
+ * Files that are written, and get a name, or another one.
  *
  * @see {@link https://man7.org/linux/man-pages/man2/linkat.2.html | linkat(2)}
  * @see {@link https://man7.org/linux/man-pages/man2/rename.2.html | rename(2)}
@@ -245,6 +245,16 @@ export function declareFiles() {
 // deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
 export function declareNaming() {
   return {
+    // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset)
+    pwrite: {
+      parameters: [
+        "i32", // int fd
+        "buffer", // const void *buf
+        "usize", // size_t count
+        "i64", // off_t offset
+      ],
+      result: "isize", // ssize_t
+    },
     // int linkat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, int flags)
     linkat: {
       parameters: [

@@ -14,6 +14,8 @@ import {
   open,
   type OpenFileStatus,
   posixFallocate,
+  pwrite,
+  renameNew,
   statx,
 } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
@@ -22,7 +24,10 @@ import { runtime } from "../../ffi/runtime/mod.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { isProcThere, whoMaps } from "../process/proc.ts";
 import { type Describe, writeDescription } from "./description.ts";
+import { notFound } from "../errors.ts";
+import { quoteName } from "../check.ts";
 import { directoryAdvice, type FileIdentity, pathOf, unlinkOwn } from "./file.ts";
+import { madeNameMax, makeName, nameMax, prefixOf } from "./name.ts";
 
 /**
  * The size from which on a segment gets its name last. Naming last takes some 30 to 50 µs more. Creating, closing and
@@ -30,6 +35,15 @@ import { directoryAdvice, type FileIdentity, pathOf, unlinkOwn } from "./file.ts
  * first).
  */
 const NAMED_LAST = 2 ** 20;
+
+/**
+ * Writes how a segment begins, which tells its kind: into a buffer of {@linkcode HEAD_MOST} bytes, or of all bytes
+ * of a smaller segment, which are all 0.
+ */
+export type WriteHead = (head: ArrayBuffer) => void;
+
+/** How many bytes of a segment can be written before it gets its name. */
+export const HEAD_MOST = 4096;
 
 /** A segment that was made. */
 export interface MadeSegment extends FileIdentity {
@@ -43,12 +57,17 @@ export interface MadeSegment extends FileIdentity {
  * to take back (`docs/decisions/names_last.md`). Where only files with a name are allowed (policies such as those
  * of snap), it is made as a small one is.
  *
+ * A segment that has a head gets its name last, whatever its size is: nobody ever finds one without its head.
+ * Where only files with a name are allowed, it is made under another name first.
+ *
  * @param name a checked name that no segment has
  * @param byteLength its size in bytes, at least 1
  * @param mode its permission bits, set exactly
  * @param reserve whether to reserve memory for all of it
  * @param describe gives the text of its description, which it gets before its size: who sees the size sees that;
  * `null` for none
+ * @param writeHead writes how it begins; it may write nothing. `null` for a segment that somebody may find before
+ * it has its size
  * @returns the open segment; `unlinkOwn()` takes the name back
  */
 export function makeSegment(
@@ -57,20 +76,47 @@ export function makeSegment(
   mode: number,
   reserve: boolean,
   describe: Describe | null = null,
+  writeHead: WriteHead | null = null,
 ): MadeSegment {
   checkFileSizeLimit(name, byteLength, reserve);
+  const head = writeHead === null ? null : headOf(byteLength, writeHead);
   const make = (fd: number): OpenFileStatus => {
     const status = fstat(fd, name);
     writeDescription(fd, name, describe);
     // The umask may have taken bits away.
     if (status.mode !== mode && platform().fchmod) fchmod(fd, mode, name);
     setSize(fd, name, byteLength, reserve);
+    if (head !== null && head.length > 0) storeHead(fd, name, head, byteLength);
     return status;
   };
-  const namedLast = byteLength < NAMED_LAST ? null : makeNamedLast(name, make);
+  const isNamedLast = head !== null || byteLength >= NAMED_LAST;
   // A description can be written only by a user who may write to the file, also where it is open for writing.
   const firstMode = describe !== null && platform().fchmod ? mode | 0o200 : mode;
-  return namedLast ?? makeNamedFirst(name, firstMode, make);
+  return (isNamedLast ? makeNamedLast(name, make) : null) ??
+    (head !== null ? makeRenamed(name, make) : null) ??
+    makeNamedFirst(name, firstMode, make);
+}
+
+/** Tells how a segment is to begin: without the zeros at the end. */
+function headOf(byteLength: number, writeHead: WriteHead): Uint8Array<ArrayBuffer> {
+  const head = new Uint8Array(Math.min(byteLength, HEAD_MOST));
+  writeHead(head.buffer);
+  return head.subarray(0, head.findLastIndex((byte) => byte !== 0) + 1);
+}
+
+/**
+ * Writes how a segment begins. It is not written through a mapping: where `/dev/shm` is full, the first access to a
+ * page that was not reserved would end the process.
+ */
+function storeHead(
+  fd: number,
+  name: string,
+  head: Uint8Array<ArrayBuffer>,
+  byteLength: number,
+): void {
+  const advice = (code: string) => code === "ENOSPC" ? spaceAdvice(byteLength) : undefined;
+  // A page is written as a whole, or not at all.
+  pwrite(fd, head, name, advice);
 }
 
 /** Gives an open segment all but its name, and tells which one it is. */
@@ -87,6 +133,64 @@ function makeNamedFirst(name: string, mode: number, make: Make): MadeSegment {
     throw error;
   }
 }
+
+/**
+ * Makes a segment under another name, and renames it when all else is done; `null` where the system has no call
+ * that renames without replacing. A creator that is killed leaves the other name, which `prune()` knows.
+ */
+function makeRenamed(name: string, make: Make): MadeSegment | null {
+  if (platform().directory === null || platform().renameat2Call === null) return null;
+  // If the name is taken, the error comes now: a reservation may take seconds, and find no room.
+  checkFree(name);
+  const { O_RDWR, O_CREAT, O_EXCL } = platform().flags;
+  const other = unfinishedName(name);
+  let fd: number;
+  try {
+    fd = shmOpen(other, O_RDWR | O_CREAT | O_EXCL, 0o600);
+  } catch {
+    return null; // The same error comes again, with the name that is meant.
+  }
+  try {
+    const { device, inode } = make(fd);
+    const isRenamed = giveOtherName(other, name);
+    if (isRenamed) return { fd, device, inode };
+  } catch (error) {
+    removeAndClose(fd, other);
+    throw error;
+  }
+  removeAndClose(fd, other);
+  return null;
+}
+
+/** Renames a segment that is whole; `false` where the system does not let it have the other name in this way. */
+function giveOtherName(from: string, to: string): boolean {
+  let isThere: boolean;
+  try {
+    isThere = renameNew(pathOf(from), pathOf(to), to, creationAdvice(to));
+  } catch (error) {
+    if (hasCode(error, ...RENAMING_REFUSED)) return false;
+    throw error;
+  }
+  if (isThere) return true;
+  throw notFound(
+    `Cannot create ${quoteName(to)}: somebody removed the segment before it had this name`,
+  );
+}
+
+/** Codes by which the system says that it cannot rename without replacing here, or does not allow it. */
+const RENAMING_REFUSED = ["EINVAL", "ENOSYS", "EOPNOTSUPP", "EACCES", "EPERM"];
+
+/**
+ * Makes the name that a segment has before it is whole, where it must have one: of the form of `buildSmaName()`, by
+ * which `prune()` tells a leftover, and with the same prefix, if the segment's own name is of that form.
+ */
+function unfinishedName(name: string): string {
+  const prefix = prefixOf(name, madeNameMax()) ?? prefixOf(name, nameMax()) ?? UNFINISHED;
+  return makeName(prefix, 0);
+}
+
+/** The prefix of a segment that is not whole yet, and whose own name has no prefix. */
+const UNFINISHED = "unfinished";
 
 /** Makes a segment that gets its name when all else is done; `null` where the system refuses such files. */
 function makeNamedLast(name: string, make: Make): MadeSegment | null {
@@ -139,19 +243,23 @@ function giveName(fd: number, name: string): boolean {
 
 /** Opens a segment that has no name; `null` where the system cannot, or could not name it afterwards. */
 function openNameless(name: string): number | null {
-  const { directory, os } = platform();
+  const { directory } = platform();
   const { O_RDWR, O_TMPFILE } = platform().flags;
   if (directory === null || O_TMPFILE === 0 || isNamingRefused || !isProcThere()) return null;
   // If the name is taken, the error comes now: a reservation may take seconds, and find no room.
-  if (statx(pathOf(name)) !== null) {
-    throw systemError(os, "EEXIST", "shm_open", name, creationAdvice(name));
-  }
+  checkFree(name);
   try {
     return open(directory, O_RDWR | O_TMPFILE, 0o600);
   } catch (error) {
     if (hasCode(error, ...NAMELESS_REFUSED)) return null;
     throw error;
   }
+}
+
+/** Throws if a name is taken. */
+function checkFree(name: string): void {
+  if (statx(pathOf(name)) === null) return;
+  throw systemError(platform().os, "EEXIST", "shm_open", name, creationAdvice(name));
 }
 
 /**

@@ -22,7 +22,7 @@ import {
   sealSize,
 } from "./anonymous.ts";
 import { markSegment, type SegmentIdentity, tellClosing, unmarkSegment } from "./buffer_segment.ts";
-import { checkFileSizeLimit, makeSegment, setSize } from "./create_segment.ts";
+import { checkFileSizeLimit, makeSegment, setSize, type WriteHead } from "./create_segment.ts";
 import { canDescribe, type Describe, found, type FoundDescription } from "./description.ts";
 import { directoryAdvice, unlink, unlinkOwn } from "./file.ts";
 
@@ -64,6 +64,15 @@ export interface OpenOptions {
    * the segment says that it is; by default it must say the same, if it says anything.
    */
   reinterpret?: boolean;
+}
+
+/** How a segment is attached to, or made if there is none. */
+export interface CreateOrLoadOptions extends CreateOptions, OpenOptions {
+  /**
+   * How many milliseconds to wait, blocking, for a segment whose name is there before its size is, as another
+   * program may make it; at least one second. One that is not there is made at once.
+   */
+  timeout?: number;
 }
 
 /**
@@ -119,17 +128,29 @@ export class Mapping {
    * @param byteLength the size in bytes, at least 1
    * @param options mode and reservation, checked
    * @param describe gives the text of its description; `null` for none
+   * @param writeHead writes how it begins, before it has its name; `null` for a segment that somebody may find
+   * before it has its size
+   * @param isPrivate whether what is written through this mapping stays private
    */
   static create(
     name: string,
     byteLength: number,
     options: CreateOptions,
-    describe: Describe | null = null,
+    describe: Describe | null,
+    writeHead: WriteHead | null,
+    isPrivate: boolean,
   ): Mapping {
     const { mode = 0o600, reserve = true } = options;
-    const { fd, device, inode } = makeSegment(name, byteLength, mode, reserve, describe);
+    const { fd, device, inode } = makeSegment(
+      name,
+      byteLength,
+      mode,
+      reserve,
+      describe,
+      writeHead,
+    );
     try {
-      return Mapping.#map(fd, { name, device, inode }, byteLength);
+      return Mapping.#map(fd, { name, device, inode, isPrivate }, byteLength);
     } catch (error) {
       unlinkOwn(name, { device, inode });
       throw error;
@@ -174,14 +195,15 @@ export class Mapping {
    * @param name a checked name
    * @param options access and timeout, checked
    * @param look looks at the segment before it is mapped
+   * @param isThere whether only a segment will do that is there now, and stays until it has its size
    */
-  static open(name: string, options: OpenOptions, look?: SegmentLook): Mapping {
+  static open(name: string, options: OpenOptions, look?: SegmentLook, isThere = false): Mapping {
     const { access = "read-write", timeout = 0 } = options;
     const isPrivate = access === "copy-on-write";
     const deadline = timeout === 0 ? 0 : performance.now() + timeout;
     const { fd, status } = isAnonymousName(name)
       ? statusOf(openAnonymous(name, isPrivate), name)
-      : openOnceSized(name, isPrivate, timeout, deadline);
+      : openOnceSized(name, isPrivate, timeout, deadline, isThere);
     try {
       const { byteLength, device, inode } = status;
       if (look !== undefined) lookAt(look, fd, name, byteLength, deadline);
@@ -282,19 +304,24 @@ interface Opened {
 
 /**
  * Opens a segment that has a size, and waits for its creator as long as the caller asked for. A segment that is
- * removed before it had a size does not count: with a time limit, the next one of its name is waited for.
+ * removed before it had a size does not count: with a time limit, the next one of its name is waited for, unless
+ * only one will do that is there now.
  */
 function openOnceSized(
   name: string,
   isPrivate: boolean,
   timeout: number,
   deadline: number,
+  isThere: boolean,
 ): Opened {
   for (let wasRemoved = false;; wasRemoved = true) {
-    const fd = openOnceThere(name, isPrivate, timeout, deadline, wasRemoved);
+    const fd = openOnceThere(name, isPrivate, isThere ? 0 : timeout, deadline, wasRemoved);
     const status = statusOnceSized(fd, name, deadline);
     if (status !== null) return { fd, status };
     close(fd);
+    if (isThere) {
+      throw notFound(`Cannot attach to ${quoteName(name)}: its creator gave up and removed it`);
+    }
     if (timeout === 0) throw removedError(name);
     // When time is up, there is one more look for the name; a new segment without a size is not waited for again.
     if (wasRemoved && performance.now() > deadline) {

@@ -27,6 +27,7 @@ export {
 } from "./list.ts";
 export {
   type CreateOptions,
+  type CreateOrLoadOptions,
   needStackToMap,
   type OpenOptions,
   type SegmentLook,
@@ -49,6 +50,7 @@ export {
   checkFreeName,
   createAnonymousMemory,
   createMemory,
+  createOrOpenMemory,
   LABEL,
   type LabelledOptions,
   openMemory,

@@ -17,8 +17,17 @@ import { notFound, notSupported } from "../errors.ts";
 import { isAnonymousName } from "./anonymous.ts";
 import { segmentOf } from "./buffer_segment.ts";
 import { type Describe, found } from "./description.ts";
+import { createOrAttach } from "./create_or_attach.ts";
+import type { WriteHead } from "./create_segment.ts";
 import { type CreateOptions, needStackToMap } from "./mapping.ts";
-import { createMemory, SharedMemory, undoCreate } from "./shared_memory.ts";
+import {
+  checkCreateOptions,
+  checkFreeName,
+  createMemory,
+  openMemory as openRawMemory,
+  type SharedMemory,
+  undoCreate,
+} from "./shared_memory.ts";
 
 /**
  * Looks whether a segment is of the kind that the caller means, and throws if it is not.
@@ -54,11 +63,14 @@ export class OpenSegment {
   readonly name: string;
   /** Which segment it is, whatever names lead to it: the same text for all that have it open in this process. */
   readonly identity: string;
+  /** Whether it was made here, and not attached to. */
+  readonly isCreator: boolean;
   readonly #memory: SharedMemory;
   readonly #fd: number;
   #isClosed = false;
 
-  private constructor(memory: SharedMemory, fd: number) {
+  private constructor(memory: SharedMemory, fd: number, isCreator: boolean) {
+    this.isCreator = isCreator;
     this.name = memory.name;
     this.identity = segmentOf(memory.buf!)!;
     this.#memory = memory;
@@ -67,36 +79,70 @@ export class OpenSegment {
   }
 
   /**
-   * Makes a segment, and opens it. If a step fails, what was made before it is removed.
+   * Makes a segment, and opens it. It gets its name when it is whole, so that nobody ever finds one without its
+   * head, and a creator that is killed leaves no useless name. If a step fails, what was made before it is removed.
    *
    * @param name a checked name that no segment has
    * @param byteLength the size in bytes
    * @param options mode, reservation and whether to describe it, which are checked here
-   * @param write writes into it what tells its kind
+   * @param writeHead writes what tells its kind, into the first 4096 bytes
    * @param describe gives the text that says what it is; `null` for none
    */
   static create(
     name: string,
     byteLength: number,
     options: CreateOptions | undefined,
-    write: (buffer: ArrayBuffer) => void,
+    writeHead: WriteHead,
     describe: Describe | null = null,
   ): OpenSegment {
     needStackToMap(false);
-    const made = createMemory(name, byteLength, options, describe);
+    const made = createMemory(name, byteLength, options, describe, { writeHead });
     try {
-      write(made.buf!);
       const identity = segmentOf(made.buf!);
-      return OpenSegment.open(name, 0, ({ buf }) => {
-        if (segmentOf(buf!) === identity) return true;
-        throw unsteadyError(name);
-      });
+      const fd = shmOpen(name, platform().flags.O_RDWR, 0, denialAdvice);
+      try {
+        const status = fstat(fd, name);
+        if (`${status.device}:${status.inode}` !== identity) throw unsteadyError(name);
+        return new OpenSegment(made, fd, true);
+      } catch (error) {
+        close(fd);
+        throw error;
+      }
     } catch (error) {
       undoCreate(made);
       throw error;
-    } finally {
-      made.close();
     }
+  }
+
+  /**
+   * Attaches to a segment, or makes it if there is none: of all that do so at once, one makes it.
+   * {@linkcode OpenSegment.isCreator} tells which one.
+   *
+   * @param name a checked name
+   * @param byteLength the size in bytes of one that is made here
+   * @param options mode, reservation and whether to describe it, which are checked here
+   * @param writeHead writes what tells its kind, into the first 4096 bytes
+   * @param describe gives the text that says what it is
+   * @param timeout how long to wait for another creator to write what tells the kind, in milliseconds
+   * @param check looks whether a segment that somebody else has made is the one that is meant
+   * @throws {RangeError} if the name is that of an anonymous segment
+   */
+  static createOrOpen(
+    name: string,
+    byteLength: number,
+    options: CreateOptions | undefined,
+    writeHead: WriteHead,
+    describe: Describe,
+    timeout: number,
+    check: SegmentCheck,
+  ): OpenSegment {
+    checkFreeName(name);
+    checkCreateOptions(options, true);
+    return createOrAttach(
+      timeout,
+      (rest) => OpenSegment.open(name, rest, check, true),
+      () => OpenSegment.create(name, byteLength, options, writeHead, describe),
+    );
   }
 
   /**
@@ -107,9 +153,15 @@ export class OpenSegment {
    * @param name a checked name
    * @param timeout how long to wait for its creator, in milliseconds
    * @param check looks whether it is the one that is meant
+   * @param isThere whether only a segment will do that is there now: nobody waits for one that is not there
    * @throws {RangeError} if the name is that of an anonymous segment
    */
-  static open(name: string, timeout: number, check: SegmentCheck): OpenSegment {
+  static open(
+    name: string,
+    timeout: number,
+    check: SegmentCheck,
+    isThere = false,
+  ): OpenSegment {
     if (isAnonymousName(name)) {
       throw new RangeError(
         `Cannot load ${
@@ -122,7 +174,7 @@ export class OpenSegment {
     const least = Math.min(timeout, 1);
     let rest = timeout;
     for (let successors = 0;; successors++) {
-      const memory = openMemory(name, rest);
+      const memory = openMemory(name, rest, isThere);
       let fd: number | null = null;
       try {
         fd = openFile(memory, check, deadline);
@@ -130,8 +182,9 @@ export class OpenSegment {
         memory.close();
         if (!hasCode(error, "ENOENT")) throw error;
       }
-      if (fd !== null) return new OpenSegment(memory, fd);
+      if (fd !== null) return new OpenSegment(memory, fd, false);
       memory.close();
+      if (isThere) throw unsteadyError(name);
       const isTimeUp = performance.now() >= deadline;
       if (isTimeUp && successors >= MOST_SUCCESSORS) throw unsteadyError(name);
       rest = isTimeUp ? least : Math.ceil(deadline - performance.now());
@@ -228,9 +281,9 @@ export function checkLocksSegments(action: string, name: string, what: string): 
 }
 
 /** Attaches. Where that is not permitted, there is another way out than for arrays, which need not write. */
-function openMemory(name: string, timeout: number): SharedMemory {
+function openMemory(name: string, timeout: number, isThere: boolean): SharedMemory {
   try {
-    return SharedMemory.open(name, { timeout });
+    return openRawMemory(name, { timeout }, undefined, false, isThere);
   } catch (error) {
     if (hasCode(error, "EACCES")) close(shmOpen(name, platform().flags.O_RDWR, 0, denialAdvice));
     throw error;

@@ -16,9 +16,12 @@ import {
 import { showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import { isAnonymousName } from "./anonymous.ts";
+import { createOrAttach } from "./create_or_attach.ts";
+import type { WriteHead } from "./create_segment.ts";
 import type { Describe } from "./description.ts";
 import {
   type CreateOptions,
+  type CreateOrLoadOptions,
   Mapping,
   needStackToMap,
   type OpenOptions,
@@ -234,12 +237,21 @@ export class SharedMemory {
 }
 showCallers(SharedMemory);
 
+/** How a segment is made besides what its user says. */
+export interface Making {
+  /** Writes how the segment begins, before it has its name; without it, somebody may find it before it has its size. */
+  readonly writeHead?: WriteHead;
+  /** What is done with the elements; by default, they are shared. */
+  readonly access?: OpenOptions["access"];
+}
+
 /**
  * Makes a segment as {@linkcode SharedMemory.create} does, but does not look whether there is room on the
  * stack: the caller has done so, for itself and for this.
  *
  * @param describe gives the text that says what it is, unless the options say that there is to be none; `null` for
  * raw bytes, which have no description and no such option
+ * @param making what its user does not say
  * @returns the mapping; {@linkcode undoCreate} takes all back
  */
 export function createMemory(
@@ -247,12 +259,15 @@ export function createMemory(
   byteLength: number,
   options: CreateOptions | undefined,
   describe: Describe | null = null,
+  { writeHead, access }: Making = {},
 ): SharedMemory {
   checkFreeName(name);
   checkByteLength(byteLength);
   const checked = checkCreateOptions(options, describe !== null);
   const wanted = checked.describe === false ? null : describe;
-  return new SharedMemory(KEY, Mapping.create(name, byteLength, checked, wanted));
+  const isPrivate = access === "copy-on-write";
+  const mapping = Mapping.create(name, byteLength, checked, wanted, writeHead ?? null, isPrivate);
+  return new SharedMemory(KEY, mapping);
 }
 
 /**
@@ -261,12 +276,15 @@ export function createMemory(
  * @param look looks at the segment before it is mapped, unless the options say that its bytes are to be taken as
  * they are; raw bytes have no such look and no such option
  * @param canReinterpret whether there is that option
+ * @param isThere whether only a segment will do that is there now: nobody waits for one that is not there, or that
+ * is removed before it has its size, but for the size one waits
  */
 export function openMemory(
   name: string,
   options: OpenOptions | undefined,
   look?: SegmentLook,
   canReinterpret = look !== undefined,
+  isThere = false,
 ): SharedMemory {
   checkUsableName(name);
   const checked = checkOpenOptions(options, canReinterpret);
@@ -274,10 +292,52 @@ export function openMemory(
   needStackToMap(hasOpened);
   const memory = new SharedMemory(
     KEY,
-    Mapping.open(name, checked, checked.reinterpret ? undefined : look),
+    Mapping.open(name, checked, checked.reinterpret ? undefined : look, isThere),
   );
   hasOpened = true;
   return memory;
+}
+
+/** A mapping of a segment that was made here, or by somebody else. */
+export interface CreatedOrOpened {
+  /** The mapping. */
+  readonly memory: SharedMemory;
+  /** Whether it was made here: {@linkcode undoCreate} takes it back then. */
+  readonly isCreator: boolean;
+}
+
+/**
+ * Attaches to a segment, and makes it if there is none. It gets its name when it is whole. The caller has looked
+ * whether there is room on the stack.
+ *
+ * @param name its name
+ * @param byteLength the size in bytes of one that is made here
+ * @param options how it is made, and how it is attached to; the time limit is for a segment that has no size yet
+ * @param describe gives the text that says what it is
+ * @param look looks at a segment that somebody else has made, and throws if it is not of the caller's kind
+ */
+export function createOrOpenMemory(
+  name: string,
+  byteLength: number,
+  options: CreateOrLoadOptions | undefined,
+  describe: Describe,
+  look: SegmentLook,
+): CreatedOrOpened {
+  checkFreeName(name);
+  checkByteLength(byteLength);
+  const given = readOptions(options, CREATE_OR_LOAD_KINDS, "create or load");
+  const { access, timeout, reinterpret, ...creation } = given;
+  checkCreateOptions(creation, true);
+  const opening = checkOpenOptions({ access, timeout, reinterpret }, true);
+  const making = { writeHead: () => {}, access };
+  return createOrAttach<CreatedOrOpened>(
+    opening.timeout!,
+    (rest) => ({
+      memory: openMemory(name, { ...opening, timeout: rest }, look, true, true),
+      isCreator: false,
+    }),
+    () => ({ memory: createMemory(name, byteLength, creation, describe, making), isCreator: true }),
+  );
 }
 
 /** Whether something was attached to before. */
@@ -408,3 +468,7 @@ const OPEN_KINDS: Kinds<Omit<OpenOptions, "reinterpret">> = {
   timeout: "number of milliseconds",
 };
 const REINTERPRETED_KINDS: Kinds<OpenOptions> = { ...OPEN_KINDS, reinterpret: "boolean" };
+const CREATE_OR_LOAD_KINDS: Kinds<CreateOrLoadOptions> = {
+  ...DESCRIBED_KINDS,
+  ...REINTERPRETED_KINDS,
+};

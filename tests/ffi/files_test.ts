@@ -8,6 +8,7 @@ import {
   linkat,
   open,
   posixFallocate,
+  pwrite,
   read,
   readdir,
   readlink,
@@ -96,6 +97,23 @@ Deno.test("readlink() tells where a link leads, memfdCreate() what it was called
     TypeError,
     "Invalid argument (os error 22): readlink '/proc'",
   );
+});
+
+Deno.test("pwrite() writes to the beginning, wherever the position is", () => {
+  withOpen((fd, path) => {
+    const bytes = new Uint8Array(5);
+    assertEquals(read(fd, bytes, path), 5);
+    assertEquals(pwrite(fd, new TextEncoder().encode("HE"), path), 2);
+    assertEquals(read(fd, bytes, path), 0, "the position is where it was");
+    assertEquals(Deno.readTextFileSync(path), "HEllo");
+  });
+  withFile((path) => {
+    const fd = open(path, O_RDONLY);
+    const error = errorOf(() => pwrite(fd, new Uint8Array(1), "seg", (code) => `see ${code}`));
+    close(fd);
+    assertEquals(error.code, "EBADF");
+    assertEquals(error.message, "Bad file descriptor (os error 9): pwrite 'seg'; see EBADF");
+  });
 });
 
 Deno.test("linkat() names an open file, and leaves one that has the name", () => {

@@ -45,14 +45,17 @@ Deno.test("OpenSegment.create() makes a segment and writes into it, or leaves no
     assertEquals([descriptorsOf(name), mappingsOf(name), segmentExists(name)], [0, 0, false]);
   }));
 
-Deno.test("OpenSegment.create() whose name is given to another segment meanwhile is NotFound, and takes nothing", () =>
+Deno.test("OpenSegment.create() whose name is given to another segment meanwhile is AlreadyExists, and takes nothing", () =>
   withNames((name) => {
     let next: SharedMemory | undefined;
-    const replace = () => {
-      Deno.removeSync(`/dev/shm/${name}`);
+    const take = () => {
+      assertEquals(segmentExists(name), false, "it gets its name last");
       next = SharedMemory.create(name, 32);
     };
-    assertThrows(() => OpenSegment.create(name, 16, undefined, replace), Deno.errors.NotFound);
+    assertThrows(
+      () => OpenSegment.create(name, 16, undefined, take),
+      Deno.errors.AlreadyExists,
+    );
     next!.close();
     assertEquals(segmentExists(name), true, "that of the other one");
     assertEquals([descriptorsOf(name), mappingsOf(name)], [0, 0]);
