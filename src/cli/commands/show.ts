@@ -6,9 +6,11 @@
 
 import { quoteName } from "../../check.ts";
 import type { NDArray } from "../../ndarray/mod.ts";
+import { magics, type SegmentKind } from "../../words.ts";
 import { UsageError } from "../arguments.ts";
 import { type Command, defineCommand, jsonOption } from "../command.ts";
 import {
+  type Process,
   processesText,
   readLock,
   readStream,
@@ -81,8 +83,9 @@ interface Wanted {
 function showSubject(subject: Subject, target: Target, wanted: Wanted, screen: Screen): void {
   const { kind } = subject;
   if (kind === "ring" || kind === "versions") return showStream(subject, target, wanted, screen);
-  if (kind === "lock" && wanted.told.dtype === undefined) {
-    return showLock(subject, target, wanted, screen);
+  if (kind !== "array" && wanted.told.dtype === undefined) {
+    refuseElements(subject, target, wanted);
+    return kind === "lock" ? showLock(subject, wanted, screen) : showOther(subject, wanted, screen);
   }
   const { dtype, shape, view } = takeArray("show", subject, wanted.told, target.selection);
   if (wanted.isJson) screen.out(factsText({ name: target.name, kind, shape, dtype }, view));
@@ -124,26 +127,39 @@ function showStream(
   if (newest !== null) showView(newest.view, wanted, screen);
 }
 
-function showLock(
-  subject: Subject,
-  { name, selection }: Target,
-  { isJson, canvas }: Wanted,
-  { out }: Screen,
-): void {
-  if (selection !== null || canvas !== null) {
-    throw new TypeError(
-      `Cannot show ${selection === null ? "a picture" : "a part"} of ${quoteName(name)}: ` +
-        "it is a lock, which has no elements",
-    );
-  }
+/** Refuses what only elements have. */
+function refuseElements({ name, kind }: Subject, { selection }: Target, { canvas }: Wanted): void {
+  if (selection === null && canvas === null) return;
+  throw new TypeError(
+    `Cannot show ${selection === null ? "a picture" : "a part"} of ${quoteName(name)}: ` +
+      `it is ${magics[kind as SegmentKind].what}, which has no elements`,
+  );
+}
+
+function showLock(subject: Subject, { isJson }: Wanted, { out }: Screen): void {
   const state = readLock(subject);
   const users = usersOf(subject);
   if (isJson) {
-    out(jsonText({ name, kind: "lock", ...lockFacts(state), mappedBy: users }));
+    out(jsonText({ name: subject.name, kind: "lock", ...lockFacts(state), mappedBy: users }));
     return;
   }
   out(`Lock, ${holdersText(state)}`);
   out(`Waiting: ${waitersText(state)}`);
+  showUsers(users, out);
+}
+
+/** Says of a kind that has nothing more to show what it is, and who takes part. */
+function showOther(subject: Subject, { isJson }: Wanted, { out }: Screen): void {
+  const { name, kind } = subject;
+  const users = usersOf(subject);
+  if (isJson) out(jsonText({ name, kind, mappedBy: users }));
+  else {
+    out(`${kind[0].toUpperCase()}${kind.slice(1)}`);
+    showUsers(users, out);
+  }
+}
+
+function showUsers(users: Process[] | null, out: (line: string) => void): void {
   if (users !== null) out(`Mapped by: ${users.length === 0 ? "nobody" : processesText(users)}`);
 }
 
