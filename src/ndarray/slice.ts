@@ -150,28 +150,54 @@ function clamp(bound: number, length: number, lowest: number): number {
  */
 export function rangeOf(item: unknown, length: number, result: Range): Range | null {
   if (typeof item === "string") {
-    const read = readTexts.get(item);
+    const read = item === lastText
+      ? lastRead
+      : item === lessRecentText
+      ? lessRecentRead
+      : recall(item);
     if (typeof read !== "object") return null;
     return clampParts(read.start, read.stop, read.step, length, result);
   }
   if (typeof item !== "object") return null;
   if (item === null) return clampParts(null, null, null, length, result);
-  if (!hasAllParts(item)) return null;
-  const start = item.start ?? null;
+  // Of an array, or another object that may have very many keys, not even one is asked for.
+  const start = (item as Partial<Slice>).start;
+  if (start === undefined || !hasAllParts(item)) return null;
   const stop = item.stop ?? null;
   const step = item.step ?? null;
+  if (step === null && isInt32(start) && isInt32(stop)) {
+    // What most ranges are: the same rules in a third of the time.
+    const first = start < 0 ? Math.max(start + length, 0) : start;
+    const end = stop < 0 ? stop + length : Math.min(stop, length);
+    const isEmpty = end <= first;
+    result.start = isEmpty ? 0 : first;
+    result.step = 1;
+    result.length = isEmpty ? 0 : end - first;
+    return result;
+  }
   if (!isPart(start) || !isPart(stop) || !isPart(step) || step === 0) return null;
   return clampParts(start, stop, step, length, result);
 }
+
+function isInt32(value: unknown): value is number {
+  return typeof value === "number" && value === (value | 0);
+}
+
+const { hasOwnProperty } = Object.prototype;
 
 /**
  * Whether an object has all parts itself, in the order in which {@linkcode slice} gives them, and nothing
  * else. This is what programs slice with in loops.
  */
 function hasAllParts(item: object): item is Partial<Slice> {
-  if (Array.isArray(item) || ArrayBuffer.isView(item)) return false; // it may have very many keys
-  const keys = Object.keys(item);
-  return keys.length === 3 && keys[0] === "start" && keys[1] === "stop" && keys[2] === "step";
+  // A list of the keys would be made anew for each range. V8 asks no object that it goes through for its own keys.
+  let count = 0;
+  for (const key in item) {
+    const isNext = count === 0 ? key === "start" : count === 1 ? key === "stop" : key === "step";
+    if (!isNext || !hasOwnProperty.call(item, key)) return false;
+    count++;
+  }
+  return count === 3;
 }
 
 /**
@@ -250,6 +276,21 @@ const whole: Slice = Object.freeze({ start: null, stop: null, step: null });
 /** Texts that have been read: programs write few of them, and slice with them in loops. */
 const readTexts = new Map<string, number | Slice>();
 const MOST_TEXTS = 256;
+
+/** The last two texts that were asked for, and what was read: the ranges of rows and of columns. */
+let lastText = "";
+let lastRead: number | Slice | undefined;
+let lessRecentText = "";
+let lessRecentRead: number | Slice | undefined;
+
+/** Gives what was read from a text; `undefined` if it was not read yet. */
+function recall(text: string): number | Slice | undefined {
+  const read = readTexts.get(text);
+  if (read === undefined) return undefined;
+  [lessRecentText, lessRecentRead] = [lastText, lastRead];
+  [lastText, lastRead] = [text, read];
+  return read;
+}
 
 /** Reads an item as Python writes it: `"3"`, `"0:10"`, `"::-1"`, `"..."`. */
 function parseText(text: string): ParsedItem {

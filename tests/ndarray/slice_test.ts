@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import {
   freezeSelection,
+  parseItem,
+  rangeOf,
   resolveIndex,
   resolveRange,
   type Slice,
@@ -157,4 +159,40 @@ Deno.test("the slice module needs no permission", async () => {
     { permissions: [] },
   );
   assertEquals([code, stdout], [0, '{"start":3,"step":1,"length":2}\n'], stderr);
+});
+
+Deno.test("rangeOf() gives what resolveRange() gives, for ranges of every sign", () => {
+  const bounds = [null, -(2 ** 40), -7, -5, -4, -1, 0, 1, 3, 4, 5, 7, 2 ** 31, 2 ** 40];
+  for (const length of [0, 1, 4, 5]) {
+    for (const start of bounds) {
+      for (const stop of bounds) {
+        for (const step of [null, 1, 2, -1, -3]) {
+          const range = slice(start, stop, step);
+          const into = { start: 7, step: 7, length: 7 };
+          assertEquals(rangeOf(range, length, into), resolveRange(range, length));
+          const text = [start, stop, step].map((part) => part ?? "").join(":");
+          parseItem(text); // only texts that were read before are served
+          assertEquals(rangeOf(text, length, into), resolveRange(range, length), text);
+          assertEquals(rangeOf(text, length, into), resolveRange(range, length), text);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("rangeOf() leaves to parseItem() whatever is no range with all three parts of its own", () => {
+  const range = { start: 0, stop: 2, step: null };
+  const hidden = Object.defineProperty({ start: 0, stop: 2 }, "step", { value: 1 });
+  const numbers = Object.assign([0, 1], range);
+  const others: unknown[] = [
+    ...[{}, { start: 0 }, { start: 0, stop: 2 }, { ...range, length: 2 }, { x: 1, ...range }],
+    ...[{ stop: 2, start: 0, step: null }, { ...range, start: undefined }, { ...range, stop: 0.5 }],
+    ...[{ ...range, step: 0 }, { ...range, start: "0" }, { ...range, stop: 1n }, hidden, numbers],
+    ...[Object.create(range), Object.create(range, { start: { value: 1, enumerable: true } })],
+    ...[new Uint8Array(9), [], [0], 0, 1n, undefined, true, () => 0, Symbol("0"), "never read"],
+  ];
+  for (const other of others) {
+    assertEquals(rangeOf(other, 5, { start: 0, step: 1, length: 0 }), null, Deno.inspect(other));
+  }
+  assertEquals(rangeOf(range, 5, { start: 0, step: 1, length: 0 })?.length, 2);
 });
