@@ -26,12 +26,23 @@ const typedIndices = (rank: number): string => each(rank, (a) => `${NAMES[a]}: n
 function classText(rank: number): string {
   const ns = each(rank, (a) => `n${a}`);
   const rows = Array.from({ length: rank - 1 }, (_, a) => a + 1);
+  // Programs ask for one row's elements after the other.
+  const subarray = rank > 1 ? "" : `
+
+    override subarray(begin?: number, end?: number): TypedArrayOf {
+      const { data, offset } = this;
+      const isRun = begin === undefined && end === undefined && #n0 in this && this.#s0 === 1 &&
+        data.length > 0 && offset + this.#n0 <= data.length;
+      return isRun
+        ? new TypedArray(data.buffer, data.byteOffset + offset * data.BYTES_PER_ELEMENT, this.#n0)
+        : anySubarray(this, begin, end);
+    }`;
   return `
 /** The class of views of ${count(rank)}. */
 export function class${rank}(
   { Base, Row, ownClass, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, ${
-    axisKeys(rank)
-  } }: ClassParts,
+    rank > 1 ? "" : "TypedArray, anySubarray, "
+  }${axisKeys(rank)} }: ClassParts,
 ): FastClass {
   let lastShape: Numbers, lastStrides: Numbers;
   ${each(rank, (a) => `const into${a} = { start: 0, step: 1, length: 0 };`, "\n")}
@@ -125,7 +136,7 @@ export function class${rank}(
       return sliceFrom(this, [${each(rank, (a) => `this.#n${a}`)}], [${
     each(rank, (a) => `this.#s${a}`)
   }], arguments as Items);
-    }
+    }${subarray}
   };
 }
 `;

@@ -15,6 +15,7 @@ export interface GeneralMethods {
   set(...args: unknown[]): void;
   index(...indices: number[]): number;
   slice(...items: SliceItem[]): GeneralMethods;
+  subarray(begin?: number, end?: number): TypedArrayOf;
 }
 
 /** Makes a view from numbers that have been checked: its offset, then all lengths, then all strides. */
@@ -109,6 +110,14 @@ export interface ClassParts extends Keys {
   readonly shapeOf: ListOf;
   readonly strideOf: ListOf;
   readonly axisOf: (length: number, stride: number) => Axis;
+  /** Serves or refuses what is no row of live memory, and asks for a part of it. */
+  readonly anySubarray: (view: GeneralMethods, begin?: number, end?: number) => TypedArrayOf;
+  /** The typed array of the dtype. */
+  readonly TypedArray: new (
+    buffer: ArrayBufferLike,
+    byteOffset: number,
+    length: number,
+  ) => TypedArrayOf;
 }
 
 /** What a method calls if the tables do not serve it. */

@@ -46,7 +46,7 @@
  */
 
 import { descriptorOf } from "../check.ts";
-import type { DType, TypedArrayOf } from "../dtype.ts";
+import { type DType, type TypedArrayOf, typedArrayOf } from "../dtype.ts";
 import { fromCaller } from "../errors.ts";
 import {
   type Axes,
@@ -402,6 +402,7 @@ export interface Maker {
   readonly served: Served;
   /** Makes slices that are not rows. */
   readonly sliceFrom: SliceFrom;
+  readonly anySubarray: ClassParts["anySubarray"];
   /** Gives the class of views with tables, of the same dtype and another number of axes. */
   readonly classOf: (dtype: DType, rank: number) => FastClass;
   /** Gives what makes a view of any access. */
@@ -418,7 +419,7 @@ export interface Maker {
  * @param access how the views reach their elements
  */
 export function makeFastClass(
-  { Base, served, sliceFrom, classOf, anyClassOf }: Maker,
+  { Base, served, sliceFrom, anySubarray, classOf, anyClassOf }: Maker,
   dtype: DType,
   rank: number,
   access: "tables" | "window" | "far",
@@ -435,10 +436,11 @@ export function makeFastClass(
     const ownClass: ClassParts["ownClass"] = { Fast: null };
     const rowOf = access === "tables" || rank === 1 ? classOf : anyClassOf;
     Fast = copyOfFactory(classes[rank - 1], key)({
-      ...{ Base, ownClass, dtype, rangeOf, sliceFrom, ...keys },
+      ...{ Base, ownClass, dtype, rangeOf, sliceFrom, anySubarray, ...keys },
       shapeOf: frozenLists(rank),
       strideOf: frozenLists(rank),
       Row: rowOf(dtype, rank - 1),
+      TypedArray: typedArrayOf(dtype),
       axisOf: access === "far" ? (length, stride) => ({ length, stride }) : tableOf,
     });
     ownClass.Fast = access === "tables" ? Fast : anyClassOf(dtype, rank);

@@ -33,7 +33,20 @@ import type { SliceItem } from "./slice.ts";
 
 /** The class of views of one axis. */
 export function class1(
-  { Base, Row, ownClass, dtype, rangeOf, sliceFrom, shapeOf, strideOf, axisOf, AXIS0 }: ClassParts,
+  {
+    Base,
+    Row,
+    ownClass,
+    dtype,
+    rangeOf,
+    sliceFrom,
+    shapeOf,
+    strideOf,
+    axisOf,
+    TypedArray,
+    anySubarray,
+    AXIS0,
+  }: ClassParts,
 ): FastClass {
   let lastShape: Numbers, lastStrides: Numbers;
   const into0 = { start: 0, step: 1, length: 0 };
@@ -93,6 +106,15 @@ export function class1(
         }
       }
       return sliceFrom(this, [this.#n0], [this.#s0], arguments as Items);
+    }
+
+    override subarray(begin?: number, end?: number): TypedArrayOf {
+      const { data, offset } = this;
+      const isRun = begin === undefined && end === undefined && #n0 in this && this.#s0 === 1 &&
+        data.length > 0 && offset + this.#n0 <= data.length;
+      return isRun
+        ? new TypedArray(data.buffer, data.byteOffset + offset * data.BYTES_PER_ELEMENT, this.#n0)
+        : anySubarray(this, begin, end);
     }
   };
 }

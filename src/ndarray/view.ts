@@ -263,7 +263,7 @@ showText(
 showCallers(View, "get", "set", "index", Symbol.iterator);
 
 /** The methods of views that have none of their own, as they are here, whatever a program puts in their place. */
-const { get, set, index } = View.prototype;
+const { get, set, index, subarray } = View.prototype;
 const general = { get, set, index };
 
 /** Lets the stack of an error begin with the line that called a method, also where a class of few axes called it. */
@@ -361,6 +361,13 @@ const maker: Maker = {
       return makeView(data, sliceLists(shape, stride, offset, items), dtype);
     } catch (error) {
       throw fromCaller(error, (view as View).slice);
+    }
+  },
+  anySubarray(view, begin, end) {
+    try {
+      return subarray.call(view as View, begin, end);
+    } catch (error) {
+      throw fromCaller(error, (view as View).subarray);
     }
   },
   classOf: (dtype, rank) => classOf("tables", dtype, rank),

@@ -1321,3 +1321,24 @@ Deno.test("NDArray needs no permission", async () => {
   );
   assertEquals([code, stdout], [0, "[[0,0],[0,7],[0,0]] [0. 0. 0.]\n"], stderr);
 });
+
+Deno.test("a row's subarray() is refused as that of other views, and begins with the caller's line", () => {
+  const view = new NDArray(new Float64Array(8), { shape: [2, 4] });
+  for (
+    const [part, message] of [
+      [view.slice(0), "a bound must be an integer, not a string"],
+      [view, "a bound must be an integer, not a string"],
+    ] as const
+  ) {
+    const error = assertThrows(() => part.subarray("1" as never), TypeError, message);
+    assertMatch(error.stack!.split("\n")[1], /ndarray_test\.ts/);
+  }
+  for (const part of [view.slice(0, "::2"), view.slice(":", "::2")]) {
+    const error = assertThrows(() => part.subarray(), RangeError, "the view is not contiguous");
+    assertMatch(error.stack!.split("\n")[1], /ndarray_test\.ts/);
+  }
+  assertEquals(view.slice(1).subarray(1, -1).byteOffset, 5 * 8);
+  const row = view.slice(1);
+  (view.data.buffer as ArrayBuffer).transfer(0);
+  assertThrows(() => row.subarray(), Deno.errors.BadResource, "its memory is gone");
+});
