@@ -237,6 +237,23 @@ export function declareFiles() {
 }
 
 /**
+ * The users of the machine.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man3/getpwnam.3.html | getpwuid(3)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
+export function declareUsers() {
+  return {
+    // struct passwd *getpwuid(uid_t uid)
+    getpwuid: {
+      parameters: ["u32"], // uid_t uid
+      result: "pointer", // struct passwd *
+      optional: true,
+    },
+  } as const;
+}
+
+/**
  * Files that are written, and get a name, or another one.
  *
  * @see {@link https://man7.org/linux/man-pages/man2/linkat.2.html | linkat(2)}

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { visible } from "../../ffi/runtime/errors.ts";
 import type { SegmentInfo } from "../../mod.ts";
 import { units } from "./arguments.ts";
 
@@ -44,33 +43,6 @@ function duration(milliseconds: number): string {
 }
 
 /**
- * Makes the table of `ls`.
- *
- * @param segments the segments
- * @param now the time, in milliseconds of the epoch
- * @returns its lines, with a header
- */
-export function table(segments: readonly SegmentInfo[], now: number): string[] {
-  if (segments.length === 0) return ["No segments."];
-  const rows = [
-    ["SIZE", "AGE", "PREFIX", "PIDS", "NAME"],
-    ...segments.map(({ name, byteLength, createdAt, prefix, pids }) => [
-      size(byteLength),
-      age(now - createdAt.getTime()),
-      prefix === null ? "-" : visible(prefix),
-      pids.length === 0 ? "-" : pids.join(","),
-      visible(name),
-    ]),
-  ];
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  return rows.map((row) =>
-    row.map((cell, column) =>
-      column < 2 ? cell.padStart(widths[column]) : cell.padEnd(widths[column])
-    ).join("  ").trimEnd()
-  );
-}
-
-/**
  * Writes a value as JSON in which everything can be seen; it stands for the same names.
  *
  * @param value what JSON can hold
@@ -88,8 +60,13 @@ export function jsonText(value: unknown, indent = 2): string {
   );
 }
 
+/** A shape as it can be pasted into a program, without spaces: `[1024,768,3]`; "-" where there is none. */
+export function shapeText(shape: readonly number[] | null): string {
+  return shape === null ? "-" : `[${shape.join(",")}]`;
+}
+
 /** A size that is easy to read: "512 B", "1.5 KiB", "20 MiB". */
-function size(bytes: number): string {
+export function size(bytes: number): string {
   let unit = 0;
   let amount = bytes;
   // A size that would be rounded to 1024 is given in the next unit, too.
@@ -99,7 +76,7 @@ function size(bytes: number): string {
 }
 
 /** An age that is easy to read: "12s", "5m", "3h", "2d". */
-function age(milliseconds: number): string {
+export function age(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   if (seconds < 60) return `${seconds}s`;
   if (seconds < 60 * 60) return `${Math.floor(seconds / 60)}m`;

@@ -78,13 +78,13 @@ export function runOn(screen: Screen, args: readonly string[]): ExitCode {
 }
 
 /** Prints the usage: of one command, or of all. */
-function explain(words: readonly string[], { out, style }: Screen): ExitCode {
+function explain(words: readonly string[], { outAll, style }: Screen): ExitCode {
   const [name, ...rest] = words;
   if (rest.length > 0) throw new UsageError(`there is nothing to do with ${quote(rest[0])}`);
   const lines = name === undefined
     ? usageOfAll(style)
     : usageOf(commandOf(name) ?? refuse(name), style);
-  for (const line of lines) out(line);
+  outAll(lines);
   return 0;
 }
 

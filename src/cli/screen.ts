@@ -23,6 +23,8 @@ export interface Style {
 export interface Screen {
   /** Takes each line of the output. */
   readonly out: (line: string) => void;
+  /** Takes many lines of the output: for a program that costs one call of the system, and not one a line. */
+  readonly outAll: (lines: readonly string[]) => void;
   /** Takes each line for the error output. */
   readonly complain: (line: string) => void;
   /** The width of the terminal in columns; `null` where the output is none, and everything is written in full. */
@@ -77,7 +79,15 @@ export function plainScreen(
   out: (line: string) => void,
   complain: (line: string) => void,
 ): Screen {
-  return { out, complain, columns: null, canvas: page, style: styleWith(false), ask: () => null };
+  return {
+    out,
+    outAll: (lines) => lines.forEach((line) => out(line)),
+    complain,
+    columns: null,
+    canvas: page,
+    style: styleWith(false),
+    ask: () => null,
+  };
 }
 
 /** What a shell says of a program that SIGPIPE ended, which Deno does not let end it: 128 + 13. */
@@ -87,17 +97,21 @@ const BROKEN_PIPE = 141;
 export function programScreen(): Screen {
   const { isTerminal, columns, rows, noColour, confirm, writeLine, exit } = runtime();
   const isOutTerminal = isTerminal("output");
+  const write = (line: string): void => {
+    try {
+      writeLine(line);
+    } catch (error) {
+      // `shm watch NAME | head` must end, and as quietly as other programs do.
+      if (error instanceof errors.BrokenPipe) exit(BROKEN_PIPE);
+      throw error;
+    }
+  };
   return {
-    out(line) {
-      try {
-        writeLine(line);
-      } catch (error) {
-        // `shm watch NAME | head` must end, and as quietly as other programs do.
-        if (error instanceof errors.BrokenPipe) exit(BROKEN_PIPE);
-        throw error;
-      }
+    out: write,
+    outAll(lines) {
+      if (lines.length > 0) write(lines.join("\n"));
     },
-    complain: console.error,
+    complain: (line) => console.error(line),
     columns: isOutTerminal ? columns() : null,
     canvas: isOutTerminal ? terminalCanvas(columns(), rows(), noColour) : page,
     style: styleWith(isOutTerminal && !noColour),

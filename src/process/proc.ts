@@ -16,6 +16,7 @@ import {
   readlink,
   statx,
 } from "../../ffi/files.ts";
+import { textOf } from "../../ffi/library.ts";
 import { platform } from "../../ffi/platform.ts";
 import { runtime } from "../../ffi/runtime/mod.ts";
 import { notSupported } from "../errors.ts";
@@ -145,7 +146,7 @@ export function locksOf(identity: string): FileLock[] | null {
  */
 export function programOf(pid: number): string | null {
   const name = readProcFile(`/proc/${pid}/comm`);
-  return name === null ? null : new TextDecoder().decode(name).trimEnd();
+  return name === null ? null : textOf(name.subarray(0, -1)); // a line break ends it
 }
 
 /** How many mappings this process has; `null` where it cannot be told. */

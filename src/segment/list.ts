@@ -67,27 +67,41 @@ interface Found {
   readonly description: Pick<Description, "kind" | "shape" | "dtype"> | null;
 }
 
-/** Lists the segments of this user, also those without a name in a folder, sorted by name. */
-export function listSegments(): SegmentInfo[] {
-  const named = findNamed();
-  return infoOf([...named, ...findAnonymous()]);
+/**
+ * Lists segments, also those without a name in a folder, sorted by name.
+ *
+ * @param whose those of this user, or also what can be seen of others
+ */
+export function listSegments(whose: Whose = "own"): SegmentInfo[] {
+  const named = findNamed(whose);
+  return infoOf([...named, ...findAnonymous(whose)]);
 }
 
-/** Finds the segments of this user that have a name in the folder of segments. */
-function findNamed(): Found[] {
+/** Whose segments are meant. */
+type Whose = "own" | "all";
+
+/** Makes what tells whether a file is meant. */
+function filterOf(whose: Whose): (status: FileStatus) => boolean {
+  if (whose === "all") return () => true;
+  const user = geteuid();
+  return (status) => status.user === user;
+}
+
+/** Finds the segments that have a name in the folder of segments. */
+function findNamed(whose: Whose): Found[] {
   const { directory, os } = platform();
   if (directory === null) {
     throw notSupported(
       `Cannot list segments: ${os} has no way to; keep names in a SharedMemoryRegister`,
     );
   }
-  const user = geteuid();
+  const isMeant = filterOf(whose);
   const segments: Found[] = [];
   for (const name of readdir(directory, directoryAdvice)) {
     const path = `${directory}/${name}`;
     const status = statx(path);
     // A segment may be gone since its name was read.
-    if (status === null || !status.regular || status.user !== user) continue;
+    if (status === null || !status.regular || !isMeant(status)) continue;
     const { byteLength } = status;
     const described = ifItFits(found.readOfPath(path).value, byteLength);
     segments.push({ name, status, description: described ?? kindAt(path, byteLength) });
@@ -95,12 +109,12 @@ function findNamed(): Found[] {
   return segments;
 }
 
-/** Finds the anonymous segments of this user that some process holds. */
-function findAnonymous(): Found[] {
-  const user = geteuid();
+/** Finds the anonymous segments that some process holds. */
+function findAnonymous(whose: Whose): Found[] {
+  const isMeant = filterOf(whose);
   const segments: Found[] = [];
   for (const { pid, fd, status } of openMemoryFiles()) {
-    if (status.user !== user) continue;
+    if (!isMeant(status)) continue;
     const { byteLength, identity } = status;
     const name = `memfd:${pid}:${fd}:${identity.slice(identity.lastIndexOf(":") + 1)}`;
     let own: number;
@@ -235,7 +249,7 @@ export function pruneSegments(options: PruneOptions | undefined): string[] {
 function findLeftovers({ olderThan = HOUR, prefix }: PruneOptions): string[] {
   const now = Date.now();
   // Anonymous segments are gone with the last process that holds them: none of them is a leftover.
-  const segments = infoOf(findNamed());
+  const segments = infoOf(findNamed("own"));
   // A segment and its living parts are leftovers together, or not at all.
   const groupOf = groupsOfParts(); // after the segments were listed
   const kept = new Set(

@@ -35,6 +35,7 @@ export {
 export { checkName, checkUsableName, makeName, nameMax } from "./name.ts";
 export { checkLocksSegments, OpenSegment, type SegmentCheck } from "./open_segment.ts";
 export {
+  groupsOfParts,
   PART_NAME_BYTES,
   partName,
   PARTS_BYTES,

@@ -70,10 +70,7 @@ Deno.test("help of a command tells its usage and each of its options, within 80 
     assertEquals(shell(name, "--nonsense", "-h", "x"), { code: 0, out, err: [] });
     assertEquals(out[0], `Usage: shm ${usage[0]}`);
     const text = out.join("\n");
-    for (const option of Object.keys(options)) {
-      assertStringIncludes(text, `--${option}`);
-      assertStringIncludes(usage.join("\n"), options[option].short ?? `--${option}`);
-    }
+    for (const option of Object.keys(options)) assertStringIncludes(text, `--${option}`);
     for (const line of [...out, ...shell().out]) assert(line.length <= 80, line);
   }
 });

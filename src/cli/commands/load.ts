@@ -24,7 +24,7 @@ export const load: Command = defineCommand({
   summary: "makes a shared array of a .npy file of NumPy",
   usage: ["load FILE.npy NAME"],
   help: [
-    "Makes a segment with the elements of the file. It gets its name when it is whole,",
+    "Makes a segment of the elements of a file. It gets its name when it is whole,",
     "and stays after this command has ended: shm rm removes it. A name that is taken",
     "is refused. Needs --allow-read.",
   ],

@@ -36,7 +36,7 @@ export const watch: Command = defineCommand({
   summary: "shows, second by second, what becomes of a segment",
   usage: ["watch [--count N] [--json] NAME"],
   help: [
-    "Prints a line a second: of a ring or of versions the newest number, how many came",
+    "Prints a line a second: of a ring or versions the newest number, how many came",
     "per second, how old the newest is, how many a reader misses that looks once a",
     "second, and who reads; of a lock who holds it and who waits; of an array whether",
     "its first 64 MiB changed, and who uses it. The segment is not kept: each look",
