@@ -43,6 +43,12 @@ export const table: readonly Row[] = [
   },
   {
     layer: "4",
+    where: "src/queue/",
+    purpose: "work that is shared out",
+    mayImport: ["3", "2", "1"],
+  },
+  {
+    layer: "4",
     where: "src/npy.ts",
     purpose: "arrays in files",
     mayImport: ["3", "2", "1", "0", "−1"],

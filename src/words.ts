@@ -110,6 +110,7 @@ export const magics = {
   lock: { text: "LCK1", at: 12, what: "a lock", size: 16 },
   ring: { text: "SHMRING1", at: 0, what: "a ring" },
   versions: { text: "SHMVERS1", at: 0, what: "a publication of versions" },
+  queue: { text: "SHMQUEUE", at: 0, what: "a queue" },
 } as const satisfies { readonly [kind: string]: Magic };
 
 /** The kinds of segments that have a magic. */

@@ -211,6 +211,43 @@ export function startingEnvironment(): { readonly [name: string]: string | undef
   return Object.fromEntries(entries);
 }
 
+/** The number of this process. */
+export function ownPid(): number {
+  return runtime().pid;
+}
+
+/**
+ * Tells whether a process has an open file that has the lock of one byte, as its `fdinfo` shows.
+ *
+ * @param pid the process
+ * @param device the device that the file is on, as `fstat` gives it
+ * @param inode its number there
+ * @param at the position of the byte
+ * @returns whether it has; `false` also where this process may not look
+ * @see {@link https://man7.org/linux/man-pages/man5/proc_pid_fdinfo.5.html | proc_pid_fdinfo(5)}
+ */
+export function ownsByteLock(pid: number, device: number, inode: number, at: number): boolean {
+  // lock:	1: OFDLCK  ADVISORY  WRITE -1 00:1a:4711 4294967297 4294967297
+  const hex = (number: number): string => number.toString(16).padStart(2, "0");
+  const major = device >>> 8 & 0xfff;
+  const minor = device & 0xff | device >>> 12 & 0xfff00;
+  const lock = ` ${hex(major)}:${hex(minor)}:${inode} ${at} ${at}`;
+  const folder = `${folderOf(String(pid))}/fdinfo`;
+  const decoder = new TextDecoder();
+  try {
+    return readdir(folder).some((fd) => {
+      const text = readProcFile(`${folder}/${fd}`);
+      return text !== null &&
+        decoder.decode(text).split("\n").some((line) =>
+          line.startsWith("lock:") && line.includes(" OFDLCK ") && line.endsWith(lock)
+        );
+    });
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ESRCH", "EACCES", "EPERM")) return false;
+    throw error;
+  }
+}
+
 /** What the descriptors of this process lead to: paths, and labels of files without a name. */
 export function descriptorTargets(): string[] {
   const folder = "/proc/self/fd";

@@ -193,6 +193,22 @@ function notFound(name: string, why: string): Error {
   return systemError(platform().os, "ENOENT", "open", name, () => why);
 }
 
+/**
+ * Whether the name of an anonymous segment still leads to it: its creator lives, and has not unlinked it.
+ *
+ * @param name its name
+ */
+export function isAnonymousThere(name: string): boolean {
+  try {
+    close(handleOf(name));
+    return true;
+  } catch (error) {
+    // Another user's process may have the number by now, at which this one may not look.
+    if (hasCode(error, "ENOENT", "EACCES")) return false;
+    throw error;
+  }
+}
+
 /** Whether an open file is an anonymous segment: what its creator has sealed. */
 function isSealed(fd: number, name: string): boolean {
   const { F_GET_SEALS, F_SEAL_SHRINK, F_SEAL_GROW } = memfdOf("load");

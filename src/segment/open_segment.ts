@@ -6,7 +6,7 @@
  */
 
 import { type Advice, hasCode } from "../../ffi/errors.ts";
-import { tryLockByte, unlockByte } from "../../ffi/fcntl.ts";
+import { findByteLock, tryLockByte, unlockByte } from "../../ffi/fcntl.ts";
 import { close, fstat } from "../../ffi/files.ts";
 import { tryFlock, unflock } from "../../ffi/flock.ts";
 import { platform } from "../../ffi/platform.ts";
@@ -14,7 +14,8 @@ import { shmOpen } from "../../ffi/shm.ts";
 import { sleep } from "../../ffi/time.ts";
 import { quote, quoteName } from "../check.ts";
 import { notFound, notSupported } from "../errors.ts";
-import { isAnonymousName } from "./anonymous.ts";
+import { ownsByteLock } from "../process/proc.ts";
+import { isAnonymousName, isAnonymousThere, openAnonymous } from "./anonymous.ts";
 import { segmentOf } from "./buffer_segment.ts";
 import { type Describe, found } from "./description.ts";
 import { createOrAttach } from "./create_or_attach.ts";
@@ -23,7 +24,9 @@ import { type CreateOptions, needStackToMap } from "./mapping.ts";
 import {
   checkCreateOptions,
   checkFreeName,
+  createAnonymousMemory,
   createMemory,
+  LABEL,
   openMemory as openRawMemory,
   type SharedMemory,
   undoCreate,
@@ -96,10 +99,36 @@ export class OpenSegment {
     describe: Describe | null = null,
   ): OpenSegment {
     needStackToMap(false);
-    const made = createMemory(name, byteLength, options, describe, { writeHead });
+    return OpenSegment.#open(createMemory(name, byteLength, options, describe, { writeHead }));
+  }
+
+  /**
+   * Makes an anonymous segment, and opens it. If a step fails, nothing is left.
+   *
+   * @param byteLength the size in bytes
+   * @param options mode, reservation and whether to describe it, which are checked here
+   * @param label what `/proc` and `lsof` show in the place of a name
+   * @param writeHead writes what tells its kind, into its memory
+   * @param describe gives the text that says what it is
+   */
+  static createAnonymous(
+    byteLength: number,
+    options: CreateOptions | undefined,
+    label: string,
+    writeHead: WriteHead,
+    describe: Describe,
+  ): OpenSegment {
+    const made = createAnonymousMemory(byteLength, { ...options, [LABEL]: label }, describe);
+    return OpenSegment.#open(made, writeHead);
+  }
+
+  /** Opens a segment that was just made; removes it if a step fails. */
+  static #open(made: SharedMemory, writeHead?: WriteHead): OpenSegment {
+    const { name } = made;
     try {
+      writeHead?.(made.buf!);
       const identity = segmentOf(made.buf!);
-      const fd = shmOpen(name, platform().flags.O_RDWR, 0, denialAdvice);
+      const fd = openAny(name);
       try {
         const status = fstat(fd, name);
         if (`${status.device}:${status.inode}` !== identity) throw unsteadyError(name);
@@ -154,15 +183,17 @@ export class OpenSegment {
    * @param timeout how long to wait for its creator, in milliseconds
    * @param check looks whether it is the one that is meant
    * @param isThere whether only a segment will do that is there now: nobody waits for one that is not there
-   * @throws {RangeError} if the name is that of an anonymous segment
+   * @param takesAnonymous whether the segment may be an anonymous one
+   * @throws {RangeError} if the name is that of an anonymous segment, and it may be none
    */
   static open(
     name: string,
     timeout: number,
     check: SegmentCheck,
     isThere = false,
+    takesAnonymous = false,
   ): OpenSegment {
-    if (isAnonymousName(name)) {
+    if (!takesAnonymous && isAnonymousName(name)) {
       throw new RangeError(
         `Cannot load ${
           quote(name)
@@ -208,6 +239,7 @@ export class OpenSegment {
 
   /** Whether a name still leads to the segment. Without one, no other process can attach any more. */
   get isNamed(): boolean {
+    if (isAnonymousName(this.name)) return isAnonymousThere(this.name);
     return fstat(this.#fd, this.name).named !== false;
   }
 
@@ -249,12 +281,37 @@ export class OpenSegment {
   }
 
   /**
+   * Whether another open file has the lock of one byte. A lock of this open file does not count.
+   *
+   * @param at the position of the byte
+   */
+  isByteLocked(at: number): boolean {
+    return findByteLock(this.#fd, at, 1, this.name) !== null;
+  }
+
+  /**
+   * Whether a process has the lock of one byte, as `/proc` tells. A process that this one may not look at has none.
+   *
+   * @param pid the process
+   * @param at the position of the byte
+   */
+  isByteLockedBy(pid: number, at: number): boolean {
+    const { device, inode } = fstat(this.#fd, this.name);
+    return ownsByteLock(pid, device, inode, at);
+  }
+
+  /**
    * Removes the segment's name, and leaves one that leads to another segment by now.
    *
    * @returns whether it was removed
    */
   unlink(): boolean {
     return this.#memory.unlink();
+  }
+
+  /** Gives up the mapping only: the locks stay until `close()`. */
+  closeMemory(): void {
+    this.#memory.close();
   }
 
   /** Gives up the mapping, the descriptor and all locks; the second time does nothing. */
@@ -285,9 +342,15 @@ function openMemory(name: string, timeout: number, isThere: boolean): SharedMemo
   try {
     return openRawMemory(name, { timeout }, undefined, false, isThere);
   } catch (error) {
-    if (hasCode(error, "EACCES")) close(shmOpen(name, platform().flags.O_RDWR, 0, denialAdvice));
+    if (hasCode(error, "EACCES") && !isAnonymousName(name)) close(openAny(name));
     throw error;
   }
+}
+
+/** Opens a segment once more, by its name. */
+function openAny(name: string): number {
+  if (isAnonymousName(name)) return openAnonymous(name, false);
+  return shmOpen(name, platform().flags.O_RDWR, 0, denialAdvice);
 }
 
 /**
@@ -307,7 +370,7 @@ function openFile(memory: SharedMemory, check: SegmentCheck, deadline: number): 
     } catch (error) {
       refusal = { error };
     }
-    const fd = shmOpen(name, platform().flags.O_RDWR, 0);
+    const fd = openAny(name);
     try {
       const { device, inode } = fstat(fd, name);
       if (segmentOf(memory.buf!) !== `${device}:${inode}`) {

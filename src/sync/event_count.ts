@@ -30,6 +30,14 @@ export function deadlineOf(timeout: number): number {
   return timeout === Infinity ? Infinity : monotonicNow() + timeout;
 }
 
+/** How many milliseconds are left until a moment that {@linkcode deadlineOf} gave. */
+export function timeLeft(deadline: number): number {
+  return deadline === Infinity ? Infinity : deadline - monotonicNow();
+}
+
+/** The longest sleep between two looks in milliseconds, or what tells it after a look. */
+type Slice = number | (() => number);
+
 /** The result of an advance for which a waiter was announced. */
 export interface Advance {
   /** The turn that it began. */
@@ -43,16 +51,20 @@ export class EventCount {
   readonly #words: Int32Array;
   readonly #turn: number;
   readonly #waiting: number | null;
+  readonly #wakesOne: boolean;
 
   /**
    * @param words words of a mapped segment
    * @param turn the position of `TURN` in them
    * @param waiting the position of `WAITING`; `null` if bit 0 of `TURN` serves for it
+   * @param wakesOne whether an advance may wake one of several sleepers. The others are not announced any more then:
+   * a sleeper of `until()` or `untilAsync()` that has found something wakes the next one, which announces itself.
    */
-  constructor(words: Int32Array, turn: number, waiting: number | null) {
+  constructor(words: Int32Array, turn: number, waiting: number | null, wakesOne = false) {
     this.#words = words;
     this.#turn = turn;
     this.#waiting = waiting;
+    this.#wakesOne = wakesOne;
   }
 
   /** The current turn. */
@@ -131,17 +143,30 @@ export class EventCount {
    *
    * @param look looks; gives `null` as long as there is nothing. What it throws ends the waiting.
    * @param deadline when to give up, by {@linkcode deadlineOf}; there is one look at least
-   * @param slice the longest sleep between two looks, in milliseconds
+   * @param slice the longest sleep between two looks, in milliseconds; a function is asked after each look
    * @returns what was found; `null` if time was up
    */
-  until<T>(look: () => T | null, deadline: number, slice: number): T | null {
-    while (true) {
+  until<T>(look: () => T | null, deadline: number, slice: Slice): T | null {
+    for (let hasSlept = false;; hasSlept = true) {
       const turn = this.announce();
-      const found = look();
+      const found = this.#look(look, hasSlept);
       if (found !== null) return found;
-      const rest = deadline - monotonicNow();
+      const rest = timeLeft(deadline);
       if (rest <= 0) return null;
-      this.sleep(turn, Math.min(rest, slice));
+      this.sleep(turn, Math.min(rest, lengthOf(slice)));
+    }
+  }
+
+  /** Looks. Unless it looks in vain after a sleep, the next sleeper is woken where an advance wakes one only. */
+  #look<T>(look: () => T | null, hasSlept: boolean): T | null {
+    if (!this.#wakesOne || !hasSlept) return look();
+    let isVain = false;
+    try {
+      const found = look();
+      isVain = found === null;
+      return found;
+    } finally {
+      if (!isVain && this.#words.length > 0) this.handOn();
     }
   }
 
@@ -150,26 +175,30 @@ export class EventCount {
    *
    * @param look looks; gives `null` as long as there is nothing. What it throws ends the waiting.
    * @param deadline when to give up, by {@linkcode deadlineOf}; there is one look at least
-   * @param slice the longest sleep between two looks, in milliseconds
+   * @param slice the longest sleep between two looks, in milliseconds; a function is asked after each look
    * @param signal gives the waiting up: the promise is rejected with its reason
    * @returns what was found; `null` if time was up
    */
   async untilAsync<T>(
     look: () => T | null,
     deadline: number,
-    slice: number,
+    slice: Slice,
     signal: AbortSignal | undefined,
   ): Promise<T | null> {
-    while (true) {
+    for (let hasSlept = false;; hasSlept = true) {
       signal?.throwIfAborted();
       const turn = this.announce();
-      const found = look();
+      const found = this.#look(look, hasSlept);
       if (found !== null) return found;
-      const rest = deadline - monotonicNow();
+      const rest = timeLeft(deadline);
       if (rest <= 0) return null;
-      await this.sleepAsync(turn, Math.min(rest, slice), signal);
+      await this.sleepAsync(turn, Math.min(rest, lengthOf(slice)), signal);
     }
   }
+}
+
+function lengthOf(slice: Slice): number {
+  return typeof slice === "number" ? slice : slice();
 }
 
 /**
