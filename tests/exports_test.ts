@@ -4,6 +4,7 @@ import * as dtype from "../src/dtype.ts";
 import * as ndarray from "../src/ndarray/ndarray.ts";
 import * as npy from "../src/npy.ts";
 import * as publish from "../src/publish/mod.ts";
+import * as queue from "../src/queue/mod.ts";
 import * as sync from "../src/sync/mod.ts";
 
 Deno.test("mod.ts exports exactly these values", () => {
@@ -42,6 +43,10 @@ Deno.test("@shm/array/publish exports exactly these values", () => {
     "SharedMemoryRing",
     "SharedMemoryVersions",
   ]);
+});
+
+Deno.test("@shm/array/queue exports exactly these values", () => {
+  assertEquals(Object.keys(queue).sort(), ["QueueItem", "SharedMemoryQueue"]);
 });
 
 Deno.test("@shm/array/sync exports exactly these values", () => {

@@ -539,7 +539,8 @@ export class AttachedQueue {
       stateWord(FILLING, 0, this.id),
       stateWord(WAITING, 0, caller),
     );
-    if (!isCall || !isPut) this.#own.delete(slot);
+    if (isCall && isPut) this.#calls.add(slot);
+    else this.#own.delete(slot);
     if (!isPut) throw words.lostSlot(slot);
     this.#work.advance(1);
   }
@@ -564,22 +565,19 @@ export class AttachedQueue {
     return text ?? refuse("");
   }
 
-  /** Claims a slot when there is one, after the calls that came before. */
-  async #claimSoon(
-    deadline: number,
-    signal: AbortSignal | undefined,
-    throwsIfFull: boolean,
-  ): Promise<number> {
-    await letEventLoopRun();
+  /** Claims a slot if there is one, and no other call waits for one; `null` if not. */
+  #claimNow(signal: AbortSignal | undefined, throwsIfFull: boolean): number | null {
     signal?.throwIfAborted();
-    this.checkOpen("put into");
     this.#checkNamed("put into");
-    const before = this.#line;
-    if (before === null) {
-      const slot = throwsIfFull ? this.#claimAny() : this.#claim();
-      if (slot >= 0) return slot;
-    }
+    const slot = this.#line !== null ? -1 : throwsIfFull ? this.#claimAny() : this.#claim();
+    if (slot >= 0) return slot;
     if (throwsIfFull) throw busy(`Cannot ${this.#full()}`);
+    return null;
+  }
+
+  /** Claims a slot when there is one, after the calls that came before. */
+  async #claimSoon(deadline: number, signal: AbortSignal | undefined): Promise<number> {
+    const before = this.#line;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#line = promise;
     promise.then(() => {
@@ -600,22 +598,27 @@ export class AttachedQueue {
     }
   }
 
-  /** Claims a slot, lets a function make the message, and puts the item; returns the slot. */
+  /**
+   * Claims a slot, lets a function make the message, and puts the item; returns the slot. What need not wait is done
+   * before the first `await`.
+   */
   async #fillSoon(
     fill: FillSoon,
     { attempts, deadline, signal, throwsIfFull }: Omit<CallParts<unknown>, "read">,
     isCall: boolean,
   ): Promise<number> {
-    const slot = await this.#claimSoon(deadline, signal, throwsIfFull);
-    let message: Json | undefined;
-    let isSettled = false;
+    const slot = this.#claimNow(signal, throwsIfFull) ?? await this.#claimSoon(deadline, signal);
+    let isFilling = false;
     let isGivenUp = false;
     try {
-      if (typeof fill === "function") {
-        const filling = this.#use(() => fill(slot));
+      let message = typeof fill === "function" ? fill(slot) : fill;
+      if (isThenable(message)) {
+        const promise = message;
+        const filling = this.#use(() => promise);
+        isFilling = true;
         // A function that nobody waits for any more uses the slot still. It is free when that has ended.
         const settle = (): void => {
-          isSettled = true;
+          isFilling = false;
           if (isGivenUp) this.#unclaim(slot);
         };
         filling.then(settle, settle);
@@ -623,9 +626,6 @@ export class AttachedQueue {
           quoteName(this.name)
         }: the function that fills slot ${slot} has not ended`;
         message = await inTime(filling, deadline, signal, what);
-      } else {
-        isSettled = true;
-        message = fill;
       }
       this.checkOpen("put into");
       signal?.throwIfAborted();
@@ -633,7 +633,7 @@ export class AttachedQueue {
       return slot;
     } catch (error) {
       isGivenUp = true;
-      if (isSettled || typeof fill !== "function") this.#unclaim(slot);
+      if (!isFilling) this.#unclaim(slot);
       throw error;
     }
   }
@@ -646,6 +646,7 @@ export class AttachedQueue {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     await this.#fillSoon(fill, { attempts, deadline, signal, throwsIfFull: false }, false);
+    await letEventLoopRun();
   }
 
   // --- Calling ---------------------------------------------------------------------------------

@@ -416,7 +416,7 @@ showCallers(QueueItem);
  * inputs.create();
  *
  * const sum = queue.call<number>((slot) => {
- *   inputs.array.slice(slot).fill(2);
+ *   inputs.array!.slice(slot).fill(2);
  *   return { what: "sum" };
  * });
  * queue.end();
@@ -424,7 +424,7 @@ showCallers(QueueItem);
  * // In another process, usually, which loads both.
  * await queue.serve((item) => {
  *   let sum = 0;
- *   for (const x of inputs.array.slice(item.slot)) sum += x;
+ *   for (const x of inputs.array!.slice(item.slot)) sum += x;
  *   return sum;
  * });
  * assertEquals(await sum, 512);
@@ -828,11 +828,11 @@ export class SharedMemoryQueue {
    * using queue = SharedMemoryQueue.createAnonymous(4);
    * using inputs = SharedMemoryArray.createAnonymous([queue.slots, 8], "uint8");
    * queue.put((slot) => {
-   *   inputs.array.slice(slot).fill(7);
+   *   inputs.array!.slice(slot).fill(7);
    *   return { row: 1 };
    * });
    * const item = queue.take()!;
-   * assertEquals([item.message.row, inputs.array.get(item.slot, 0)], [1, 7]);
+   * assertEquals([item.message.row, inputs.array!.get(item.slot, 0)], [1, 7]);
    * item.complete();
    * ```
    */
@@ -904,11 +904,11 @@ export class SharedMemoryQueue {
    * using outputs = SharedMemoryArray.createAnonymous([queue.slots, 2 ** 20], "float32");
    * const last = queue.call({ fill: 5 }, {
    *   timeout: 10_000,
-   *   read: (_answer, slot) => outputs.array.get(slot, -1),
+   *   read: (_answer, slot) => outputs.array!.get(slot, -1),
    * });
    *
    * using item = (await queue.takeAsync())!; // usually in another process
-   * outputs.array.slice(item.slot).fill(item.message.fill);
+   * outputs.array!.slice(item.slot).fill(item.message.fill);
    * item.complete();
    * assertEquals(await last, 5);
    * ```

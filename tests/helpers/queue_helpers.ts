@@ -1,0 +1,49 @@
+/**
+ * What the tests of queues share: queues that are gone afterwards, and processes that take part.
+ *
+ * @module
+ */
+
+import { type QueueOptions, SharedMemoryQueue } from "../../src/queue/mod.ts";
+import { withNames } from "./helpers.ts";
+import { Member } from "./publish_helpers.ts";
+
+/** The module under test, for code that runs in another process or worker. */
+export const queueUrl: string = new URL("../../src/queue/mod.ts", import.meta.url).href;
+
+/** Calls `body` with a queue and a second attachment of it, both of which are gone afterwards. */
+export function withQueue<R>(
+  slots: number,
+  body: (queue: SharedMemoryQueue, other: SharedMemoryQueue) => R | Promise<R>,
+  options?: QueueOptions,
+): Promise<R> {
+  return withNames(async (name) => {
+    using queue = new SharedMemoryQueue(name, slots, options).create();
+    using other = SharedMemoryQueue.clone(queue).load();
+    return await body(queue, other);
+  });
+}
+
+/** Starts a process that has loaded a queue as `queue`, and says line by line how far it is by `say(line)`. */
+export function startMember(queue: SharedMemoryQueue, code: string): Promise<Member> {
+  return Member.start(`
+    import { SharedMemoryQueue } from ${JSON.stringify(queueUrl)};
+    const queue = SharedMemoryQueue.from(${JSON.stringify(queue)}).load();
+    ${code}
+  `);
+}
+
+/** Code of a process that takes one item, says so, and hangs. */
+export const hang = `
+  const item = queue.take();
+  say("taken " + item.attempt);
+  setInterval(() => {}, 1000);
+`;
+
+/** What the slots of a queue are now, without those that are free. */
+export function statesOf(queue: SharedMemoryQueue): { [state: string]: number } {
+  const { filling, waiting, taken, answered } = queue.counts();
+  return Object.fromEntries(
+    Object.entries({ filling, waiting, taken, answered }).filter(([, count]) => count > 0),
+  );
+}

@@ -1,0 +1,176 @@
+// A time limit can end at each stage of a call, and what was given up can end in each way afterwards.
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Json, SharedMemoryQueue } from "@shm/array/queue";
+import { until } from "../helpers/helpers.ts";
+import { rejectionOf, sleep } from "../helpers/publish_helpers.ts";
+import { hang, startMember, statesOf, withQueue } from "../helpers/queue_helpers.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "queues");
+
+/** The two ways in which a wait is given up, and what the promise is rejected with. */
+const ways: {
+  readonly name: string;
+  readonly options: (ms?: number) => { timeout?: number; signal?: AbortSignal };
+  readonly error: string;
+}[] = [
+  { name: "time is up", options: (ms = 30) => ({ timeout: ms }), error: "TimeoutError" },
+  {
+    name: "the signal is aborted",
+    options: (ms = 30) => {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(new SyntaxError("enough")), ms);
+      return { signal: controller.signal };
+    },
+    error: "SyntaxError",
+  },
+];
+
+/** Whether a queue of one slot can be used as if nothing had happened. */
+async function isUsable(queue: SharedMemoryQueue, other: SharedMemoryQueue): Promise<boolean> {
+  const answer = queue.call("again", { full: "throw" });
+  const item = (await other.takeAsync({ timeout: 10_000 }))!;
+  item.complete(item.message);
+  return await answer === "again" && Object.keys(statesOf(queue)).length === 0;
+}
+
+for (const { name, options, error } of ways) {
+  Deno.test(`${name} while a call waits for a slot`, () =>
+    withQueue(1, async (queue, other) => {
+      queue.put(1);
+      assertEquals((await rejectionOf(queue.call(2, options()))).name, error);
+      other.take()!.complete();
+      assert(await isUsable(queue, other));
+    }));
+
+  for (const late of ["is fulfilled", "is rejected"]) {
+    Deno.test(`${name} while a call is filled, and the filling ${late} later`, () =>
+      withQueue(1, async (queue, other) => {
+        const filled = Promise.withResolvers<Json>();
+        for (const put of [queue.call, queue.putAsync]) {
+          const failure = rejectionOf(put.call(queue, () => filled.promise, options()));
+          assertEquals((await failure).name, error);
+          assertEquals(statesOf(other), { filling: 1 }); // the function uses the slot still
+          assertEquals(other.tryPut(1), false);
+          break;
+        }
+        if (late === "is fulfilled") filled.resolve("late");
+        else filled.reject(new Error("late"));
+        await until("the slot is free", () => other.counts().free === 1);
+        assertEquals(other.counts().put, 0);
+        assert(await isUsable(queue, other));
+      }));
+  }
+
+  Deno.test(`${name} while a call is filled, and its instance is closed before the filling ends`, () =>
+    withQueue(1, async (queue, other) => {
+      const filled = Promise.withResolvers<Json>();
+      assertEquals((await rejectionOf(queue.call(() => filled.promise, options()))).name, error);
+      queue.close();
+      other.tryPut(0);
+      assertEquals(statesOf(other), { filling: 1 });
+      filled.resolve("late");
+      await sleep(0);
+      assertEquals(other.tryPut(1), true);
+    }));
+
+  Deno.test(`${name} while nobody has taken the call: it is withdrawn`, () =>
+    withQueue(1, async (queue, other) => {
+      const failure = await rejectionOf(queue.call(1, options()));
+      assertEquals(failure.name, error);
+      assertEquals((failure as { pid?: number }).pid, undefined);
+      assertEquals(statesOf(other), {});
+      assert(await isUsable(queue, other));
+    }));
+
+  const endings: {
+    [ending: string]: (item: NonNullable<ReturnType<SharedMemoryQueue["take"]>>) => void;
+  } = {
+    "completes it": (item) => assertEquals(item.complete("late"), false),
+    "fails it": (item) => assertEquals(item.fail(new Error("late")), false),
+    "releases it": (item) => item.release(),
+    "drops it": (item) => item[Symbol.dispose](),
+  };
+  for (const [ending, end] of Object.entries(endings)) {
+    Deno.test(`${name} while a taker has the call, which ${ending} later`, () =>
+      withQueue(1, async (queue, other) => {
+        const answer = rejectionOf(queue.call("given up", options()));
+        const item = (await other.takeAsync())!;
+        assertEquals(item.wanted, true);
+        const failure = await answer as Error & { pid?: number };
+        assertEquals(failure.name, error);
+        assertEquals(failure.pid, error === "TimeoutError" ? Deno.pid : undefined);
+        assertEquals(item.wanted, false);
+        assertEquals(statesOf(queue), { taken: 1 }); // the taker uses the slot still
+        assertEquals(queue.tryPut(1), false);
+        end(item);
+        assertEquals(statesOf(queue), {});
+        assert(await isUsable(queue, other));
+        const { completed, failed } = queue.counts();
+        assertEquals([completed, failed], [1, 0]);
+      }));
+  }
+
+  Deno.test(`${name} while a taker has the call, which closes later`, () =>
+    withQueue(1, async (queue, other) => {
+      const answer = rejectionOf(queue.call(1, options()));
+      using third = SharedMemoryQueue.clone(other).load();
+      await third.takeAsync();
+      assertEquals((await answer).name, error);
+      third.close();
+      assert(await isUsable(queue, other));
+    }));
+
+  Deno.test(`${name} while a taker in another process has the call, which is killed later`, () =>
+    withQueue(1, async (queue, other) => {
+      const member = await startMember(queue, `say("ready"); ${hang}`);
+      assertEquals(await member.line(), "ready");
+      const answer = rejectionOf(queue.call(1, options(1500)));
+      assertEquals(await member.line(), "taken 1");
+      const failure = await answer as Error & { pid?: number };
+      assertEquals(failure.name, error);
+      if (error === "TimeoutError") assertEquals(failure.pid, member.pid);
+      assertEquals(queue.tryPut(1), false);
+      await member.kill();
+      other.put("after", { timeout: 30_000 });
+      assertEquals(queue.take()!.message, "after");
+    }));
+
+  Deno.test(`${name} while an answer is read: it is read to the end`, () =>
+    withQueue(1, async (queue, other) => {
+      const read = async (answer: Json): Promise<Json> => {
+        await sleep(60);
+        return [answer];
+      };
+      const answer = queue.call(1, { ...options(), read });
+      (await other.takeAsync())!.complete("in time");
+      assertEquals(await answer, ["in time"]);
+      assert(await isUsable(queue, other));
+    }));
+}
+
+Deno.test("with a time limit of 0 a call is withdrawn at once, and an answer in the last moment counts", () =>
+  withQueue(1, async (queue, other) => {
+    assertEquals((await rejectionOf(queue.call(1, { timeout: 0 }))).name, "TimeoutError");
+    assertEquals(statesOf(queue), {});
+    const answer = queue.call(1, { timeout: 50 });
+    const item = (await other.takeAsync())!;
+    const end = performance.now() + 100;
+    while (performance.now() < end); // no timer runs meanwhile
+    item.complete("in the last moment");
+    assertEquals(await answer, "in the last moment");
+  }));
+
+Deno.test("an aborted takeAsync() takes nothing, and wakes another one", () =>
+  withQueue(4, async (queue, other) => {
+    const controller = new AbortController();
+    const first = other.takeAsync({ signal: controller.signal });
+    const second = queue.takeAsync();
+    await sleep(20);
+    queue.put(1);
+    controller.abort();
+    await assertRejects(() => first);
+    assertEquals((await second)!.message, 1);
+    await assertRejects(() => other.takeAsync({ signal: AbortSignal.abort() }));
+  }));
