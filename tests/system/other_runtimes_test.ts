@@ -13,6 +13,7 @@ const modules = {
   npy: "src/npy.ts",
   sync: "src/sync/mod.ts",
   publish: "src/publish/mod.ts",
+  queue: "src/queue/mod.ts",
   cli: "src/cli/mod.ts",
 };
 
