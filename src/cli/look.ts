@@ -9,13 +9,12 @@ import { hasCode } from "../../ffi/errors.ts";
 import { statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { runtime } from "../../ffi/runtime/mod.ts";
-import { visible } from "../../ffi/runtime/errors.ts";
 import { SharedMemory } from "../../mod.ts";
 import { listText, quoteName } from "../check.ts";
 import { bytesPerElement, type DType, parseDType, typedArrayOf } from "../dtype.ts";
 import { errors, invalidData, notFound } from "../errors.ts";
 import { contiguousLayout, extent, Layout, NDArray, type SliceItem } from "../ndarray/mod.ts";
-import { locksOf, programOf, whoMaps } from "../process/proc.ts";
+import { locksOf, processesThatMap } from "../process/proc.ts";
 import { HEADER_BYTES, type HeaderWords } from "../publish/header_words.ts";
 import { RingWords, slotOf, slotStart } from "../publish/ring_words.ts";
 import { VersionsWords } from "../publish/versions_words.ts";
@@ -30,13 +29,7 @@ import {
 import { HELD, indexOf, LOCK_BYTES, WAITING, wordsOf } from "../sync/lock_words.ts";
 import { invalidWord, kindOfSegment, type SegmentKind } from "../words.ts";
 import type { Told } from "./selection.ts";
-
-/** A process, and the program that it runs. */
-export interface Process {
-  readonly pid: number;
-  /** `null` where it cannot be told. */
-  readonly program: string | null;
-}
+import { type User, Who } from "./who.ts";
 
 /** A segment that is looked at. */
 export interface Subject {
@@ -111,27 +104,22 @@ function identityOf(buffer: ArrayBuffer): string {
 
 // --- Who takes part --------------------------------------------------------------------------
 
-/** How long the search for the processes that map a segment may take, in milliseconds. */
-const PATIENCE = 400;
-
 /** The processes that map a segment, but for this one; `null` where it cannot be told. */
-export function usersOf({ identity }: Subject): Process[] | null {
-  return whoMaps(identity, PATIENCE)?.filter((pid) => pid !== runtime().pid).map(processOf) ?? null;
+export function usersOf({ identity }: Subject): User[] | null {
+  if (platform().directory === null) return null;
+  const pids = processesThatMap(new Set([identity])).get(identity) ?? [];
+  return pids.filter((pid) => pid !== runtime().pid).map(processOf);
 }
 
 /** The process that holds a segment's lock alone, as the writer of a stream does. */
-function holderOf({ identity }: Subject): Process | null {
+function holderOf({ identity }: Subject): User | null {
   const lock = locksOf(identity)?.find(({ isShared, isWaiting }) => !isShared && !isWaiting);
   return lock === undefined ? null : processOf(lock.pid);
 }
 
-function processOf(pid: number): Process {
-  return { pid, program: programOf(pid) };
-}
-
-/** Writes processes as `program:pid`, as `ls` does. */
-export function processesText(processes: readonly Process[]): string {
-  return processes.map(({ pid, program }) => `${visible(program ?? "?")}:${pid}`).join(", ");
+/** Looks at a process now: between two lines of `watch` its number may have become another's. */
+export function processOf(pid: number): User {
+  return new Who().user(pid);
 }
 
 // --- Arrays ----------------------------------------------------------------------------------
@@ -241,7 +229,7 @@ export interface Stream {
   readonly age: number | null;
   /** Whether the writer has said that no more comes. */
   readonly isEnded: boolean;
-  readonly writer: Process | null;
+  readonly writer: User | null;
   /** Tells one stream from another that got its name. */
   readonly id: bigint;
 }
@@ -405,10 +393,10 @@ function takeVersion(
 /** The state of a lock. */
 export interface LockState {
   /** Who holds it; several may hold it shared. `null` where the kernel does not tell. */
-  readonly holders: Process[] | null;
+  readonly holders: User[] | null;
   readonly isShared: boolean;
   /** Those that wait in the kernel, as the shell's `flock` does. */
-  readonly waiters: Process[];
+  readonly waiters: User[];
   /** Whether a user of this package has announced that it waits. It may have given up meanwhile. */
   readonly someoneWaits: boolean;
   /** Whether somebody holds it, or the last holder ended without giving it back. */

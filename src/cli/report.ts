@@ -4,7 +4,9 @@
  * @module
  */
 
-import { type LockState, type Newest, processesText, type Stream } from "./look.ts";
+import type { LockState, Newest, Stream } from "./look.ts";
+import { age as longAge, shapeText } from "./output.ts";
+import { usersText } from "./who.ts";
 
 /** The parts that are not empty, with commas between them. */
 function listed(...parts: string[]): string {
@@ -17,8 +19,8 @@ function listed(...parts: string[]): string {
 export function streamText({ kind, slots, writer, isEnded, dtype, shape }: Stream): string {
   return listed(
     kind === "ring" ? `Ring of ${slots} slots` : "Versions",
-    `${dtype} ${tupleText(shape)}`,
-    writer === null ? "without a writer now" : `written by ${processesText([writer])}`,
+    `${dtype} ${shapeText(shape)}`,
+    writer === null ? "without a writer now" : `written by ${usersText([writer])}`,
     isEnded ? "ended" : "",
   );
 }
@@ -48,7 +50,7 @@ export function streamFacts({ kind, slots, writer, isEnded, dtype, shape }: Stre
 /** Who holds a lock, in words. */
 export function holdersText({ holders, isShared, isMarked }: LockState): string {
   if (holders !== null && holders.length > 0) {
-    return `held ${isShared ? "shared " : ""}by ${processesText(holders)}`;
+    return `held ${isShared ? "shared " : ""}by ${usersText(holders)}`;
   }
   if (holders === null) return isMarked ? "held, or abandoned" : "free, as far as can be told";
   return isMarked ? "free, abandoned by its last holder" : "free";
@@ -56,7 +58,7 @@ export function holdersText({ holders, isShared, isMarked }: LockState): string 
 
 /** Who waits for a lock, in words. */
 export function waitersText({ waiters, someoneWaits }: LockState): string {
-  if (waiters.length > 0) return processesText(waiters);
+  if (waiters.length > 0) return usersText(waiters);
   return someoneWaits ? "somebody" : "nobody";
 }
 
@@ -75,18 +77,10 @@ export function lockFacts(
 
 // --- Text ------------------------------------------------------------------------------------
 
-/** A shape as NumPy writes it: "(2, 3)", "(4,)". */
-export function tupleText(shape: readonly number[]): string {
-  return `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
-}
-
 /** An age that is easy to read: "12ms", "1.3s", "5m". */
 export function ageText(milliseconds: number): string {
   if (milliseconds < 1000) return `${Math.round(milliseconds)}ms`;
   const seconds = milliseconds / 1000;
   if (seconds < 9.95) return `${seconds.toFixed(1)}s`;
-  if (seconds < 60) return `${Math.floor(seconds)}s`;
-  if (seconds < 60 * 60) return `${Math.floor(seconds / 60)}m`;
-  if (seconds < 24 * 60 * 60) return `${Math.floor(seconds / (60 * 60))}h`;
-  return `${Math.floor(seconds / (24 * 60 * 60))}d`;
+  return longAge(milliseconds);
 }

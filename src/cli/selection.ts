@@ -4,11 +4,11 @@
  * @module
  */
 
-import { platform } from "../../ffi/platform.ts";
 import { quote } from "../check.ts";
 import { type DType, parseDType } from "../dtype.ts";
 import { checkShape, freezeSelection, type SliceItem } from "../ndarray/mod.ts";
 import { UsageError } from "./arguments.ts";
+import { nameOf } from "./names.ts";
 
 /** What a command is to look at. */
 export interface Target {
@@ -36,19 +36,13 @@ const synonyms: { readonly [text: string]: string } = {
  * @throws {UsageError} if the brackets hold what NumPy's basic indexing does not know
  */
 export function readTarget(text: string, exists: (name: string) => boolean): Target {
-  const name = bareName(text);
+  const name = nameOf(text);
   const opening = name.lastIndexOf("[");
   if (opening < 1 || !name.endsWith("]") || exists(name)) return { name, selection: null };
   return {
     name: name.slice(0, opening),
     selection: readSelection(name.slice(opening + 1, -1)),
   };
-}
-
-/** A name without the folder of segments, which a shell completes. */
-export function bareName(text: string): string {
-  const folder = `${platform().directory}/`;
-  return text.startsWith(folder) ? text.slice(folder.length) : text;
 }
 
 /** Reads what stands between the brackets, each item by the library's own parser. */

@@ -35,9 +35,16 @@ export class Who {
 
   /** Names processes for people, each as `program:pid`. */
   names(pids: readonly number[]): string[] {
-    return pids.map((pid) => {
-      const { program } = this.user(pid);
-      return `${program === null ? "" : `${visible(program)}:`}${pid}`;
-    });
+    return pids.map((pid) => userText(this.user(pid)));
   }
+}
+
+/** Names a process for people: `program:pid`. */
+export function userText({ pid, program }: User): string {
+  return `${program === null ? "" : `${visible(program)}:`}${pid}`;
+}
+
+/** Names processes for people, in one text. */
+export function usersText(users: readonly User[]): string {
+  return users.map(userText).join(", ");
 }

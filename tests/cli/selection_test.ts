@@ -2,7 +2,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../src/cli/arguments.ts";
-import { bareName, readTarget, readTold } from "../../src/cli/selection.ts";
+import { readTarget, readTold } from "../../src/cli/selection.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "names may have the folder of segments in front");
@@ -40,9 +40,7 @@ Deno.test("readTarget() takes brackets for part of a name where there is such a 
 });
 
 Deno.test("names may have the folder in front, as the shell completes it", () => {
-  assertEquals(bareName("/dev/shm/a"), "a");
   assertEquals(readTarget("/dev/shm/a[0]", nothing).name, "a");
-  assertEquals(bareName("/dev/shm"), "/dev/shm");
 });
 
 Deno.test("readTold() reads element types and shapes", () => {

@@ -14,9 +14,8 @@ import { readNpy } from "../../npy.ts";
 import { checkUsableName, isAnonymousName } from "../../segment/mod.ts";
 import { type Command, defineCommand, jsonOption } from "../command.ts";
 import { segmentExists } from "../look.ts";
-import { jsonText } from "../output.ts";
-import { tupleText } from "../report.ts";
-import { bareName } from "../selection.ts";
+import { nameOf } from "../names.ts";
+import { jsonText, shapeText } from "../output.ts";
 
 /** Loads a file as a shared array. */
 export const load: Command = defineCommand({
@@ -32,7 +31,7 @@ export const load: Command = defineCommand({
   words: { least: 2, most: 2, what: "a file, and the name of the segment" },
   run({ options, words }, { out }) {
     const file = words[0];
-    const name = bareName(words[1]);
+    const name = nameOf(words[1]);
     checkUsableName(name);
     if (isAnonymousName(name)) {
       throw new RangeError(
@@ -58,7 +57,7 @@ export const load: Command = defineCommand({
       sma.close();
     }
     if (options.json) out(jsonText({ name, file, shape, dtype, byteLength }));
-    else out(`${visible(name)}: ${dtype} ${tupleText(shape)}`);
+    else out(`${visible(name)}: ${dtype} ${shapeText(shape)}`);
     return 0;
   },
 });

@@ -17,8 +17,7 @@ import {
   takeNewest,
   withSegment,
 } from "../look.ts";
-import { jsonText } from "../output.ts";
-import { tupleText } from "../report.ts";
+import { jsonText, shapeText } from "../output.ts";
 import {
   readTarget,
   readTold,
@@ -52,7 +51,7 @@ export const save: Command = defineCommand({
       return { dtype: view.dtype, shape: view.shape, byteLength: view.nbytes };
     });
     if (options.json) out(jsonText({ name: target.name, file, shape, dtype, byteLength }));
-    else out(`${visible(file)}: ${dtype} ${tupleText(shape)}`);
+    else out(`${visible(file)}: ${dtype} ${shapeText(shape)}`);
     return 0;
   },
 });

@@ -10,8 +10,6 @@ import { magics, type SegmentKind } from "../../words.ts";
 import { UsageError } from "../arguments.ts";
 import { type Command, defineCommand, jsonOption } from "../command.ts";
 import {
-  type Process,
-  processesText,
   readLock,
   readStream,
   segmentExists,
@@ -41,6 +39,7 @@ import {
   type Told,
   toldOptions,
 } from "../selection.ts";
+import { type User, usersText } from "../who.ts";
 
 /** Shows what stands in a segment. */
 export const show: Command = defineCommand({
@@ -159,8 +158,8 @@ function showOther(subject: Subject, { isJson }: Wanted, { out }: Screen): void 
   }
 }
 
-function showUsers(users: Process[] | null, out: (line: string) => void): void {
-  if (users !== null) out(`Mapped by: ${users.length === 0 ? "nobody" : processesText(users)}`);
+function showUsers(users: User[] | null, out: (line: string) => void): void {
+  if (users !== null) out(`Mapped by: ${users.length === 0 ? "nobody" : usersText(users)}`);
 }
 
 /** The most elements that are written as JSON. */

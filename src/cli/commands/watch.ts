@@ -15,8 +15,6 @@ import { UsageError } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import {
   type LockState,
-  type Process,
-  processesText,
   readLock,
   readStream,
   segmentExists,
@@ -29,6 +27,7 @@ import { jsonText } from "../output.ts";
 import { ageText, holdersText, lockFacts, numberKey, streamText, waitersText } from "../report.ts";
 import type { Screen } from "../screen.ts";
 import { readTarget } from "../selection.ts";
+import { type User, usersText } from "../who.ts";
 
 /** Shows a line a second. */
 export const watch: Command = defineCommand({
@@ -97,7 +96,7 @@ interface Look {
   readonly key: string;
   /** When it was, in milliseconds of a clock that only goes forward. */
   readonly at: number;
-  readonly users: readonly Process[] | null;
+  readonly users: readonly User[] | null;
   readonly stream: Stream | null;
   readonly lock: LockState | null;
   /** A number that changes when elements do. */
@@ -196,13 +195,13 @@ function rateText(rate: number): string {
   return `${rate < 9.95 ? rate.toFixed(1) : Math.round(rate)}/s`;
 }
 
-function peopleText(processes: readonly Process[] | null): string {
+function peopleText(processes: readonly User[] | null): string {
   if (processes === null) return "?";
-  return processes.length === 0 ? "-" : processesText(processes);
+  return processes.length === 0 ? "-" : usersText(processes);
 }
 
 /** Who maps a stream and does not write it. */
-function readersOf({ users, stream }: Look): Process[] | null {
+function readersOf({ users, stream }: Look): User[] | null {
   return users?.filter(({ pid }) => pid !== stream?.writer?.pid) ?? null;
 }
 

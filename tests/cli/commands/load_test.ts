@@ -42,7 +42,7 @@ Deno.test("load makes a segment that stays after the command has ended", async (
       leavingNothing(async () => {
         const permissions = ["--allow-ffi", "--allow-read"];
         const { code, out, err } = await command(["load", file, name], permissions);
-        assertEquals([code, out, err], [0, `${name}: float32 (2, 3)\n`, ""]);
+        assertEquals([code, out, err], [0, `${name}: float32 [2,3]\n`, ""]);
         using sma = new SharedMemoryArray([2, 3], "float32", name);
         assertEquals(sma.load().toArray(), [[0, 1, 2], [3, 4, 5]]);
         assertEquals(Deno.statSync(segmentPath(name)).mode! & 0o777, 0o600);

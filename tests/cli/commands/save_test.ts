@@ -31,7 +31,7 @@ testWith("NumPy", "save writes a file that NumPy reads", async () => {
       const file = `${folder}/a.npy`;
       assertEquals(shell("save", name, file), {
         code: 0,
-        out: [`${file}: int16 (3, 4)`],
+        out: [`${file}: int16 [3,4]`],
         err: [],
       });
       const program = "import numpy as np, sys; print(np.load(sys.argv[1]).tolist())";

@@ -204,14 +204,14 @@ Deno.test("show shows the newest frame of a ring", () => {
     using ring = new SharedMemoryRing([2, 3], "uint8", name, 4);
     ring.create();
     assertEquals(shell("show", name).out, [
-      "Ring of 4 slots, uint8 (2, 3), without a writer now",
+      "Ring of 4 slots, uint8 [2,3], without a writer now",
       "No frame yet",
     ]);
     for (let i = 1; i <= 9; i++) ring.write(i);
     ring.write(grid(2, 3));
     const { code, out, err } = shell("show", name);
     assertEquals([code, err], [0, []]);
-    assertEquals(out[0], `Ring of 4 slots, uint8 (2, 3), written by deno:${Deno.pid}`);
+    assertEquals(out[0], `Ring of 4 slots, uint8 [2,3], written by deno:${Deno.pid}`);
     assertMatch(out[1], /^Frame 10(, .* old)?, 0 skipped$/);
     assertEquals(out[2], "[[0 1 2]\n [3 4 5]]");
     assertEquals(shell("show", `${name}[:, 1]`).out[2], "[1 4]");
@@ -270,7 +270,7 @@ Deno.test("show shows the current version, and its age", async () => {
     await table.publish((next) => void next.fill(2n ** 60n));
     const { code, out, err } = shell("show", name);
     assertEquals([code, err], [0, []]);
-    assertEquals(out[0], `Versions, int64 (2, 2), written by deno:${Deno.pid}`);
+    assertEquals(out[0], `Versions, int64 [2,2], written by deno:${Deno.pid}`);
     assertMatch(out[1], /^Version 2, \d+(\.\d)?m?s old, 0 skipped$/);
     assertEquals(
       out[2],
@@ -433,7 +433,7 @@ testWith("NumPy", "show in a terminal of 80 columns", async () => {
     ring.write(grid(2, 3));
     const { raw, lines, code } = await inTerminal(["show", name]);
     assertEquals(code, 0);
-    assertEquals(lines[0], `Ring of 4 slots, uint8 (2, 3), written by deno:${Deno.pid}`);
+    assertEquals(lines[0], `Ring of 4 slots, uint8 [2,3], written by deno:${Deno.pid}`);
     assertEquals(lines.slice(2), ["[[0 1 2]", " [3 4 5]]"]);
     assert(raw.startsWith(`\x1b[2mRing of 4 slots`), raw);
     assert(raw.includes("\x1b[1mFrame 1, "), raw);

@@ -53,7 +53,7 @@ Deno.test("watch tells of a ring the newest frame, the rate, the age, and who re
     const { code, out, err } = await command(["watch", name, "--count", "3"]);
     assertEquals([code, err], [0, ""]);
     const lines = out.trimEnd().split("\n");
-    assertEquals(lines[0], `Ring of 4 slots, uint8 (2, 3), written by deno:${writer.pid}`);
+    assertEquals(lines[0], `Ring of 4 slots, uint8 [2,3], written by deno:${writer.pid}`);
     assertEquals(lines[1], "TIME         FRAME      RATE    AGE  SKIPPED  READERS");
     assertEquals(lines.length, 5);
     const frames = lines.slice(2).map((line) => {
@@ -223,7 +223,7 @@ testWith("NumPy", "Ctrl-C ends watch in a terminal of 80 columns, by its signal"
       typed: [["READERS", "\x03"]],
     });
     assertEquals(code, -2);
-    assertEquals(lines[0], `Ring of 4 slots, uint8 (2, 3), written by deno:${writer.pid}`);
+    assertEquals(lines[0], `Ring of 4 slots, uint8 [2,3], written by deno:${writer.pid}`);
     assertEquals(lines[1], "TIME         FRAME      RATE    AGE  SKIPPED  READERS");
     assert(raw.includes("\x1b[1mTIME "), raw);
     assert(lines[2].endsWith(`deno:${reader.pid}`) || lines[2].startsWith("^C"), lines[2]);
