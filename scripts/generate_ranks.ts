@@ -174,27 +174,57 @@ function nameOf(what: string, rank: number, { kind, wraps }: Variant): string {
 }
 
 /** The keys that `get` looks up itself. */
-function usedKeys(rank: number, wraps: boolean): string {
-  if (wraps || rank <= 2) return axisKeys(rank);
+function usedKeys(rank: number, variant: Variant): string {
+  if (!hasPairs(rank, variant)) return axisKeys(rank);
   return rank === 3 ? "AXIS2, PAIR01" : "PAIR01, PAIR23";
 }
 
-function pairKeys(rank: number, wraps: boolean): string {
-  return wraps || rank <= 2 ? "" : rank === 3 ? ", PAIR01" : ", PAIR01, PAIR23";
+/** Whether the entries of two axes are added by a method of their own. */
+function hasPairs(rank: number, { kind }: Variant): boolean {
+  return rank > 2 && kind !== "Bool";
+}
+
+function pairKeys(rank: number, variant: Variant): string {
+  return !hasPairs(rank, variant) ? "" : rank === 3 ? ", PAIR01" : ", PAIR01, PAIR23";
 }
 
 function readText(rank: number, variant: Variant): string {
   const { kind, wraps } = variant;
+  const isBool = kind === "Bool";
+  // V8 then knows that a number comes: else it makes an object of each float (deviation 10).
+  const number = (text: string) => kind === "Bigint" ? text : `+(${text} as number)`;
+  const signs = rank === 1 ? "(i | 0)" : `(${each(rank, (a) => NAMES[a], " | ")})`;
+  const near = wraps && !isBool
+    ? `if (${signs} < 0) return ${number(`this[NEAR](${indices(rank)})`)};`
+    : "";
   return `
 export function ${nameOf("read", rank, variant)}(
-  { coldGet, ${usedKeys(rank, wraps)} }: ReadParts,
+  { coldGet, ${near === "" ? "" : "NEAR, "}${usedKeys(rank, variant)} }: ReadParts,
 ): Get {
   return function (this: Tabled, ${typedIndices(rank)}, extra?: unknown): Element {
-    if (extra === undefined && ${areIndices(rank, wraps)}) {
-      const value = this.data[${position(rank, wraps)}];
-      if (value !== undefined) return ${kind === "Bool" ? "value ? 1 : 0" : "value"};
+    if (extra === undefined && ${areIndices(rank, isBool)}) {
+      ${near}
+      const value = this.data[${position(rank, isBool)}];
+      if (value !== undefined) return ${isBool ? "value ? 1 : 0" : "value"};
     }
-    return coldGet(this);
+    return ${number("coldGet(this)")};
+  };
+}
+`;
+}
+
+/** What `get` calls if an index is negative, or as large as if it were. */
+function nearText(rank: number): string {
+  return `
+export function near${rank}({ coldGet, NEAR, ${axisKeys(rank)} }: ReadParts): NearMethods {
+  return {
+    [NEAR](this: Tabled, ${typedIndices(rank)}): Element {
+      if (${each(rank, (a) => `${NAMES[a]} === (${NAMES[a]} | 0)`, " && ")}) {
+        const value = this.data[${position(rank, true)}];
+        if (value !== undefined) return value;
+      }
+      return coldGet(this);
+    },
   };
 }
 `;
@@ -206,7 +236,7 @@ function writeText(rank: number, variant: Variant): string {
   const isRight = isBool ? "isTruth" : `typeof value === "${kind.toLowerCase()}"`;
   return `
 export function ${nameOf("write", rank, variant)}(
-  { coldSet, coldIndex, ${axisKeys(rank)}${pairKeys(rank, wraps)} }: WriteParts,
+  { coldSet, coldIndex, ${axisKeys(rank)}${pairKeys(rank, variant)} }: WriteParts,
 ): Writers {
   return {
     set(this: Tabled, ${typedIndices(rank)}, value: unknown): void {
@@ -226,7 +256,7 @@ export function ${nameOf("write", rank, variant)}(
   } : -1;
       return this.data[position] !== undefined ? position : coldIndex(this, arguments);
     },${
-    wraps || rank <= 2 ? "" : `
+    !hasPairs(rank, variant) ? "" : `
     [PAIR01](this: Tabled, i: number, j: number): number {
       return this[AXIS0][i] + this[AXIS1][j];
     },${
@@ -301,6 +331,7 @@ import type {
   GeneralMethods,
   Get,
   Items,
+  NearMethods,
   Numbers,
   ReadParts,
   Storable,
@@ -313,12 +344,13 @@ import type { SliceItem } from "./slice.ts";
 // Each function is closed: see copyOfFactory() in element_access.ts.
 `;
 
-const variants: readonly Variant[] = [
+const writeVariants: readonly Variant[] = [
   { kind: "Number", wraps: false },
   { kind: "Number", wraps: true },
   { kind: "Bigint", wraps: false },
   { kind: "Bool", wraps: true },
 ];
+const readVariants: readonly Variant[] = [...writeVariants, { kind: "Bigint", wraps: true }];
 const ranks = [1, 2, 3, 4];
 
 /** The list of all parts of a kind, from which `element_access.ts` takes one by its rank. */
@@ -326,25 +358,22 @@ function listText(name: string, part: (rank: number) => string): string {
   return `export const ${name} = [${ranks.map(part).join(", ")}] as const;\n`;
 }
 
-/** `get` does not ask what an element is, except for those of `bool`. */
-function hasRead({ kind }: Variant): boolean {
-  return kind !== "Bigint";
-}
-
 /** The text of the file, not yet formatted. */
 export function ranksText(): string {
   const texts = ranks.flatMap((rank) => [
     classText(rank),
-    ...variants.filter(hasRead).map((variant) => readText(rank, variant)),
-    ...variants.map((variant) => writeText(rank, variant)),
+    ...readVariants.map((variant) => readText(rank, variant)),
+    nearText(rank),
+    ...writeVariants.map((variant) => writeText(rank, variant)),
     farText(rank),
   ]);
   const list = (what: "read" | "write", variant: Variant): string =>
     listText(`${nameOf(what, 0, variant).slice(0, -1)}s`, (rank) => nameOf(what, rank, variant));
   const lists = [
     listText("classes", (rank) => `class${rank}`),
-    ...variants.filter(hasRead).map((variant) => list("read", variant)),
-    ...variants.map((variant) => list("write", variant)),
+    ...readVariants.map((variant) => list("read", variant)),
+    listText("nears", (rank) => `near${rank}`),
+    ...writeVariants.map((variant) => list("write", variant)),
     listText("fars", (rank) => `far${rank}`),
   ];
   return head + texts.join("") + "\n" + lists.join("\n");

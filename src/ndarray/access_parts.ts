@@ -47,6 +47,8 @@ export const AXIS3 = Symbol("axis 3") as unknown as "axis 3";
 /** The sum of the entries of the first two axes, and of the next two. */
 export const PAIR01 = Symbol("axes 0 and 1") as unknown as "axes 0 and 1";
 export const PAIR23 = Symbol("axes 2 and 3") as unknown as "axes 2 and 3";
+/** The method that serves indices of which one is negative. */
+export const NEAR = Symbol("near") as unknown as "near";
 
 export interface Keys {
   readonly AXIS0: typeof AXIS0;
@@ -55,8 +57,9 @@ export interface Keys {
   readonly AXIS3: typeof AXIS3;
   readonly PAIR01: typeof PAIR01;
   readonly PAIR23: typeof PAIR23;
+  readonly NEAR: typeof NEAR;
 }
-export const keys: Keys = { AXIS0, AXIS1, AXIS2, AXIS3, PAIR01, PAIR23 };
+export const keys: Keys = { AXIS0, AXIS1, AXIS2, AXIS3, PAIR01, PAIR23, NEAR };
 export const axisKeys = [AXIS0, AXIS1, AXIS2, AXIS3] as const;
 
 export type Element = number | bigint;
@@ -86,6 +89,7 @@ export interface Tabled extends Fields {
   readonly [AXIS3]: Int32Array;
   [PAIR01](i: number, j: number): number;
   [PAIR23](k: number, l: number): number;
+  [NEAR](...indices: number[]): Element;
 }
 /** A view whose positions are computed. */
 export interface ComputedView extends Fields {
@@ -125,6 +129,10 @@ export type Fallback<Result> = (view: Fields, args: ArrayLike<unknown>) => Resul
 
 export interface ReadParts extends Keys {
   readonly coldGet: (view: Fields) => Element;
+}
+/** What serves indices of which one is negative, and gives to `coldGet` what it cannot serve. */
+export interface NearMethods {
+  [NEAR](this: never, ...indices: number[]): Element;
 }
 export interface WriteParts extends Keys {
   readonly coldSet: Fallback<void>;

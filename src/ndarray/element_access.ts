@@ -31,7 +31,7 @@
  *    of a class are renewed after a call that the tables could not serve, on average at most once in 100 ms. They are first
  *    deleted and then defined again: V8 then copies the new ones into loops as it did the old ones.
  * 6. Negative indices are served by the general method. Where there are many of them, the methods are renewed
- *    into a text that serves them.
+ *    into a text that asks, by one test, whether any index is negative, and has another function serve it.
  * 7. Feedback is kept per place in the source text, and from the fifth kind of typed array on it is lost. So each dtype
  *    gets a copy of the text ({@linkcode copyOfFactory}), and so does each renewal.
  * 8. Axes too long for a table ({@linkcode accessOf}) are computed: {@linkcode distanceOf}. So is everything where
@@ -39,6 +39,8 @@
  *    place of the table.
  * 9. Positions beyond 2^31 are slow in V8. A view that spans less than that, but lies beyond, asks a view of a typed
  *    array that begins at its lowest element ({@linkcode wide}).
+ * 10. What `get` gives of a call is converted by `+`. Once the call has happened, V8 knows nothing of its result: it
+ *    would make an object of each float that the same loop reads, so that the loop takes five times as long.
  *
  * `ranks.ts` holds the text for one to four axes; a script writes it.
  *
@@ -76,6 +78,9 @@ import { elementsAt, MAX_INT32 } from "./loop_plan.ts";
 import {
   classes,
   fars,
+  nears,
+  readBigints,
+  readBigintWrappings,
   readBoolWrappings,
   reads,
   readWrappings,
@@ -565,16 +570,28 @@ function giveTableMethods(
     };
     const [read, write] = access === "window"
       ? [readWindow, writeWindow]
-      : [readOf(rank, isBool, wraps), writeOf(rank, kind, isBool, wraps)];
-    const get = own.get = copyOfFactory(read, text, "sloppy")({ coldGet, isBool, ...keys });
+      : [readOf(rank, kind, isBool, wraps), writeOf(rank, kind, isBool, wraps)];
+    const get = own.get = copyOfFactory(read, text, "sloppy")({
+      coldGet,
+      isBool,
+      ...keys,
+    });
     const writers = copyOfFactory(write, text)({ coldSet, coldIndex, kind, isBool, ...keys });
-    define(prototype, { get, ...writers });
+    const near = wraps && !isBool ? copyOfFactory(nears[rank - 1], text)({ coldGet, ...keys }) : {};
+    define(prototype, { get, ...writers, ...near });
   };
   renew();
 }
 
-function readOf(rank: number, isBool: boolean, wraps: boolean): (parts: ReadParts) => Get {
-  return (isBool ? readBoolWrappings : wraps ? readWrappings : reads)[rank - 1];
+function readOf(
+  rank: number,
+  kind: "number" | "bigint",
+  isBool: boolean,
+  wraps: boolean,
+): (parts: ReadParts) => Get {
+  if (isBool) return readBoolWrappings[rank - 1];
+  if (kind === "bigint") return (wraps ? readBigintWrappings : readBigints)[rank - 1];
+  return (wraps ? readWrappings : reads)[rank - 1];
 }
 
 /** `set` and `index` of 64-bit integers leave negative indices to the general method. */

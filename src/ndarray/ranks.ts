@@ -20,6 +20,7 @@ import type {
   GeneralMethods,
   Get,
   Items,
+  NearMethods,
   Numbers,
   ReadParts,
   Storable,
@@ -127,16 +128,29 @@ export function read1(
       const value = this.data[this.offset + this[AXIS0][i]];
       if (value !== undefined) return value;
     }
-    return coldGet(this);
+    return +(coldGet(this) as number);
   };
 }
 
 export function readWrapping1(
+  { coldGet, NEAR, AXIS0 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, extra?: unknown): Element {
+    if (extra === undefined && typeof i === "number") {
+      if ((i | 0) < 0) return +(this[NEAR](i) as number);
+      const value = this.data[this.offset + this[AXIS0][i]];
+      if (value !== undefined) return value;
+    }
+    return +(coldGet(this) as number);
+  };
+}
+
+export function readBigint1(
   { coldGet, AXIS0 }: ReadParts,
 ): Get {
   return function (this: Tabled, i: number, extra?: unknown): Element {
-    if (extra === undefined && typeof i === "number" && i === (i | 0)) {
-      const value = this.data[this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]];
+    if (extra === undefined && typeof i === "number") {
+      const value = this.data[this.offset + this[AXIS0][i]];
       if (value !== undefined) return value;
     }
     return coldGet(this);
@@ -151,7 +165,32 @@ export function readBoolWrapping1(
       const value = this.data[this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]];
       if (value !== undefined) return value ? 1 : 0;
     }
+    return +(coldGet(this) as number);
+  };
+}
+
+export function readBigintWrapping1(
+  { coldGet, NEAR, AXIS0 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, extra?: unknown): Element {
+    if (extra === undefined && typeof i === "number") {
+      if ((i | 0) < 0) return this[NEAR](i);
+      const value = this.data[this.offset + this[AXIS0][i]];
+      if (value !== undefined) return value;
+    }
     return coldGet(this);
+  };
+}
+
+export function near1({ coldGet, NEAR, AXIS0 }: ReadParts): NearMethods {
+  return {
+    [NEAR](this: Tabled, i: number): Element {
+      if (i === (i | 0)) {
+        const value = this.data[this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]];
+        if (value !== undefined) return value;
+      }
+      return coldGet(this);
+    },
   };
 }
 
@@ -366,23 +405,29 @@ export function read2(
       const value = this.data[this.offset + this[AXIS0][i] + this[AXIS1][j]];
       if (value !== undefined) return value;
     }
-    return coldGet(this);
+    return +(coldGet(this) as number);
   };
 }
 
 export function readWrapping2(
+  { coldGet, NEAR, AXIS0, AXIS1 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, j: number, extra?: unknown): Element {
+    if (extra === undefined && typeof i === "number" && typeof j === "number") {
+      if ((i | j) < 0) return +(this[NEAR](i, j) as number);
+      const value = this.data[this.offset + this[AXIS0][i] + this[AXIS1][j]];
+      if (value !== undefined) return value;
+    }
+    return +(coldGet(this) as number);
+  };
+}
+
+export function readBigint2(
   { coldGet, AXIS0, AXIS1 }: ReadParts,
 ): Get {
   return function (this: Tabled, i: number, j: number, extra?: unknown): Element {
-    if (
-      extra === undefined && typeof i === "number" && typeof j === "number" && i === (i | 0) &&
-      j === (j | 0)
-    ) {
-      const value = this
-        .data[
-          this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-          this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
-        ];
+    if (extra === undefined && typeof i === "number" && typeof j === "number") {
+      const value = this.data[this.offset + this[AXIS0][i] + this[AXIS1][j]];
       if (value !== undefined) return value;
     }
     return coldGet(this);
@@ -404,7 +449,36 @@ export function readBoolWrapping2(
         ];
       if (value !== undefined) return value ? 1 : 0;
     }
+    return +(coldGet(this) as number);
+  };
+}
+
+export function readBigintWrapping2(
+  { coldGet, NEAR, AXIS0, AXIS1 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, j: number, extra?: unknown): Element {
+    if (extra === undefined && typeof i === "number" && typeof j === "number") {
+      if ((i | j) < 0) return this[NEAR](i, j);
+      const value = this.data[this.offset + this[AXIS0][i] + this[AXIS1][j]];
+      if (value !== undefined) return value;
+    }
     return coldGet(this);
+  };
+}
+
+export function near2({ coldGet, NEAR, AXIS0, AXIS1 }: ReadParts): NearMethods {
+  return {
+    [NEAR](this: Tabled, i: number, j: number): Element {
+      if (i === (i | 0) && j === (j | 0)) {
+        const value = this
+          .data[
+            this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+            this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
+          ];
+        if (value !== undefined) return value;
+      }
+      return coldGet(this);
+    },
   };
 }
 
@@ -682,24 +756,33 @@ export function read3(
       const value = this.data[this.offset + this[PAIR01](i, j) + this[AXIS2][k]];
       if (value !== undefined) return value;
     }
-    return coldGet(this);
+    return +(coldGet(this) as number);
   };
 }
 
 export function readWrapping3(
-  { coldGet, AXIS0, AXIS1, AXIS2 }: ReadParts,
+  { coldGet, NEAR, AXIS2, PAIR01 }: ReadParts,
 ): Get {
   return function (this: Tabled, i: number, j: number, k: number, extra?: unknown): Element {
     if (
-      extra === undefined && typeof i === "number" && typeof j === "number" &&
-      typeof k === "number" && i === (i | 0) && j === (j | 0) && k === (k | 0)
+      extra === undefined && typeof i === "number" && typeof j === "number" && typeof k === "number"
     ) {
-      const value = this
-        .data[
-          this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
-          this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
-        ];
+      if ((i | j | k) < 0) return +(this[NEAR](i, j, k) as number);
+      const value = this.data[this.offset + this[PAIR01](i, j) + this[AXIS2][k]];
+      if (value !== undefined) return value;
+    }
+    return +(coldGet(this) as number);
+  };
+}
+
+export function readBigint3(
+  { coldGet, AXIS2, PAIR01 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, j: number, k: number, extra?: unknown): Element {
+    if (
+      extra === undefined && typeof i === "number" && typeof j === "number" && typeof k === "number"
+    ) {
+      const value = this.data[this.offset + this[PAIR01](i, j) + this[AXIS2][k]];
       if (value !== undefined) return value;
     }
     return coldGet(this);
@@ -722,7 +805,39 @@ export function readBoolWrapping3(
         ];
       if (value !== undefined) return value ? 1 : 0;
     }
+    return +(coldGet(this) as number);
+  };
+}
+
+export function readBigintWrapping3(
+  { coldGet, NEAR, AXIS2, PAIR01 }: ReadParts,
+): Get {
+  return function (this: Tabled, i: number, j: number, k: number, extra?: unknown): Element {
+    if (
+      extra === undefined && typeof i === "number" && typeof j === "number" && typeof k === "number"
+    ) {
+      if ((i | j | k) < 0) return this[NEAR](i, j, k);
+      const value = this.data[this.offset + this[PAIR01](i, j) + this[AXIS2][k]];
+      if (value !== undefined) return value;
+    }
     return coldGet(this);
+  };
+}
+
+export function near3({ coldGet, NEAR, AXIS0, AXIS1, AXIS2 }: ReadParts): NearMethods {
+  return {
+    [NEAR](this: Tabled, i: number, j: number, k: number): Element {
+      if (i === (i | 0) && j === (j | 0) && k === (k | 0)) {
+        const value = this
+          .data[
+            this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+            this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+            this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
+          ];
+        if (value !== undefined) return value;
+      }
+      return coldGet(this);
+    },
   };
 }
 
@@ -754,7 +869,7 @@ export function write3(
 }
 
 export function writeWrapping3(
-  { coldSet, coldIndex, AXIS0, AXIS1, AXIS2 }: WriteParts,
+  { coldSet, coldIndex, AXIS0, AXIS1, AXIS2, PAIR01 }: WriteParts,
 ): Writers {
   return {
     set(this: Tabled, i: number, j: number, k: number, value: unknown): void {
@@ -778,6 +893,9 @@ export function writeWrapping3(
           this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
         : -1;
       return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+    [PAIR01](this: Tabled, i: number, j: number): number {
+      return this[AXIS0][i] + this[AXIS1][j];
     },
   };
 }
@@ -1046,12 +1164,12 @@ export function read4(
       const value = this.data[this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)];
       if (value !== undefined) return value;
     }
-    return coldGet(this);
+    return +(coldGet(this) as number);
   };
 }
 
 export function readWrapping4(
-  { coldGet, AXIS0, AXIS1, AXIS2, AXIS3 }: ReadParts,
+  { coldGet, NEAR, PAIR01, PAIR23 }: ReadParts,
 ): Get {
   return function (
     this: Tabled,
@@ -1063,16 +1181,32 @@ export function readWrapping4(
   ): Element {
     if (
       extra === undefined && typeof i === "number" && typeof j === "number" &&
-      typeof k === "number" && typeof l === "number" && i === (i | 0) && j === (j | 0) &&
-      k === (k | 0) && l === (l | 0)
+      typeof k === "number" && typeof l === "number"
     ) {
-      const value = this
-        .data[
-          this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
-          this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
-          this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
-        ];
+      if ((i | j | k | l) < 0) return +(this[NEAR](i, j, k, l) as number);
+      const value = this.data[this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)];
+      if (value !== undefined) return value;
+    }
+    return +(coldGet(this) as number);
+  };
+}
+
+export function readBigint4(
+  { coldGet, PAIR01, PAIR23 }: ReadParts,
+): Get {
+  return function (
+    this: Tabled,
+    i: number,
+    j: number,
+    k: number,
+    l: number,
+    extra?: unknown,
+  ): Element {
+    if (
+      extra === undefined && typeof i === "number" && typeof j === "number" &&
+      typeof k === "number" && typeof l === "number"
+    ) {
+      const value = this.data[this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)];
       if (value !== undefined) return value;
     }
     return coldGet(this);
@@ -1104,7 +1238,48 @@ export function readBoolWrapping4(
         ];
       if (value !== undefined) return value ? 1 : 0;
     }
+    return +(coldGet(this) as number);
+  };
+}
+
+export function readBigintWrapping4(
+  { coldGet, NEAR, PAIR01, PAIR23 }: ReadParts,
+): Get {
+  return function (
+    this: Tabled,
+    i: number,
+    j: number,
+    k: number,
+    l: number,
+    extra?: unknown,
+  ): Element {
+    if (
+      extra === undefined && typeof i === "number" && typeof j === "number" &&
+      typeof k === "number" && typeof l === "number"
+    ) {
+      if ((i | j | k | l) < 0) return this[NEAR](i, j, k, l);
+      const value = this.data[this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)];
+      if (value !== undefined) return value;
+    }
     return coldGet(this);
+  };
+}
+
+export function near4({ coldGet, NEAR, AXIS0, AXIS1, AXIS2, AXIS3 }: ReadParts): NearMethods {
+  return {
+    [NEAR](this: Tabled, i: number, j: number, k: number, l: number): Element {
+      if (i === (i | 0) && j === (j | 0) && k === (k | 0) && l === (l | 0)) {
+        const value = this
+          .data[
+            this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+            this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+            this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
+            this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
+          ];
+        if (value !== undefined) return value;
+      }
+      return coldGet(this);
+    },
   };
 }
 
@@ -1139,7 +1314,7 @@ export function write4(
 }
 
 export function writeWrapping4(
-  { coldSet, coldIndex, AXIS0, AXIS1, AXIS2, AXIS3 }: WriteParts,
+  { coldSet, coldIndex, AXIS0, AXIS1, AXIS2, AXIS3, PAIR01, PAIR23 }: WriteParts,
 ): Writers {
   return {
     set(this: Tabled, i: number, j: number, k: number, l: number, value: unknown): void {
@@ -1166,6 +1341,12 @@ export function writeWrapping4(
           this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
         : -1;
       return this.data[position] !== undefined ? position : coldIndex(this, arguments);
+    },
+    [PAIR01](this: Tabled, i: number, j: number): number {
+      return this[AXIS0][i] + this[AXIS1][j];
+    },
+    [PAIR23](this: Tabled, k: number, l: number): number {
+      return this[AXIS2][k] + this[AXIS3][l];
     },
   };
 }
@@ -1276,12 +1457,23 @@ export const reads = [read1, read2, read3, read4] as const;
 
 export const readWrappings = [readWrapping1, readWrapping2, readWrapping3, readWrapping4] as const;
 
+export const readBigints = [readBigint1, readBigint2, readBigint3, readBigint4] as const;
+
 export const readBoolWrappings = [
   readBoolWrapping1,
   readBoolWrapping2,
   readBoolWrapping3,
   readBoolWrapping4,
 ] as const;
+
+export const readBigintWrappings = [
+  readBigintWrapping1,
+  readBigintWrapping2,
+  readBigintWrapping3,
+  readBigintWrapping4,
+] as const;
+
+export const nears = [near1, near2, near3, near4] as const;
 
 export const writes = [write1, write2, write3, write4] as const;
 
