@@ -183,9 +183,10 @@ function compile<A>(name: LoopName, style: Style, key: string): Run<A> {
 
 type Data = InstanceType<ReturnType<typeof typedArrayOf>>;
 
-/** Three arrays of a dtype; the first two are filled. */
-function makeData(dtype: DType, length: number): [Data, Data, Data] {
-  const convert = isBigint(dtype) ? BigInt : Number;
+/** Three arrays of a dtype; the first two are filled. Floats have fractions, unless they are to be whole. */
+function makeData(dtype: DType, length: number, isWhole = false): [Data, Data, Data] {
+  const fraction = dtype.startsWith("float") && !isWhole ? 0.375 : 0;
+  const convert = isBigint(dtype) ? BigInt : (value: number) => value + fraction;
   // A hundred and one values that come again and again: making each by itself takes seconds at 3000².
   return [7, 11, 0].map((step) => {
     const array = new (typedArrayOf(dtype))(length);
@@ -240,6 +241,8 @@ interface Options {
   readonly shape?: number[];
   /** Makes the text of a function different from that of others with the same loop. */
   readonly key?: string;
+  /** Whether floats are whole numbers: V8 then takes what `get` gives for an integer. */
+  readonly isWhole?: boolean;
   /** Compiles the loop anew at each call, so that it runs for the first time. */
   readonly once?: boolean;
 }
@@ -251,10 +254,10 @@ interface WholeGroup extends Group {
 
 /** A loop over whole arrays on the heap. */
 function wholeGroup(name: LoopName, dtype: DType, options: Options): WholeGroup {
-  const { item, what, goals, shape = shapeOf(name), key = "", once = false } = options;
+  const { item, what, goals, shape = shapeOf(name), key = "", once = false, isWhole } = options;
   const constants = constantsOf(dtype);
   const length = shape.reduce((product, each) => product * each);
-  const data = [0, 1, 2].map(() => makeData(dtype, length));
+  const data = [0, 1, 2].map(() => makeData(dtype, length, isWhole));
   let turn = 0;
   const [n0, ...others] = shape;
   const run = <A>(style: Style, contestant: string, arrays: Arrays<A>) => {
@@ -318,13 +321,25 @@ export function ordinaryGroups(dtype: DType): Group[] {
     "rows by slice(i)",
     "3-d 7-point stencil",
   ];
-  return names.map((name) =>
+  const item = "loops as people write them";
+  const groups = names.map((name) =>
     wholeGroup(name, dtype, {
-      item: "loops as people write them",
+      item,
       what: name,
       goals: { npm: { most: name === "3-d 7-point stencil" ? 1.8 : 1.3 } },
     })
   );
+  if (!dtype.startsWith("float")) return groups;
+  const inWholeNumbers = (["5-point stencil", "hillshade (8 + 1)"] as const).map((name) =>
+    wholeGroup(name, dtype, {
+      item,
+      what: `${name}, whole numbers`,
+      goals: { npm: { most: 1.3 } },
+      isWhole: true,
+      key: "whole numbers",
+    })
+  );
+  return [...groups, ...inWholeNumbers];
 }
 
 /** A view that is reversed and stepped, and a first row whose neighbour is the last one. */
@@ -406,16 +421,21 @@ const eightDTypes: readonly DType[] = [
 
 /** Eight dtypes in one program. */
 export function eightDTypesGroups(): Group[] {
-  const groups = (["set(get + 1)", "5-point stencil"] as const).flatMap((name) =>
-    eightDTypes.map((dtype) =>
-      wholeGroup(name, dtype, {
-        item: "loops, eight dtypes in one program",
-        what: name,
-        goals: { raw: { most: 3 } },
-        shape: [SIDE / 2, SIDE / 2],
-      })
-    )
-  );
+  const group = (name: LoopName, dtype: DType, isWhole: boolean): Group =>
+    wholeGroup(name, dtype, {
+      item: "loops, eight dtypes in one program",
+      what: isWhole ? `${name}, whole numbers` : name,
+      goals: { raw: { most: 3 } },
+      shape: [SIDE / 2, SIDE / 2],
+      isWhole,
+      key: isWhole ? "whole numbers" : "",
+    });
+  const groups = [
+    ...(["set(get + 1)", "5-point stencil"] as const).flatMap((name) =>
+      eightDTypes.map((dtype) => group(name, dtype, false))
+    ),
+    ...(["float64", "float32"] as const).map((dtype) => group("5-point stencil", dtype, true)),
+  ];
   // All dtypes are in use before the first one is timed.
   for (const group of groups) group.check();
   return groups;
