@@ -245,15 +245,19 @@ Deno.test("acquire() without a time limit is Busy where another instance of the 
     assertTimeout(() => other.acquire({ timeout: 0 }));
     assertEquals(other.tryAcquire(), null);
   }
+  const [held, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const task = async (): Promise<void> => {
     using _guard = await lock.acquireAsync();
-    await sleep(50);
+    held.resolve();
+    await over.promise;
   };
   const running = task();
-  await sleep(10);
+  await held.promise;
   for (const limit of limits) assertThrows(() => other.acquire(limit), Deno.errors.Busy);
   assertTimeout(() => other.acquire({ timeout: 10 }));
-  using _theirs = await other.acquireAsync(); // This one does not block.
+  const asked = other.acquireAsync(); // This one does not block.
+  over.resolve();
+  using _theirs = await asked;
   await running;
 });
 
