@@ -288,13 +288,13 @@ export function readdir(path: string, advice?: Advice): string[] {
   return names;
 }
 
-/** Reads the name of a `struct dirent` of 64-bit Linux. */
+/** Reads the name of a `struct dirent` of 64-bit Linux: the record may be shorter than the structure, up to the NUL. */
 function direntName(entry: Pointer): string {
-  const [recordLengthAt, nameAt] = [16, 19];
-  const [recordLength] = new Uint16Array(runtime().bufferAt(entry, nameAt), recordLengthAt, 1);
-  const bytes = new Uint8Array(runtime().bufferAt(entry, recordLength), nameAt);
+  const bytes = new Uint8Array(runtime().bufferAt(entry, DIRENT_BYTES), DIRENT_NAME);
   return textOf(bytes.subarray(0, bytes.indexOf(0)));
 }
+const DIRENT_NAME = 19;
+const DIRENT_BYTES = DIRENT_NAME + 256;
 
 /**
  * Gives an open file that has no name one, as one step: a file that has the name already stays.

@@ -45,23 +45,37 @@ export function tableLines(
   steps: readonly (readonly [column: number, width: number])[],
 ): string[] {
   const { columns: room, style } = screen;
+  // Each text is measured once: a list can be long.
+  const texts = rows.map(({ cells }) => cells.map(whole));
+  const measures = texts.map((row) => row.map(widthOf));
   const widths = columns.map(({ title }, i) =>
-    rows.reduce((most, { cells }) => Math.max(most, widthOf(whole(cells[i]))), title.length)
+    measures.reduce((most, row) => Math.max(most, row[i]), title.length)
   );
   if (room !== null) narrow(widths, columns, room, steps);
-  const lineOf = (cells: Row["cells"]): string => {
-    const texts = cells.flatMap((cell, i) => {
-      if (widths[i] === 0) return [];
-      const text = fitting(cell, widths[i], columns[i].cut);
-      const padding = " ".repeat(widths[i] - widthOf(text));
-      return columns[i].align === "right" ? padding + text : text + padding;
-    });
-    const line = texts.join(GAP).trimEnd();
+  const last = widths.findLastIndex((width) => width > 0);
+  const lineOf = (
+    cells: Row["cells"],
+    texts: readonly string[],
+    measures: readonly number[],
+  ): string => {
+    let line = "";
+    for (let i = 0; i < columns.length; i++) {
+      if (widths[i] === 0) continue;
+      const fits = measures[i] <= widths[i];
+      const text = fits ? texts[i] : fitting(cells[i], widths[i], columns[i].cut);
+      const padding = " ".repeat(widths[i] - (fits ? measures[i] : widthOf(text)));
+      line += columns[i].align === "right" ? padding + text : i === last ? text : text + padding;
+      if (i !== last) line += GAP;
+    }
     return room === null ? line : cutEnd(line, room);
   };
+  const titles = columns.map(({ title }) => title);
   return [
-    style.bold(lineOf(columns.map(({ title }) => title))),
-    ...rows.map(({ cells, dim }) => dim ? style.dim(lineOf(cells)) : lineOf(cells)),
+    style.bold(lineOf(titles, titles, titles.map(widthOf))),
+    ...rows.map(({ cells, dim }, i) => {
+      const line = lineOf(cells, texts[i], measures[i]);
+      return dim ? style.dim(line) : line;
+    }),
   ];
 }
 

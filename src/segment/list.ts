@@ -161,6 +161,12 @@ function kindAt(path: string, byteLength: number): Found["description"] {
   }
 }
 
+/** The prefix of the name that a segment, or the one that it is a part of, was given by `buildSmaName`. */
+function prefixOfWhole(name: string): string | null {
+  const whole = wholeOf(name);
+  return prefixOf(whole, madeNameMax()) ?? prefixOf(whole, nameMax());
+}
+
 /** Completes what was found, and sorts it by name. */
 function infoOf(segments: readonly Found[]): SegmentInfo[] {
   const pids = processesThatMap(new Set(segments.map(({ status }) => status.identity)));
@@ -168,9 +174,7 @@ function infoOf(segments: readonly Found[]): SegmentInfo[] {
     name,
     byteLength: status.byteLength,
     createdAt: new Date(status.createdAt),
-    prefix: isAnonymousName(name)
-      ? null
-      : prefixOf(wholeOf(name), madeNameMax()) ?? prefixOf(wholeOf(name), nameMax()),
+    prefix: isAnonymousName(name) ? null : prefixOfWhole(name),
     pids: pids.get(status.identity) ?? [],
     kind: description?.kind ?? null,
     shape: description?.shape ?? null,

@@ -4,7 +4,8 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { commands } from "../../src/cli/commands.ts";
 import { run } from "../../src/cli/mod.ts";
 import { command, shell } from "../helpers/shell.ts";
-import { everyTestWith } from "../helpers/test_with.ts";
+import { inTerminal } from "../helpers/terminal.ts";
+import { everyTestWith, testWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "commands list segments");
 
@@ -99,4 +100,12 @@ Deno.test("run() writes to the console where nothing else is given", () => {
   }
   assertEquals([lines.length, lines[0].length], [1, 1]);
   assert(Array.isArray(JSON.parse(lines[0][0] as string)));
+});
+
+testWith("NumPy", "the usage is bold in a terminal, and plain with NO_COLOR", async () => {
+  const coloured = await inTerminal([]);
+  assertEquals(coloured.lines, shell().out);
+  assertStringIncludes(coloured.raw, "\x1b[1mUsage:\x1b[22m shm COMMAND");
+  const plain = await inTerminal(["help", "rm"], { env: { NO_COLOR: "1" } });
+  assertEquals(plain.raw.trimEnd().split("\n"), shell("help", "rm").out);
 });

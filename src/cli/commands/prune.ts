@@ -6,6 +6,7 @@
 
 import { visible } from "../../../ffi/runtime/errors.ts";
 import { SharedMemoryArray } from "../../../mod.ts";
+import { isAnonymousName } from "../../segment/mod.ts";
 import { milliseconds } from "../arguments.ts";
 import { type Command, defineCommand, jsonOption } from "../command.ts";
 import { jsonText, whatIsKept } from "../output.ts";
@@ -40,7 +41,10 @@ export const prune: Command = defineCommand({
       return 0;
     }
     for (const name of names) out(`${dryRun ? "would remove " : ""}${visible(name)}`);
-    const rest = SharedMemoryArray.list().filter(({ name }) => !names.includes(name));
+    const gone = new Set(names);
+    // What is anonymous vanishes by itself: nothing is left over.
+    const rest = SharedMemoryArray.list()
+      .filter(({ name }) => !gone.has(name) && !isAnonymousName(name));
     const kept = whatIsKept(rest, limit, prefix);
     if (kept !== "") complain(`Kept: ${kept}`);
     else if (names.length === 0) complain("There is nothing to remove.");

@@ -5,6 +5,7 @@ import { SharedMemoryArray } from "@shm/array";
 import { runChild, segmentExists } from "../../helpers/helpers.ts";
 import { leftover, withPrefix } from "../../helpers/leftovers.ts";
 import { command, shell } from "../../helpers/shell.ts";
+import { inTerminal } from "../../helpers/terminal.ts";
 import { everyTestWith, inNamespaces, testWith } from "../../helpers/test_with.ts";
 
 everyTestWith("Linux", "the command lists segments");
@@ -106,3 +107,25 @@ Deno.test("prune reads durations in every unit", async () => {
     }
   });
 });
+
+testWith(
+  "NumPy",
+  "prune prints the same in a terminal as in a pipe, and never cuts a name",
+  async () => {
+    await withPrefix(async (prefix) => {
+      const name = leftover(`${prefix}-${"long".repeat(20)}`);
+      const args = ["prune", "--prefix", `${prefix}-${"long".repeat(20)}`, "--older-than", "0"];
+      try {
+        const dry = await inTerminal([...args, "--dry-run"]);
+        assertEquals([dry.code, dry.raw], [0, `would remove ${name}\n`]);
+        assertEquals(await command([...args, "--dry-run"]), { code: 0, out: dry.raw, err: "" });
+        const removed = await inTerminal(args);
+        assertEquals([removed.code, removed.raw], [0, `${name}\n`]);
+        const nothing = await inTerminal(args);
+        assertEquals([nothing.code, nothing.raw], [0, "There is nothing to remove.\n"]);
+      } finally {
+        SharedMemoryArray.clearBuffers([name]);
+      }
+    });
+  },
+);
