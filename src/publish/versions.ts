@@ -880,7 +880,8 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
       if (attachment.current?.version !== newest) {
         const part = this.#part(id, newest);
         try {
-          withRoom(attachment, () => part.load());
+          // The header has said the dtype and the bytes: a reader may have them in another shape than the writer.
+          withRoom(attachment, () => part.load({ reinterpret: true }));
         } catch (error) {
           // The name of a version is removed when there is a newer one.
           if (error instanceof errors.NotFound && !words.isNewest(newest)) continue;

@@ -12,7 +12,7 @@ import { tryFlock, unflock } from "../../ffi/flock.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { sleep } from "../../ffi/time.ts";
-import { quote, quoteName } from "../check.ts";
+import { listText, quote, quoteName } from "../check.ts";
 import { notFound, notSupported } from "../errors.ts";
 import { ownsByteLock } from "../process/proc.ts";
 import { isAnonymousName, isAnonymousThere, openAnonymous } from "./anonymous.ts";
@@ -377,6 +377,10 @@ function openFile(memory: SharedMemory, check: SegmentCheck, deadline: number): 
         close(fd);
         return null;
       }
+      // What is too small, or has zeros in the place of the magic, may say that it is an array.
+      if (!isWhole && (refusal === null || refusal.error instanceof RangeError)) {
+        refuseArray(fd, name);
+      }
       if (refusal !== null) throw refusal.error;
     } catch (error) {
       close(fd);
@@ -386,6 +390,19 @@ function openFile(memory: SharedMemory, check: SegmentCheck, deadline: number): 
     close(fd);
     sleep(1);
   }
+}
+
+/** Throws if a segment says that it is an array: nobody is about to make something else of it. */
+function refuseArray(fd: number, name: string): void {
+  const { value } = found.read(fd);
+  if (value?.kind !== "array") return;
+  throw new TypeError(
+    `Cannot load ${quoteName(name)}: the segment is described as an array, shape ` +
+      `${
+        listText(value.shape!)
+      } of ${value.dtype}, to which SharedMemoryArray attaches; nothing was ` +
+      "written to it",
+  );
 }
 
 function unsteadyError(name: string): Error {

@@ -114,6 +114,14 @@ Deno.test("create() and load() tell what is wrong, and leave nothing attached", 
     assertThrows(() => table.load(), TypeError, "not that of a publication of versions");
   }));
 
+Deno.test("a reader may have the versions in another shape of the same dtype and bytes", () =>
+  withPublication(async (name) => {
+    using table = new SharedMemoryVersions([2, 3], "float32", name).create();
+    using turned = SharedMemoryVersions.clone(table, { shape: [3, 2] }).load();
+    await table.publish((next) => void next.assign([[1, 2, 3], [4, 5, 6]]));
+    assertEquals(turned.current()!.array.toArray(), [[1, 2], [3, 4], [5, 6]]);
+  }));
+
 Deno.test("there are the current version and the one that is being filled, and no other", () =>
   withTable(async (table) => {
     const { name } = table;

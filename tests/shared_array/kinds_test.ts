@@ -1,6 +1,6 @@
 // What is no array is never taken for one: neither by its descriptor nor by its segment. Nothing of it is written.
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { SharedMemory, SharedMemoryArray, shmarrayWrap } from "../../mod.ts";
 import { SharedMemoryRing, SharedMemoryVersions } from "../../src/publish/mod.ts";
 import { SharedMemoryLock } from "../../src/sync/mod.ts";
@@ -19,6 +19,13 @@ const others: { [kind: string]: (name: string) => Disposable } = {
     return ring;
   },
   versions: (name) => new SharedMemoryVersions([4], "int32", name).create(),
+};
+
+/** How each other kind attaches. */
+const loading: { [kind: string]: (name: string) => Disposable } = {
+  lock: (name) => new SharedMemoryLock(name).load(),
+  ring: (name) => new SharedMemoryRing([4], "int32", name, 2).load(),
+  versions: (name) => new SharedMemoryVersions([4], "int32", name).load(),
 };
 
 /** The ways in which a program comes to attach an array. */
@@ -52,6 +59,20 @@ for (const [kind, make] of Object.entries(others)) {
       assertEquals(Deno.readFileSync(segmentPath(name)), before);
     });
   });
+}
+
+for (const [kind, make] of Object.entries(loading)) {
+  Deno.test(`the kind ${kind} refuses an array of any size by its description, and writes nothing`, () =>
+    withNames((name) => {
+      for (const length of [1, 4, 6, 100]) {
+        using sma = new SharedMemoryArray([length], "float32", name);
+        sma.create();
+        assertThrows(() => make(name), TypeError, "array");
+        assertEquals(sma.array!.toArray(), new Array(length).fill(0));
+        assertEquals(mappingsOf(name), 1);
+        sma.unlink();
+      }
+    }));
 }
 
 Deno.test("an array takes what only resembles another kind", () => {
