@@ -124,7 +124,9 @@ export const deno: Runtime = {
   get noColour() {
     return Deno.noColor;
   },
-  confirm: (question) => confirm(question),
+  // The types of a Worker have no confirm(), and this module is checked in Workers, too.
+  confirm: (question) =>
+    (globalThis as unknown as { confirm(question: string): boolean }).confirm(question),
 
   openFile(path, mode) {
     const options = mode === "write" ? { write: true, create: true } : { read: true };

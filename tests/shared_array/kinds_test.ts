@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { SharedMemory, SharedMemoryArray, shmarrayWrap } from "../../mod.ts";
 import { SharedMemoryRing, SharedMemoryVersions } from "../../src/publish/mod.ts";
+import { SharedMemoryQueue } from "../../src/queue/mod.ts";
 import { SharedMemoryLock } from "../../src/sync/mod.ts";
 import { magics } from "../../src/words.ts";
 import { errorOf, mappingsOf, segmentPath, withNames } from "../helpers/helpers.ts";
@@ -26,6 +27,7 @@ const loading: { [kind: string]: (name: string) => Disposable } = {
   lock: (name) => new SharedMemoryLock(name).load(),
   ring: (name) => new SharedMemoryRing([4], "int32", name, 2).load(),
   versions: (name) => new SharedMemoryVersions([4], "int32", name).load(),
+  queue: (name) => new SharedMemoryQueue(name, 4).load(),
 };
 
 /** The ways in which a program comes to attach an array. */
