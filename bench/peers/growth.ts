@@ -1,11 +1,12 @@
 /**
  * How costs grow: with the size of a segment, with the number of segments and names, with the number of
- * processes on one array or lock. What should be flat has a goal, what is linear has its slope.
+ * processes on one array, lock or queue. What should be flat has a goal, what is linear has its slope.
  *
  * @module
  */
 
 import { SharedMemory, SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
+import { SharedMemoryQueue } from "@shm/array/queue";
 import { SharedMemoryLock } from "@shm/array/sync";
 import {
   expectSame,
@@ -221,7 +222,7 @@ async function measureNames(): Promise<Row[]> {
   ];
 }
 
-/** 1 to 8 processes: all read one array, and all take one lock. */
+/** 1 to 8 processes: all read one array, take one lock, and put into one queue and take out of it. */
 async function measureProcesses(register: SharedMemoryRegister): Promise<Row[]> {
   const name = SharedMemoryArray.buildSmaName("bench");
   register.push(name);
@@ -230,8 +231,11 @@ async function measureProcesses(register: SharedMemoryRegister): Promise<Row[]> 
   const lock = new SharedMemoryLock(SharedMemoryArray.buildSmaName("bench"));
   lock.create();
   register.push(lock.name);
+  const queue = new SharedMemoryQueue(SharedMemoryArray.buildSmaName("bench"), 16);
+  queue.create();
+  register.push(queue.name);
   const worker = new URL("./growth_worker.ts", import.meta.url).pathname;
-  const args = ["run", "-A", worker, JSON.stringify([sma, lock])];
+  const args = ["run", "-A", worker, JSON.stringify([sma, lock, queue])];
   const peers = await Promise.all(
     Array.from({ length: 8 }, () => Peer.start(Deno.execPath(), args)),
   );
@@ -247,6 +251,7 @@ async function measureProcesses(register: SharedMemoryRegister): Promise<Row[]> 
         ["sums of one array of 64 MiB", "sum", 4, "GB/s in all", 8 * MIB * 8 / 1e9],
         ["Atomics.add on one element", "add", 200_000, "million/s in all", 1e-6],
         ["acquire and release of one lock", "lock", 2000, "thousand/s in all", 1e-3],
+        ["put and take of one queue", "queue", 1000, "thousand/s in all", 1e-3],
       ] as const
     ) {
       const processes = [1, 2, 4, 8];
@@ -269,5 +274,6 @@ async function measureProcesses(register: SharedMemoryRegister): Promise<Row[]> 
     for (const peer of peers) await peer[Symbol.asyncDispose]();
     sma.close();
     lock.close();
+    queue.close();
   }
 }

@@ -1,15 +1,16 @@
 /**
- * One of the processes on one array and one lock: reads "sum N", "add N" and "lock N".
+ * One of the processes on one array, one lock and one queue: reads "sum N", "add N", "lock N" and "queue N".
  *
  * @module
  */
 
 import { SharedMemoryArray } from "@shm/array";
+import { SharedMemoryQueue } from "@shm/array/queue";
 import { SharedMemoryLock } from "@shm/array/sync";
 import { expectSame } from "../measure.ts";
 import { TextLineStream } from "./lines.ts";
 
-const [array, lockOf] = JSON.parse(Deno.args[0]);
+const [array, lockOf, queueOf] = JSON.parse(Deno.args[0]);
 const sma = SharedMemoryArray.from(array, "float64");
 const view = sma.load();
 const counters = SharedMemoryArray.clone(sma, {
@@ -17,6 +18,7 @@ const counters = SharedMemoryArray.clone(sma, {
   shape: [16],
 }).load({ reinterpret: true });
 const lock = SharedMemoryLock.from(lockOf).load();
+const queue = SharedMemoryQueue.from(queueOf).load();
 
 const work: { readonly [command: string]: () => void } = {
   sum() {
@@ -27,6 +29,11 @@ const work: { readonly [command: string]: () => void } = {
   },
   add: () => void Atomics.add(counters.data, 0, 1),
   lock: () => lock.acquire().release(),
+  // Each puts an item in, and takes one that it or another has put in.
+  queue() {
+    queue.put(7);
+    queue.take()!.complete();
+  },
 };
 
 console.log("ready");
