@@ -194,17 +194,16 @@ function readText(rank: number, variant: Variant): string {
   // V8 then knows that a number comes: else it makes an object of each float (deviation 10).
   const number = (text: string) => kind === "Bigint" ? text : `+(${text} as number)`;
   const signs = rank === 1 ? "(i | 0)" : `(${each(rank, (a) => NAMES[a], " | ")})`;
-  const near = wraps && !isBool
-    ? `if (${signs} < 0) return ${number(`this[NEAR](${indices(rank)})`)};`
-    : "";
+  const hasNear = wraps && !isBool;
+  const plain = position(rank, isBool);
+  const where = hasNear ? `${signs} < 0 ? this[NEAR](${indices(rank)}) : ${plain}` : plain;
   return `
 export function ${nameOf("read", rank, variant)}(
-  { coldGet, ${near === "" ? "" : "NEAR, "}${usedKeys(rank, variant)} }: ReadParts,
+  { coldGet, ${hasNear ? "NEAR, " : ""}${usedKeys(rank, variant)} }: ReadParts,
 ): Get {
   return function (this: Tabled, ${typedIndices(rank)}, extra?: unknown): Element {
     if (extra === undefined && ${areIndices(rank, isBool)}) {
-      ${near}
-      const value = this.data[${position(rank, isBool)}];
+      const value = this.data[${where}];
       if (value !== undefined) return ${isBool ? "value ? 1 : 0" : "value"};
     }
     return ${number("coldGet(this)")};
@@ -213,17 +212,14 @@ export function ${nameOf("read", rank, variant)}(
 `;
 }
 
-/** What `get` calls if an index is negative, or as large as if it were. */
+/** Gives the position of an element if an index is negative, or as large as if it were. */
 function nearText(rank: number): string {
   return `
-export function near${rank}({ coldGet, NEAR, ${axisKeys(rank)} }: ReadParts): NearMethods {
+export function near${rank}({ NEAR, ${axisKeys(rank)} }: Keys): NearMethods {
   return {
-    [NEAR](this: Tabled, ${typedIndices(rank)}): Element {
-      if (${each(rank, (a) => `${NAMES[a]} === (${NAMES[a]} | 0)`, " && ")}) {
-        const value = this.data[${position(rank, true)}];
-        if (value !== undefined) return value;
-      }
-      return coldGet(this);
+    [NEAR](this: Tabled, ${typedIndices(rank)}): number {
+      const areIntegers = ${each(rank, (a) => `${NAMES[a]} === (${NAMES[a]} | 0)`, " && ")};
+      return areIntegers ? ${position(rank, true)} : -1;
     },
   };
 }
@@ -331,6 +327,7 @@ import type {
   GeneralMethods,
   Get,
   Items,
+  Keys,
   NearMethods,
   Numbers,
   ReadParts,

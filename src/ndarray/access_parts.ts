@@ -47,7 +47,7 @@ export const AXIS3 = Symbol("axis 3") as unknown as "axis 3";
 /** The sum of the entries of the first two axes, and of the next two. */
 export const PAIR01 = Symbol("axes 0 and 1") as unknown as "axes 0 and 1";
 export const PAIR23 = Symbol("axes 2 and 3") as unknown as "axes 2 and 3";
-/** The method that serves indices of which one is negative. */
+/** The method that finds elements of which an index is negative. */
 export const NEAR = Symbol("near") as unknown as "near";
 
 export interface Keys {
@@ -89,7 +89,7 @@ export interface Tabled extends Fields {
   readonly [AXIS3]: Int32Array;
   [PAIR01](i: number, j: number): number;
   [PAIR23](k: number, l: number): number;
-  [NEAR](...indices: number[]): Element;
+  [NEAR](...indices: number[]): number;
 }
 /** A view whose positions are computed. */
 export interface ComputedView extends Fields {
@@ -130,9 +130,9 @@ export type Fallback<Result> = (view: Fields, args: ArrayLike<unknown>) => Resul
 export interface ReadParts extends Keys {
   readonly coldGet: (view: Fields) => Element;
 }
-/** What serves indices of which one is negative, and gives to `coldGet` what it cannot serve. */
+/** What finds the position of an element if one of its indices is negative; NaN or -1 if there is none. */
 export interface NearMethods {
-  [NEAR](this: never, ...indices: number[]): Element;
+  [NEAR](this: never, ...indices: number[]): number;
 }
 export interface WriteParts extends Keys {
   readonly coldSet: Fallback<void>;

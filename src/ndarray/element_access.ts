@@ -31,7 +31,7 @@
  *    of a class are renewed after a call that the tables could not serve, on average at most once in 100 ms. They are first
  *    deleted and then defined again: V8 then copies the new ones into loops as it did the old ones.
  * 6. Negative indices are served by the general method. Where there are many of them, the methods are renewed
- *    into a text that asks, by one test, whether any index is negative, and has another function serve it.
+ *    into a text that asks, by one test, whether any index is negative, and has another method find the element.
  * 7. Feedback is kept per place in the source text, and from the fifth kind of typed array on it is lost. So each dtype
  *    gets a copy of the text ({@linkcode copyOfFactory}), and so does each renewal.
  * 8. Axes too long for a table ({@linkcode accessOf}) are computed: {@linkcode distanceOf}. So is everything where
@@ -577,7 +577,7 @@ function giveTableMethods(
       ...keys,
     });
     const writers = copyOfFactory(write, text)({ coldSet, coldIndex, kind, isBool, ...keys });
-    const near = wraps && !isBool ? copyOfFactory(nears[rank - 1], text)({ coldGet, ...keys }) : {};
+    const near = wraps && !isBool ? copyOfFactory(nears[rank - 1], text)(keys) : {};
     define(prototype, { get, ...writers, ...near });
   };
   renew();

@@ -20,6 +20,7 @@ import type {
   GeneralMethods,
   Get,
   Items,
+  Keys,
   NearMethods,
   Numbers,
   ReadParts,
@@ -137,8 +138,7 @@ export function readWrapping1(
 ): Get {
   return function (this: Tabled, i: number, extra?: unknown): Element {
     if (extra === undefined && typeof i === "number") {
-      if ((i | 0) < 0) return +(this[NEAR](i) as number);
-      const value = this.data[this.offset + this[AXIS0][i]];
+      const value = this.data[(i | 0) < 0 ? this[NEAR](i) : this.offset + this[AXIS0][i]];
       if (value !== undefined) return value;
     }
     return +(coldGet(this) as number);
@@ -174,22 +174,18 @@ export function readBigintWrapping1(
 ): Get {
   return function (this: Tabled, i: number, extra?: unknown): Element {
     if (extra === undefined && typeof i === "number") {
-      if ((i | 0) < 0) return this[NEAR](i);
-      const value = this.data[this.offset + this[AXIS0][i]];
+      const value = this.data[(i | 0) < 0 ? this[NEAR](i) : this.offset + this[AXIS0][i]];
       if (value !== undefined) return value;
     }
     return coldGet(this);
   };
 }
 
-export function near1({ coldGet, NEAR, AXIS0 }: ReadParts): NearMethods {
+export function near1({ NEAR, AXIS0 }: Keys): NearMethods {
   return {
-    [NEAR](this: Tabled, i: number): Element {
-      if (i === (i | 0)) {
-        const value = this.data[this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i]];
-        if (value !== undefined) return value;
-      }
-      return coldGet(this);
+    [NEAR](this: Tabled, i: number): number {
+      const areIntegers = i === (i | 0);
+      return areIntegers ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] : -1;
     },
   };
 }
@@ -414,8 +410,8 @@ export function readWrapping2(
 ): Get {
   return function (this: Tabled, i: number, j: number, extra?: unknown): Element {
     if (extra === undefined && typeof i === "number" && typeof j === "number") {
-      if ((i | j) < 0) return +(this[NEAR](i, j) as number);
-      const value = this.data[this.offset + this[AXIS0][i] + this[AXIS1][j]];
+      const value =
+        this.data[(i | j) < 0 ? this[NEAR](i, j) : this.offset + this[AXIS0][i] + this[AXIS1][j]];
       if (value !== undefined) return value;
     }
     return +(coldGet(this) as number);
@@ -458,26 +454,22 @@ export function readBigintWrapping2(
 ): Get {
   return function (this: Tabled, i: number, j: number, extra?: unknown): Element {
     if (extra === undefined && typeof i === "number" && typeof j === "number") {
-      if ((i | j) < 0) return this[NEAR](i, j);
-      const value = this.data[this.offset + this[AXIS0][i] + this[AXIS1][j]];
+      const value =
+        this.data[(i | j) < 0 ? this[NEAR](i, j) : this.offset + this[AXIS0][i] + this[AXIS1][j]];
       if (value !== undefined) return value;
     }
     return coldGet(this);
   };
 }
 
-export function near2({ coldGet, NEAR, AXIS0, AXIS1 }: ReadParts): NearMethods {
+export function near2({ NEAR, AXIS0, AXIS1 }: Keys): NearMethods {
   return {
-    [NEAR](this: Tabled, i: number, j: number): Element {
-      if (i === (i | 0) && j === (j | 0)) {
-        const value = this
-          .data[
-            this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-            this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
-          ];
-        if (value !== undefined) return value;
-      }
-      return coldGet(this);
+    [NEAR](this: Tabled, i: number, j: number): number {
+      const areIntegers = i === (i | 0) && j === (j | 0);
+      return areIntegers
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j]
+        : -1;
     },
   };
 }
@@ -767,9 +759,12 @@ export function readWrapping3(
     if (
       extra === undefined && typeof i === "number" && typeof j === "number" && typeof k === "number"
     ) {
-      if ((i | j | k) < 0) return +(this[NEAR](i, j, k) as number);
-      const value = this.data[this.offset + this[PAIR01](i, j) + this[AXIS2][k]];
-      if (value !== undefined) return value;
+      const value = this.data[
+        (i | j | k) < 0 ? this[NEAR](i, j, k) : this.offset + this[PAIR01](i, j) + this[AXIS2][k]
+      ];
+      if (value !== undefined) {
+        return value;
+      }
     }
     return +(coldGet(this) as number);
   };
@@ -816,27 +811,26 @@ export function readBigintWrapping3(
     if (
       extra === undefined && typeof i === "number" && typeof j === "number" && typeof k === "number"
     ) {
-      if ((i | j | k) < 0) return this[NEAR](i, j, k);
-      const value = this.data[this.offset + this[PAIR01](i, j) + this[AXIS2][k]];
-      if (value !== undefined) return value;
+      const value = this.data[
+        (i | j | k) < 0 ? this[NEAR](i, j, k) : this.offset + this[PAIR01](i, j) + this[AXIS2][k]
+      ];
+      if (value !== undefined) {
+        return value;
+      }
     }
     return coldGet(this);
   };
 }
 
-export function near3({ coldGet, NEAR, AXIS0, AXIS1, AXIS2 }: ReadParts): NearMethods {
+export function near3({ NEAR, AXIS0, AXIS1, AXIS2 }: Keys): NearMethods {
   return {
-    [NEAR](this: Tabled, i: number, j: number, k: number): Element {
-      if (i === (i | 0) && j === (j | 0) && k === (k | 0)) {
-        const value = this
-          .data[
-            this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-            this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
-            this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
-          ];
-        if (value !== undefined) return value;
-      }
-      return coldGet(this);
+    [NEAR](this: Tabled, i: number, j: number, k: number): number {
+      const areIntegers = i === (i | 0) && j === (j | 0) && k === (k | 0);
+      return areIntegers
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k]
+        : -1;
     },
   };
 }
@@ -1183,9 +1177,14 @@ export function readWrapping4(
       extra === undefined && typeof i === "number" && typeof j === "number" &&
       typeof k === "number" && typeof l === "number"
     ) {
-      if ((i | j | k | l) < 0) return +(this[NEAR](i, j, k, l) as number);
-      const value = this.data[this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)];
-      if (value !== undefined) return value;
+      const value = this.data[
+        (i | j | k | l) < 0
+          ? this[NEAR](i, j, k, l)
+          : this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)
+      ];
+      if (value !== undefined) {
+        return value;
+      }
     }
     return +(coldGet(this) as number);
   };
@@ -1257,28 +1256,29 @@ export function readBigintWrapping4(
       extra === undefined && typeof i === "number" && typeof j === "number" &&
       typeof k === "number" && typeof l === "number"
     ) {
-      if ((i | j | k | l) < 0) return this[NEAR](i, j, k, l);
-      const value = this.data[this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)];
-      if (value !== undefined) return value;
+      const value = this.data[
+        (i | j | k | l) < 0
+          ? this[NEAR](i, j, k, l)
+          : this.offset + this[PAIR01](i, j) + this[PAIR23](k, l)
+      ];
+      if (value !== undefined) {
+        return value;
+      }
     }
     return coldGet(this);
   };
 }
 
-export function near4({ coldGet, NEAR, AXIS0, AXIS1, AXIS2, AXIS3 }: ReadParts): NearMethods {
+export function near4({ NEAR, AXIS0, AXIS1, AXIS2, AXIS3 }: Keys): NearMethods {
   return {
-    [NEAR](this: Tabled, i: number, j: number, k: number, l: number): Element {
-      if (i === (i | 0) && j === (j | 0) && k === (k | 0) && l === (l | 0)) {
-        const value = this
-          .data[
-            this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
-            this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
-            this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
-            this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
-          ];
-        if (value !== undefined) return value;
-      }
-      return coldGet(this);
+    [NEAR](this: Tabled, i: number, j: number, k: number, l: number): number {
+      const areIntegers = i === (i | 0) && j === (j | 0) && k === (k | 0) && l === (l | 0);
+      return areIntegers
+        ? this.offset + this[AXIS0][i < 0 ? i + this[AXIS0].length : i] +
+          this[AXIS1][j < 0 ? j + this[AXIS1].length : j] +
+          this[AXIS2][k < 0 ? k + this[AXIS2].length : k] +
+          this[AXIS3][l < 0 ? l + this[AXIS3].length : l]
+        : -1;
     },
   };
 }
