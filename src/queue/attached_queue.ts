@@ -446,8 +446,13 @@ export class AttachedQueue {
       if (!words.change(slot, FREE, stateWord(FILLING, 0, this.id))) continue;
       this.#own.add(slot);
       // Who ends the queue stores ENDED first, and then looks at the slots.
-      if (!words.isEnded) return slot;
-      this.#unclaim(slot);
+      let isPut = false;
+      try {
+        isPut = !words.isEnded;
+      } finally {
+        if (!isPut) this.#unclaim(slot);
+      }
+      if (isPut) return slot;
       break;
     }
     if (words.isEnded) throw this.#endedError();
