@@ -5,6 +5,7 @@
  */
 
 import {
+  type CreateOptions,
   type NDArray,
   SharedMemory,
   SharedMemoryArray,
@@ -24,12 +25,12 @@ function temporaryName(): string {
 }
 
 /** Creates, writes the first element, closes and unlinks `count` arrays of 4 KiB. */
-export function createCycles(count: number): number {
+export function createCycles(count: number, options?: CreateOptions): number {
   const name = temporaryName();
   let sum = 0;
   for (let i = 0; i < count; i++) {
     const sma = new SharedMemoryArray([512], "float64", name);
-    const array = sma.create();
+    const array = sma.create(options);
     array.set(0, i);
     sum += array.data[0];
     sma.close();
@@ -109,6 +110,81 @@ const TOUCHED: Group = {
   },
   ours: () => large.load(COUNT),
   against: [{ name: "itself with 4 KiB", run: () => small.load(COUNT) }],
+};
+
+/** Runs something as on a system whose files have no attributes: no call is made for them. */
+function withoutAttributes(run: () => unknown): unknown {
+  const { os } = platform();
+  Object.assign(platform(), { os: "darwin" });
+  try {
+    return run();
+  } finally {
+    Object.assign(platform(), { os });
+  }
+}
+
+/** What it costs to write beside a segment what it is. */
+const CREATE_DESCRIBED: Group = {
+  item: "description of 4 KiB",
+  what: "create, write, close, unlink",
+  count: COUNT,
+  unit: "ns per segment",
+  check() {
+    expectSame("create", createCycles(3), 3);
+    expectSame("create({ describe: false })", createCycles(3, { describe: false }), 3);
+  },
+  ours: () => createCycles(COUNT),
+  against: [
+    {
+      name: "itself with describe: false",
+      figure: "difference",
+      goal: { most: 3000 },
+      run: () => createCycles(COUNT, { describe: false }),
+    },
+    {
+      name: "itself without attributes",
+      figure: "difference",
+      goal: { most: 3000 },
+      run: () => withoutAttributes(() => createCycles(COUNT)),
+    },
+  ],
+};
+
+/** What it costs to ask for no description, where none could be written anyway. */
+const CREATE_PLAIN: Group = {
+  item: "description of 4 KiB",
+  what: "create({ describe: false })",
+  count: COUNT,
+  unit: "ns per segment",
+  check: CREATE_DESCRIBED.check,
+  ours: () => createCycles(COUNT, { describe: false }),
+  against: [
+    {
+      name: "create({ mode }) without attributes",
+      goal: { most: 1.02 },
+      run: () => withoutAttributes(() => createCycles(COUNT, { mode: 0o600 })),
+    },
+  ],
+};
+
+/** What it costs to compare a segment with what it says that it is. */
+const LOAD_DESCRIBED: Group = {
+  item: "description of 4 KiB",
+  what: "load, read, close",
+  count: COUNT,
+  unit: "ns per load",
+  check() {
+    expectSame("load of 4 KiB", small.load(2), 3);
+  },
+  ours: () => small.load(COUNT),
+  against: [
+    {
+      name: "itself without attributes",
+      figure: "difference",
+      goal: { most: 1000 },
+      run: () => withoutAttributes(() => small.load(COUNT)),
+    },
+  ],
 };
 
 const sma = new SharedMemoryArray([small.length], "float64", small.name);
@@ -193,7 +269,14 @@ const NAMED_LAST: Group = {
 export { large, small };
 
 /** What `bench/peers.ts` measures, too. */
-export const groups: readonly Group[] = [UNTOUCHED, TOUCHED, WRAPPER];
+export const groups: readonly Group[] = [
+  UNTOUCHED,
+  TOUCHED,
+  WRAPPER,
+  CREATE_DESCRIBED,
+  CREATE_PLAIN,
+  LOAD_DESCRIBED,
+];
 
 if (isBenched(import.meta.url)) {
   [...groups, NAMED_LAST].forEach(benchGroup);

@@ -69,7 +69,7 @@ function openToRead(
 ): { memory: SharedMemory; found: Description | null } {
   let found: Description | null = null;
   try {
-    const look = (...[, , , beside]: Parameters<SegmentLook>): true => {
+    const look = (...[beside]: Parameters<SegmentLook>): true => {
       found = beside.value;
       return true;
     };

@@ -425,15 +425,14 @@ function statusOnceSized(fd: number, name: string, deadline: number): OpenFileSt
 }
 
 /**
- * Looks at a segment by its first {@linkcode HEAD_BYTES}, its size, and what it says of itself. It throws if that
- * is none of the caller's kind, and gives `false` if something is missing that its creator may be about to write;
- * not at the last look.
+ * Looks at a segment by what it says of itself, its size and its first {@linkcode HEAD_BYTES}, which are read when
+ * they are asked for. It throws if that is none of the caller's kind, and gives `false` if something is missing that
+ * its creator may be about to write; not at the last look.
  */
 export type SegmentLook = (
-  head: Uint8Array,
-  byteLength: number,
-  name: string,
   found: FoundDescription,
+  byteLength: number,
+  readHead: () => Uint8Array,
   isLast: boolean,
 ) => boolean;
 
@@ -445,12 +444,13 @@ function lookAt(
   byteLength: number,
   deadline: number,
 ): void {
-  const head = readHead(fd, name);
-  if (look(head, byteLength, name, found.read(fd), false)) return;
+  let head: Uint8Array | null = null;
+  const headOf = (): Uint8Array => head ??= readHead(fd, name);
+  if (look(found.read(fd), byteLength, headOf, false)) return;
   const last = canDescribe(fd, name) ? Math.max(deadline, performance.now() + SIZE_TIMEOUT) : 0;
   for (let pause = 1;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     const isLast = performance.now() >= last;
-    if (look(head, byteLength, name, found.read(fd), isLast) || isLast) return;
+    if (look(found.read(fd), byteLength, headOf, isLast) || isLast) return;
     sleep(pause);
   }
 }

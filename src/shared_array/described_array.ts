@@ -41,13 +41,22 @@ export function placedArray(dtype: DType, { firstByte, layout }: Placement): Pla
  * @returns the text, as `JSON.stringify` would write it
  */
 export function textOfArray({ shape, dtype, layout }: PlacedArray): string {
+  const text = textInOrder(shape, dtype);
+  if (layout === null) return text;
+  const { byteOffset, stride } = layout;
+  return `${text.slice(0, -1)},"layout":{"byteOffset":${byteOffset},"stride":[${stride}]}}`;
+}
+
+/**
+ * Writes the description of an array that lies in C order from the first byte on.
+ *
+ * @param shape the lengths of the axes
+ * @param dtype the element type
+ * @returns the text, as `JSON.stringify` would write it
+ */
+export function textInOrder(shape: readonly number[], dtype: DType): string {
   // uint8c is uint8 to everybody but JavaScript, and NumPy's type string says so.
-  const start = `{"kind":"array","shape":[${shape.join(",")}],"dtype":"${numpyTypeString(dtype)}"`;
-  return layout === null
-    ? start + "}"
-    : `${start},"layout":{"byteOffset":${layout.byteOffset},"stride":[${
-      layout.stride.join(",")
-    }]}}`;
+  return `{"kind":"array","shape":[${shape}],"dtype":"${numpyTypeString(dtype)}"}`;
 }
 
 /**

@@ -65,6 +65,7 @@ import {
   type PlacedArray,
   placedArray,
   textFor,
+  textInOrder,
   textOfArray,
 } from "./described_array.ts";
 import { freezeLayout, type MemoryLayout, placeElements, type Placement } from "./memory_layout.ts";
@@ -442,8 +443,9 @@ export class SharedMemoryArray<
     const given = isOptions ? dtypeOrOptions : options;
     needStackToMap(false);
     let sma: SharedMemoryArray | null = null;
-    const smh = openMemory(name, given, (head, byteLength, _, found, isLast) => {
-      sma = SharedMemoryArray.#described(name, wanted, head, byteLength, found, isLast);
+    const smh = openMemory(name, given, (found, byteLength, readHead, isLast) => {
+      refuseOtherKinds(readHead(), byteLength, name);
+      sma = SharedMemoryArray.#described(name, wanted, byteLength, found, isLast);
       return sma !== null;
     }, false);
     try {
@@ -459,12 +461,10 @@ export class SharedMemoryArray<
   static #described(
     name: string,
     wanted: DType | null,
-    head: Uint8Array,
     byteLength: number,
     found: FoundDescription,
     isLast: boolean,
   ): SharedMemoryArray | null {
-    refuseOtherKinds(head, byteLength, name);
     const { value } = found;
     const array = value === null ? null : arrayOf(value);
     if (value !== null && array === null) throw otherKindError(value.kind, name);
@@ -552,7 +552,7 @@ export class SharedMemoryArray<
     const smh = openMemory(
       this.name,
       options,
-      (head, byteLength, _, found) => this.#isMeant(head, byteLength, found),
+      (found, byteLength, readHead) => this.#isMeant(found, byteLength, readHead),
     );
     try {
       this.#checkSize(smh.size);
@@ -918,7 +918,9 @@ export class SharedMemoryArray<
 
   /** What `create()` writes beside the segment. */
   get #description(): string {
-    return this.#text ??= textOfArray(this.#placed);
+    return this.#text ??= this.layout === undefined
+      ? textInOrder(this.shape, this.dtype)
+      : textOfArray(this.#placed);
   }
 
   get #placed(): PlacedArray {
@@ -926,9 +928,11 @@ export class SharedMemoryArray<
   }
 
   /** Throws if a segment is not the one that this instance describes. */
-  #isMeant(head: Uint8Array, byteLength: number, found: FoundDescription): true {
-    refuseOtherKinds(head, byteLength, this.name);
-    if (!found.isThere || found.is(this.#description)) return true;
+  #isMeant(found: FoundDescription, byteLength: number, readHead: () => Uint8Array): true {
+    // What says that it is this very array is no other kind, even if its elements look like a magic: this saves a
+    // call of the system (`bench/attach_bench.ts`, "description of 4 KiB").
+    if (found.is(this.#description)) return true;
+    refuseOtherKinds(readHead(), byteLength, this.name);
     const { value } = found;
     if (value === null) return true;
     const array = arrayOf(value);
