@@ -62,6 +62,13 @@ interface Segment {
   readonly name: string;
   readonly dtype: DType;
   readonly memory: Memory;
+  /** What it is described as. */
+  readonly made: string;
+}
+
+/** Shape, element type and layout, as far as a description tells one array from another. */
+function madeAs({ shape, dtype, layout }: SharedMemoryArray): string {
+  return JSON.stringify([shape, dtype === "uint8c" ? "uint8" : dtype, layout ?? null]);
 }
 
 /** An instance with its present or last attachment. */
@@ -392,11 +399,23 @@ const MISSING = /: (shm_open|open 'memfd:)/;
 /** A page on most machines: what a write makes private is one, or part of it. */
 const PAGE = 4096;
 
+/** Whether two such dtypes are one to a description. */
+function isBytes(dtype: DType): boolean {
+  return dtype === "uint8" || dtype === "uint8c";
+}
+
 /** Loads an instance as everybody does, or copy-on-write. */
 function loaded(attachment: Attachment, segment: Segment, places: Places): void {
   const { sma } = attachment;
   const isPrivate = segment.memory.bytes.length <= PAGE && random.chance(0.2);
-  const array = isPrivate ? sma.load({ access: "copy-on-write" }) : sma.load();
+  if (segment.dtype !== sma.dtype && !(isBytes(segment.dtype) && isBytes(sma.dtype))) {
+    refused("load() as another dtype", RangeError, /described as shape/, () => sma.load());
+  }
+  // What is described as this very array needs no option.
+  const reinterpret = segment.made !== madeAs(sma) || random.chance(0.1);
+  const array = isPrivate
+    ? sma.load({ access: "copy-on-write", reinterpret })
+    : sma.load({ reinterpret });
   attached(
     attachment,
     isPrivate ? new PrivateMemory(segment.memory) : segment.memory,
@@ -520,7 +539,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
       return;
     }
     const memory = new Memory(bytesOf(sma), dtype.startsWith("float"));
-    linked.set(name, { name, dtype, memory });
+    linked.set(name, { name, dtype, memory, made: madeAs(sma) });
     const attachment = fresh(sma);
     attached(attachment, memory, sma.create(options), placesOf(sma));
     attachments.push(attachment);
@@ -533,7 +552,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     const sma = SharedMemoryArray.createAnonymous(shape, dtype, options) as SharedMemoryArray;
     const memory = new Memory(bytesOf(sma), dtype.startsWith("float"));
     check(!linked.has(sma.name), () => `${sma.name} is there already`);
-    linked.set(sma.name, { name: sma.name, dtype, memory });
+    linked.set(sma.name, { name: sma.name, dtype, memory, made: madeAs(sma) });
     anonymous.push(sma.name);
     if (anonymous.length > 8) unlinkAnonymous(anonymous.shift()!);
     const { array } = sma;
@@ -815,7 +834,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     const { sma, memory } = attachment;
     if (memory === null) {
       const segment = linked.get(sma.name);
-      if (segment?.dtype !== sma.dtype) return;
+      if (segment?.dtype !== sma.dtype || segment.made !== madeAs(sma)) return;
       if (segment.memory.bytes.length < bytesOf(sma)) return;
       const places = select(placesOf(sma), sma.arraySlice ?? []);
       const given = random.chance(0.5) ? sma : JSON.parse(JSON.stringify(sma));
@@ -1106,7 +1125,7 @@ function loadAs({ memory }: Segment, name: string): void {
   if (before === undefined) return;
   const sma = SharedMemoryArray.clone(before.sma, { name, arraySlice: null }) as SharedMemoryArray;
   const attachment = fresh(sma);
-  const array = sma.load();
+  const array = sma.load({ reinterpret: true });
   const places = placesOf(sma);
   attached(attachment, memory, array, places);
   attachments.push(attachment);

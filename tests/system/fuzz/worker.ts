@@ -42,7 +42,7 @@ function answer(request: Request): Reply {
       return null;
     case "load": {
       using sma = SharedMemoryArray.from(request.descriptor);
-      const { buffer, byteOffset, byteLength } = sma.load().data;
+      const { buffer, byteOffset, byteLength } = sma.load({ reinterpret: true }).data;
       return new Uint8Array(buffer, byteOffset, byteLength).slice();
     }
   }
