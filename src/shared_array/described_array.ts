@@ -83,7 +83,7 @@ export function compareArrays(
   throw new RangeError(
     `Cannot load ${quoteName(name)} as ${
       textFor(meant, hasLayouts)
-    }: the segment is described as ` +
+    }: the segment has been described as ` +
       `${textFor(found, hasLayouts)}; load({ reinterpret: true }) takes the bytes as they are`,
   );
 }
