@@ -140,13 +140,20 @@ export class Publication<W extends HeaderWords> {
     Words: WordsOf<W>,
     timeout: number,
   ): Publication<W> {
-    const segment = OpenSegment.open(name, timeout, (memory, isTimeUp) => {
-      checkSize(memory, header.kind);
-      // The creator writes the magic last.
-      if (!checkMagic(memory.buf!, header.kind, name, isTimeUp)) return false;
-      checkHeader(memory, new Words(name, memory.buf!), byteLength, header);
-      return true;
-    });
+    const segment = OpenSegment.open(
+      name,
+      timeout,
+      (memory, isTimeUp) => {
+        checkSize(memory, header.kind);
+        // The creator writes the magic last.
+        if (!checkMagic(memory.buf!, header.kind, name, isTimeUp)) return false;
+        checkHeader(memory, new Words(name, memory.buf!), byteLength, header);
+        return true;
+      },
+      false,
+      false,
+      header.kind,
+    );
     return new Publication(segment, new Words(name, segment.buffer!));
   }
 

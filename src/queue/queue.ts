@@ -554,7 +554,7 @@ export class SharedMemoryQueue {
     const limit = checkTimeout(timeout, "load", 0);
     this.#checkDetached("load");
     const look = this.#look();
-    this.#attach(OpenSegment.open(this.name, limit, look, false, true));
+    this.#attach(OpenSegment.open(this.name, limit, look, false, true, "queue"));
     return this;
   }
 
@@ -605,6 +605,7 @@ export class SharedMemoryQueue {
       () => descriptionOf(this),
       limit,
       this.#look(),
+      "queue",
     );
     this.#attach(segment);
     return this;

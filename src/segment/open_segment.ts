@@ -12,7 +12,8 @@ import { tryFlock, unflock } from "../../ffi/flock.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { sleep } from "../../ffi/time.ts";
-import { listText, quote, quoteName } from "../check.ts";
+import { quote, quoteName } from "../check.ts";
+import { magics, type SegmentKind } from "../words.ts";
 import { notFound, notSupported } from "../errors.ts";
 import { ownsByteLock } from "../process/proc.ts";
 import { isAnonymousName, isAnonymousThere, openAnonymous } from "./anonymous.ts";
@@ -154,6 +155,7 @@ export class OpenSegment {
    * @param describe gives the text that says what it is
    * @param timeout how long to wait for another creator to write what tells the kind, in milliseconds
    * @param check looks whether a segment that somebody else has made is the one that is meant
+   * @param kind the kind that it must be described as, if it is described
    * @throws {RangeError} if the name is that of an anonymous segment
    */
   static createOrOpen(
@@ -164,12 +166,13 @@ export class OpenSegment {
     describe: Describe,
     timeout: number,
     check: SegmentCheck,
+    kind: SegmentKind | null = null,
   ): OpenSegment {
     checkFreeName(name);
     checkCreateOptions(options, true);
     return createOrAttach(
       timeout,
-      (rest) => OpenSegment.open(name, rest, check, true),
+      (rest) => OpenSegment.open(name, rest, check, true, false, kind),
       () => OpenSegment.create(name, byteLength, options, writeHead, describe),
     );
   }
@@ -184,6 +187,8 @@ export class OpenSegment {
    * @param check looks whether it is the one that is meant
    * @param isThere whether only a segment will do that is there now: nobody waits for one that is not there
    * @param takesAnonymous whether the segment may be an anonymous one
+   * @param kind the kind that it must be described as, if it is described
+   * @throws {TypeError} if it is described as another kind
    * @throws {RangeError} if the name is that of an anonymous segment, and it may be none
    */
   static open(
@@ -192,6 +197,7 @@ export class OpenSegment {
     check: SegmentCheck,
     isThere = false,
     takesAnonymous = false,
+    kind: SegmentKind | null = null,
   ): OpenSegment {
     if (!takesAnonymous && isAnonymousName(name)) {
       throw new RangeError(
@@ -208,7 +214,7 @@ export class OpenSegment {
       const memory = openMemory(name, rest, isThere);
       let fd: number | null = null;
       try {
-        fd = openFile(memory, check, deadline);
+        fd = openFile(memory, check, deadline, kind);
       } catch (error) {
         memory.close();
         if (!hasCode(error, "ENOENT")) throw error;
@@ -358,7 +364,12 @@ function openAny(name: string): number {
  *
  * @returns a descriptor; `null` if the name is gone, or leads to another segment by now
  */
-function openFile(memory: SharedMemory, check: SegmentCheck, deadline: number): number | null {
+function openFile(
+  memory: SharedMemory,
+  check: SegmentCheck,
+  deadline: number,
+  kind: SegmentKind | null,
+): number | null {
   const { name } = memory;
   const last = Math.max(deadline, performance.now() + CREATOR_TIMEOUT);
   while (true) {
@@ -377,9 +388,9 @@ function openFile(memory: SharedMemory, check: SegmentCheck, deadline: number): 
         close(fd);
         return null;
       }
-      // What is too small, or has zeros in the place of the magic, may say that it is an array.
-      if (!isWhole && (refusal === null || refusal.error instanceof RangeError)) {
-        refuseArray(fd, name);
+      // What is too small, or has zeros in the place of the magic, may say that it is something else.
+      if (kind !== null && (refusal === null || refusal.error instanceof RangeError)) {
+        refuseDescribed(fd, kind, name);
       }
       if (refusal !== null) throw refusal.error;
     } catch (error) {
@@ -392,16 +403,16 @@ function openFile(memory: SharedMemory, check: SegmentCheck, deadline: number): 
   }
 }
 
-/** Throws if a segment says that it is an array: nobody is about to make something else of it. */
-function refuseArray(fd: number, name: string): void {
-  const { value } = found.read(fd);
-  if (value?.kind !== "array") return;
+/** Throws if a segment says that it is of another kind. */
+function refuseDescribed(fd: number, kind: SegmentKind, name: string): void {
+  const described = found.read(fd).value?.kind;
+  if (described === undefined || described === kind) return;
+  const { what } = magics[kind];
   throw new TypeError(
-    `Cannot load ${quoteName(name)}: the segment is described as an array, shape ` +
-      `${
-        listText(value.shape!)
-      } of ${value.dtype}, to which SharedMemoryArray attaches; nothing was ` +
-      "written to it",
+    `Cannot load ${
+      quoteName(name)
+    } as ${what}: the segment is not that of ${what}, but described as ` +
+      `${described === "array" ? "an" : "a"} ${described}; nothing was written to it`,
   );
 }
 

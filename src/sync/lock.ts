@@ -177,6 +177,9 @@ class Attachment {
       name,
       timeout,
       ({ buf }, isTimeUp) => checkLock(buf!, name, isTimeUp),
+      false,
+      false,
+      "lock",
     ));
   }
 
