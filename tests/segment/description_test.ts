@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { type NDArray, SharedMemory, SharedMemoryArray } from "../../mod.ts";
 import { SharedMemoryRing, SharedMemoryVersions } from "../../src/publish/mod.ts";
+import { SharedMemoryQueue } from "../../src/queue/mod.ts";
 import { SharedMemoryLock } from "../../src/sync/mod.ts";
 import { close, open } from "../../ffi/files.ts";
 import { fgetxattr, fsetxattr } from "../../ffi/xattr.ts";
@@ -99,14 +100,18 @@ Deno.test("create() writes a layout whole, and none where it is that of C order"
 });
 
 Deno.test("create() of every other kind writes its descriptor without the name", () => {
-  withNames((ring, versions, lock) => {
+  withNames((ring, versions, lock, queue) => {
     using frames = new SharedMemoryRing([2, 3], "float32", ring, 4).create();
     using table = new SharedMemoryVersions([8], "int16", versions).create();
     using mutex = new SharedMemoryLock(lock).create();
-    for (const each of [frames, table, mutex]) {
+    using jobs = new SharedMemoryQueue(queue, 4).create();
+    for (const each of [frames, table, mutex, jobs]) {
       const { name, ...rest } = JSON.parse(JSON.stringify(each));
       assertEquals(JSON.parse(textOf(name)!), rest);
-      assertEquals(rest.kind, { [ring]: "ring", [versions]: "versions", [lock]: "lock" }[name]);
+      assertEquals(
+        rest.kind,
+        { [ring]: "ring", [versions]: "versions", [lock]: "lock", [queue]: "queue" }[name],
+      );
       each.unlink();
     }
   });
@@ -390,6 +395,37 @@ Deno.test("load() refuses another kind by what is described, and by its magic, w
     assertInstanceOf(loadError(asArray), TypeError);
     assertInstanceOf(errorOf(() => SharedMemoryArray.attach(lock)), TypeError);
     mutex.unlink();
+    sma.unlink();
+  });
+});
+
+Deno.test("locks, rings, versions and queues refuse what is described as another kind", () => {
+  withNames((lock, ring, versions, queue, array) => {
+    const all = [
+      new SharedMemoryLock(lock).create(),
+      new SharedMemoryRing([2], "float32", ring, 4).create(),
+      new SharedMemoryVersions([8], "int16", versions).create(),
+      new SharedMemoryQueue(queue, 4).create(),
+    ];
+    for (const made of all) {
+      const again = () => (made.constructor as typeof SharedMemoryLock).from(made as never).load();
+      again().close();
+      // The magic is still the right one.
+      describeAs(made.name, { kind: "array", shape: [2], dtype: "<f4" });
+      const error = errorOf(again);
+      assertInstanceOf(error, TypeError);
+      assertStringIncludes(error.message, "described as an array");
+      describeAs(made.name, { kind: "barrier" });
+      assertStringIncludes(errorOf(again).message, "described as a barrier");
+      describeAs(made.name, "no description");
+      again().close();
+      made.unlink();
+      made.close();
+    }
+    // An array of a lock's size that is described is refused, and not waited for.
+    using sma = new SharedMemoryArray([4], "int32", array);
+    sma.create();
+    assertInstanceOf(errorOf(() => new SharedMemoryLock(array).load()), TypeError);
     sma.unlink();
   });
 });
