@@ -21,6 +21,7 @@ import {
 } from "../look.ts";
 import { jsonText } from "../output.ts";
 import { type Canvas, drawPicture } from "../picture.ts";
+import { queueFacts, queueLines, readQueue } from "../queue_look.ts";
 import {
   holdersText,
   lockFacts,
@@ -48,8 +49,9 @@ export const show: Command = defineCommand({
   usage: ["show [--picture | --json] NAME", "show [--picture | --json] 'NAME[0:5, ::2]'"],
   help: [
     "Prints the elements of an array as NumPy does; of a ring the newest frame, of",
-    "versions the current one; of a lock who holds it and who waits. Nothing is",
-    "written to the segment, and nobody is held up.",
+    "versions the current one; of a lock who holds it and who waits; of a queue its",
+    "counts, and who holds which item. Nothing is written to the segment, and nobody",
+    "is held up.",
     "",
     ...targetHelp,
   ],
@@ -84,7 +86,9 @@ function showSubject(subject: Subject, target: Target, wanted: Wanted, screen: S
   if (kind === "ring" || kind === "versions") return showStream(subject, target, wanted, screen);
   if (kind !== "array" && wanted.told.dtype === undefined) {
     refuseElements(subject, target, wanted);
-    return kind === "lock" ? showLock(subject, wanted, screen) : showOther(subject, wanted, screen);
+    if (kind === "lock") return showLock(subject, wanted, screen);
+    if (kind === "queue") return showQueue(subject, wanted, screen);
+    return showOther(subject, wanted, screen);
   }
   const { dtype, shape, view } = takeArray("show", subject, wanted.told, target.selection);
   if (wanted.isJson) screen.out(factsText({ name: target.name, kind, shape, dtype }, view));
@@ -144,6 +148,17 @@ function showLock(subject: Subject, { isJson }: Wanted, { out }: Screen): void {
   }
   out(`Lock, ${holdersText(state)}`);
   out(`Waiting: ${waitersText(state)}`);
+  showUsers(users, out);
+}
+
+function showQueue(subject: Subject, { isJson }: Wanted, { out }: Screen): void {
+  const state = readQueue(subject);
+  const users = usersOf(subject);
+  if (isJson) {
+    out(jsonText({ name: subject.name, kind: "queue", ...queueFacts(state), mappedBy: users }));
+    return;
+  }
+  for (const line of queueLines(state)) out(line);
   showUsers(users, out);
 }
 

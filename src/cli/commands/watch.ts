@@ -15,6 +15,7 @@ import { UsageError } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import {
   type LockState,
+  peekAtFrame,
   readLock,
   readStream,
   segmentExists,
@@ -24,6 +25,7 @@ import {
   withSegment,
 } from "../look.ts";
 import { jsonText } from "../output.ts";
+import { isOver, queueFacts, type QueueState, readQueue } from "../queue_look.ts";
 import { ageText, holdersText, lockFacts, numberKey, streamText, waitersText } from "../report.ts";
 import type { Screen } from "../screen.ts";
 import { readTarget } from "../selection.ts";
@@ -37,9 +39,10 @@ export const watch: Command = defineCommand({
   help: [
     "Prints a line a second: of a ring or versions the newest number, how many came",
     "per second, how old the newest is, how many a reader misses that looks once a",
-    "second, and who reads; of a lock who holds it and who waits; of an array whether",
-    "its first 64 MiB changed, and who uses it. The segment is not kept: each look",
-    "attaches and lets go.",
+    "second, and who reads; of a lock who holds it and who waits; of a queue how many",
+    "items wait, are taken, and were over per second, and who holds some; of an array",
+    "whether its first 64 MiB changed, and who uses it. The segment is not kept: each",
+    "look attaches and lets go.",
     "",
     "It ends when the segment is removed, or its stream has ended, and says so; at",
     "Ctrl-C by that signal, as a shell sees it (130); with --count after N lines.",
@@ -54,10 +57,13 @@ export const watch: Command = defineCommand({
     const { name, selection } = readTarget(words[0], segmentExists);
     if (selection !== null) throw new UsageError("watch takes a name without brackets");
     const started = performance.now();
+    const clock = new FrameClock();
     let last: Look | null = null;
     for (let line = 0; line < count; line++) {
-      if (line > 0) pauseUntil(started + line * INTERVAL);
-      const look = lookAt(name, last);
+      if (line > 0) {
+        pauseUntil(started + line * INTERVAL, last?.stream?.kind === "ring", clock, name);
+      }
+      const look = lookAt(name, last, clock);
       if (look === null || (last !== null && look.key !== last.key)) {
         const isGone = look === null;
         screen.complain(
@@ -68,6 +74,10 @@ export const watch: Command = defineCommand({
       printLook(name, look, last, options.json, screen);
       if (look.stream?.isEnded) {
         screen.complain("Its writer has ended it: no more comes.");
+        return 0;
+      }
+      if (look.queue !== null && isOver(look.queue)) {
+        screen.complain("It was ended, and nothing is left in it.");
         return 0;
       }
       last = look;
@@ -85,37 +95,68 @@ function readCount(text: string | undefined): number {
   throw new UsageError(`--count wants a whole number from 1 on, and not ${quote(text)}`);
 }
 
+/** How often a ring is looked at between two lines, in milliseconds: frames bear no time. */
+const PEEK = 50;
+
 /** Blocks until a time. A signal that ends the program does so meanwhile. */
-function pauseUntil(time: number): void {
-  for (let rest = time - performance.now(); rest > 0; rest = time - performance.now()) sleep(rest);
+function pauseUntil(time: number, isRing: boolean, clock: FrameClock, name: string): void {
+  for (let rest = time - performance.now(); rest > 0; rest = time - performance.now()) {
+    sleep(isRing ? Math.min(rest, PEEK) : rest);
+    if (isRing) clock.note(peekAtFrame(name));
+  }
+}
+
+/** Knows when the newest frame was seen first. */
+class FrameClock {
+  #number: number | null = null;
+  /** When it came, by `performance.now()`; `null` where it was there before the first look. */
+  #since: number | null = null;
+
+  /** Notes which frame is the newest now. */
+  note(number: number | null): void {
+    if (number === null || number === this.#number) return;
+    this.#since = this.#number === null ? null : performance.now();
+    this.#number = number;
+  }
+
+  /** How old the newest frame is, in milliseconds; `null` where it is not known. */
+  get age(): number | null {
+    return this.#since === null ? null : Math.round(performance.now() - this.#since);
+  }
 }
 
 /** What was seen at one look. */
 interface Look {
   /** Tells one segment from another that got its name. */
   readonly key: string;
+  readonly kind: Subject["kind"];
   /** When it was, in milliseconds of a clock that only goes forward. */
   readonly at: number;
   readonly users: readonly User[] | null;
   readonly stream: Stream | null;
   readonly lock: LockState | null;
+  readonly queue: QueueState | null;
   /** A number that changes when elements do. */
   readonly sum: number | null;
 }
 
 /** Looks; `null` if the segment was there and is not any more. */
-function lookAt(name: string, last: Look | null): Look | null {
+function lookAt(name: string, last: Look | null, clock: FrameClock): Look | null {
   try {
     return withSegment("watch", name, (subject) => {
       const { kind, identity } = subject;
-      const stream = kind === "ring" || kind === "versions" ? readStream("watch", subject) : null;
+      const stream = kind === "ring" || kind === "versions"
+        ? withAge(readStream("watch", subject), clock)
+        : null;
       const lock = kind === "lock" ? readLock(subject) : null;
       return {
         key: `${identity} ${stream?.id}`,
+        kind,
         at: performance.now(),
         users: usersOf(subject),
         stream,
         lock,
+        queue: kind === "queue" ? readQueue(subject) : null,
         sum: kind === "array" ? sumOf(subject) : null,
       };
     });
@@ -123,6 +164,13 @@ function lookAt(name: string, last: Look | null): Look | null {
     if (last !== null && error instanceof errors.NotFound) return null;
     throw error;
   }
+}
+
+/** Gives a ring the age that was seen. */
+function withAge(stream: Stream, clock: FrameClock): Stream {
+  if (stream.age !== null) return stream;
+  clock.note(stream.newest);
+  return { ...stream, age: clock.age };
 }
 
 // --- Lines -----------------------------------------------------------------------------------
@@ -164,7 +212,7 @@ function cut(line: string, columns: number | null): string {
 }
 
 function cellsOf(look: Look, last: Look | null): Cell[] {
-  const { stream, lock, users } = look;
+  const { stream, lock, queue, users } = look;
   if (stream !== null) {
     const { newest, age } = stream;
     const { rate, skipped } = progressOf(look, last);
@@ -184,11 +232,35 @@ function cellsOf(look: Look, last: Look | null): Cell[] {
       ["MAPPED BY", peopleText(users), 0, "left"],
     ];
   }
+  if (queue !== null) {
+    const { waiting, taken, free } = queue.counts;
+    const rate = queueRate(look, last);
+    return [
+      ["WAITING", String(waiting), 7, "right"],
+      ["TAKEN", String(taken), 5, "right"],
+      ["FREE", String(free), 5, "right"],
+      ["RATE", rate === null ? "-" : rateText(rate), 8, "right"],
+      ["HELD BY", peopleText(takersOf(queue)), 0, "left"],
+    ];
+  }
   const changed = hasChanged(look, last);
   return [
     ["CHANGED", changed === null ? "-" : changed ? "yes" : "no", 7, "left"],
     ["USED BY", peopleText(users), 0, "left"],
   ];
+}
+
+/** How many items a second were completed or failed. */
+function queueRate({ queue, at }: Look, last: Look | null): number | null {
+  if (last === null) return null;
+  const over = ({ counts }: QueueState): number => counts.completed + counts.failed;
+  return (over(queue!) - over(last.queue!)) / ((at - last.at) / 1000);
+}
+
+/** Who holds items, each once. */
+function takersOf({ holders }: QueueState): User[] {
+  const takers = holders.map(({ taker }) => taker).filter((taker) => taker !== null);
+  return [...new Map(takers.map((taker) => [taker.pid, taker])).values()];
 }
 
 function rateText(rate: number): string {
@@ -206,7 +278,7 @@ function readersOf({ users, stream }: Look): User[] | null {
 }
 
 function factsOf(look: Look, last: Look | null): object {
-  const { stream, lock, users } = look;
+  const { stream, lock, queue, users } = look;
   if (stream !== null) {
     const { rate, skipped } = progressOf(look, last);
     return {
@@ -221,7 +293,11 @@ function factsOf(look: Look, last: Look | null): object {
     };
   }
   if (lock !== null) return { kind: "lock", ...lockFacts(lock), mappedBy: users };
-  return { kind: "array", changed: hasChanged(look, last), usedBy: users };
+  if (queue !== null) {
+    const rate = queueRate(look, last);
+    return { kind: "queue", ...queueFacts(queue), rate, mappedBy: users };
+  }
+  return { kind: look.kind, changed: hasChanged(look, last), usedBy: users };
 }
 
 /** What came since the last look. */

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { NDArray, SharedMemory, SharedMemoryArray } from "@shm/array";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
+import { SharedMemoryQueue } from "@shm/array/queue";
 import { SharedMemoryLock } from "@shm/array/sync";
 import { segmentPath, until, withNames } from "../../helpers/helpers.ts";
 import { runPython } from "../../helpers/python.ts";
@@ -352,6 +353,52 @@ Deno.test("show says that the last holder of a lock ended without giving it back
     await holder.line();
     await holder.kill();
     assertEquals(shell("show", name).out[0], "Lock, free, abandoned by its last holder");
+  });
+});
+
+Deno.test("show tells the counts of a queue, and who holds what", async () => {
+  await withNames(async (name) => {
+    using queue = new SharedMemoryQueue(name, 8).create();
+    for (let i = 0; i < 4; i++) queue.put({ tile: i });
+    queue.take()!.complete();
+    using _mine = queue.take()!;
+    const url = new URL("../../../src/queue/mod.ts", import.meta.url).href;
+    const taker = await Member.start(`
+      const { SharedMemoryQueue } = await import(${JSON.stringify(url)});
+      globalThis.queue = new SharedMemoryQueue(${JSON.stringify(name)}, 8).load();
+      globalThis.item = queue.take();
+      say("taken");
+      setTimeout(() => {}, 60_000);
+    `);
+    try {
+      await taker.line();
+      const { code, out, err } = shell("show", name);
+      assertEquals([code, err], [0, []]);
+      assertEquals(out.slice(0, 3), [
+        "Queue of 8 slots",
+        "Slots: 5 free, 0 filling, 1 waiting, 2 taken, 0 answered",
+        "Items: 4 put, 1 completed, 0 failed",
+      ]);
+      assertMatch(out[3], new RegExp(`^Slot \\d: taken \\S+ ago by deno:${Deno.pid}, attempt 1$`));
+      assertMatch(out[4], new RegExp(`^Slot \\d: taken \\S+ ago by deno:${taker.pid}, attempt 1$`));
+      assertEquals(out[5], `Mapped by: deno:${taker.pid}`);
+      const facts = JSON.parse(shell("show", name, "--json").out.join("\n"));
+      assertEquals([facts.kind, facts.slots, facts.waiting, facts.put], ["queue", 8, 1, 4]);
+      assertEquals(facts.holders.map(({ taker }: { taker: unknown }) => taker), [
+        { pid: Deno.pid, program: "deno" },
+        { pid: taker.pid, program: "deno" },
+      ]);
+      // What it shows, it shows without taking part.
+      assertEquals(queue.counts().waiting, 1);
+    } finally {
+      await taker.kill();
+    }
+    queue.end();
+    assertEquals(shell("show", name).out[0], "Queue of 8 slots, ended");
+    assertMatch(shell("show", `${name}[0]`).err[0], /it is a queue, which has no elements/);
+    using memory = SharedMemory.open(name);
+    new Int32Array(memory.buf!)[2] = 4096;
+    assertMatch(shell("show", name).err[0], /less than its slots need/);
   });
 });
 

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { SharedMemory, SharedMemoryArray } from "@shm/array";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
+import { SharedMemoryQueue } from "@shm/array/queue";
 import { SharedMemoryLock } from "@shm/array/sync";
 import { segmentPath, withNames } from "../../helpers/helpers.ts";
 import { Member } from "../../helpers/publish_helpers.ts";
@@ -186,6 +187,33 @@ Deno.test("watch tells of versions, locks and anonymous segments, too", async ()
     const unnamed = shell("watch", anonymous.name, "--count", "1", "--json");
     assertEquals([unnamed.code, JSON.parse(unnamed.out[0]).kind], [0, "array"]);
     anonymous.unlink();
+  });
+});
+
+Deno.test("watch tells of a queue what waits and who works, until all is over", async () => {
+  await withNames(async (name) => {
+    using queue = new SharedMemoryQueue(name, 4).create();
+    queue.put(1);
+    queue.put(2);
+    const item = queue.take()!;
+    const one = shell("watch", name, "--count", "1");
+    assertEquals(one.out[0], "TIME      WAITING  TAKEN   FREE      RATE  HELD BY");
+    assertMatch(one.out[1], new RegExp(` 1 +1 +2 +- +deno:${Deno.pid}$`));
+    const { process, reader, errors } = await startWatch(name, 1, "--json");
+    item.complete();
+    queue.take()!.complete();
+    queue.end();
+    let text = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      text += value;
+    }
+    assertEquals((await process.status).code, 0);
+    assertEquals(await errors, "It was ended, and nothing is left in it.\n");
+    const last = JSON.parse(text.trimEnd().split("\n").at(-1)!);
+    assertEquals([last.kind, last.free, last.completed, last.ended], ["queue", 4, 2, true]);
+    assert(last.rate > 0, text);
   });
 });
 
