@@ -147,9 +147,10 @@ export function readAttributeOfPath(
   into: Uint8Array<ArrayBuffer>,
   size: bigint,
 ): number {
-  return platform().os === "linux"
-    ? functionsByPath().lgetxattr(cString(path), nameOf(name), into, size)
-    : -1;
+  if (platform().os !== "linux") return -1;
+  // The name goes first: encoding it for the first time takes the memory that the path lies in.
+  const attribute = nameOf(name);
+  return functionsByPath().lgetxattr(cString(path), attribute, into, size);
 }
 
 /**

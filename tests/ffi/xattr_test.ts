@@ -5,7 +5,7 @@ import { memfdCreate } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
 import { fgetxattr, fsetxattr } from "../../ffi/xattr.ts";
-import { errorOf, evalChild, withNames } from "../helpers/helpers.ts";
+import { errorOf, evalChild, segmentPath, withNames } from "../helpers/helpers.ts";
 import { python } from "../helpers/find_python.ts";
 import { everyTestWith, testWith } from "../helpers/test_with.ts";
 
@@ -112,3 +112,22 @@ Deno.test("attributes: what fails says why", () => {
   const get = errorOf(() => fgetxattr(-1, NAME, 10, "seg"));
   assertEquals(get.message, "Bad file descriptor (os error 9): fgetxattr 'seg'");
 });
+
+Deno.test("readAttributeOfPath() reads what its first call asks for", () =>
+  withNames(async (name) => {
+    const fd = shmOpen(name, O_RDWR | O_CREAT | O_EXCL, 0o600);
+    try {
+      assert(fsetxattr(fd, NAME, bytesOf("a description"), name));
+    } finally {
+      close(fd);
+    }
+    // This process has encoded the name of the attribute before.
+    const length = await evalChild(`
+      const { readAttributeOfPath } = await import(${
+      JSON.stringify(new URL("../../ffi/xattr.ts", import.meta.url).href)
+    });
+      const path = ${JSON.stringify(segmentPath(name))};
+      console.log(readAttributeOfPath(path, ${JSON.stringify(NAME)}, new Uint8Array(100), 100n));
+    `);
+    assertEquals(length, "a description".length);
+  }));
