@@ -3,9 +3,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { commands } from "../../src/cli/commands.ts";
 import { run } from "../../src/cli/mod.ts";
+import { evalChild } from "../helpers/helpers.ts";
 import { command, shell } from "../helpers/shell.ts";
 import { inTerminal } from "../helpers/terminal.ts";
-import { everyTestWith, testWith } from "../helpers/test_with.ts";
+import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "commands list segments");
 
@@ -109,3 +110,40 @@ testWith("NumPy", "the usage is bold in a terminal, and plain with NO_COLOR", as
   const plain = await inTerminal(["help", "rm"], { env: { NO_COLOR: "1" } });
   assertEquals(plain.raw.trimEnd().split("\n"), shell("help", "rm").out);
 });
+
+testWith(
+  "namespaces",
+  "ls and rm of many segments take time in proportion to how many there are",
+  async () => {
+    const counts = [2_000, 16_000];
+    const times = await evalChild(
+      `
+      import { cpuUsage } from "node:process";
+      import { run } from ${JSON.stringify(new URL("../../src/cli/mod.ts", import.meta.url))};
+      const timeOf = (...args) => {
+        const before = cpuUsage();
+        const lines = [];
+        if (run(args, (line) => lines.push(line)) !== 0) throw new Error(args.join(" "));
+        const { user, system } = cpuUsage(before);
+        return { time: user + system, lines: lines.length };
+      };
+      const times = [];
+      for (const count of ${JSON.stringify(counts)}) {
+        for (let i = 0; i < count; i++) new SharedMemoryArray(8, "uint8", "many-" + i).create();
+        times.push([timeOf("ls"), timeOf("rm", "-f", "many-*")]);
+      }
+      console.log(JSON.stringify(times));
+      `,
+      { before: inNamespaces("--mount", "mount -t tmpfs none /dev/shm") },
+    ) as { time: number; lines: number }[][];
+    for (const [i, [ls, rm]] of times.entries()) {
+      assert(ls.lines >= counts[i] + 2); // anonymous segments of others are listed, too
+      assertEquals(rm.lines, counts[i]);
+    }
+    // Eight times as many take some eight times as long; what looks at all for each would take 64 times as long.
+    for (const command of [0, 1]) {
+      const [few, many] = times.map((each) => each[command].time);
+      assert(many < 30 * few, `${few} and ${many} µs of processor time`);
+    }
+  },
+);

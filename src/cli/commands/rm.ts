@@ -7,7 +7,7 @@
 import { errors, visible } from "../../../ffi/runtime/errors.ts";
 import { type SegmentInfo, SharedMemoryArray } from "../../../mod.ts";
 import { quote, quoteName } from "../../check.ts";
-import { groupsOfParts, isAnonymousName } from "../../segment/mod.ts";
+import { groupsOfParts, isAnonymousName, removeSegments } from "../../segment/mod.ts";
 import { type Command, defineCommand, type ExitCode, jsonOption } from "../command.ts";
 import { matcherOf, nameOf } from "../names.ts";
 import { jsonText } from "../output.ts";
@@ -54,10 +54,18 @@ export const rm: Command = defineCommand({
     for (const word of words) {
       attempt(() => segments.named(word).forEach((name) => names.add(name)));
     }
+    const wanted = new Set<string>();
     for (const name of names) {
       attempt(() => {
-        if (!options.force && !mayRemove(name, segments, screen)) return;
-        if (SharedMemoryArray.clearBuffers([name]).length === 0) {
+        if (options.force || mayRemove(name, segments, screen)) wanted.add(name);
+      });
+    }
+    // All at once: each removal alone would list all segments, to find its parts.
+    const { gone } = removeSegments(wanted);
+    for (const name of wanted) {
+      attempt(() => {
+        // What is not gone says why when it is tried alone.
+        if (!gone.has(name) && SharedMemoryArray.clearBuffers([name]).length === 0) {
           throw new Error(`Cannot remove ${quote(name)}: there is no such segment`);
         }
         removed.push(name);
