@@ -201,15 +201,19 @@ export class Mapping {
     const { access = "read-write", timeout = 0 } = options;
     const isPrivate = access === "copy-on-write";
     const deadline = timeout === 0 ? 0 : performance.now() + timeout;
-    const { fd, status } = isAnonymousName(name)
-      ? statusOf(openAnonymous(name, isPrivate), name)
-      : openOnceSized(name, isPrivate, timeout, deadline, isThere);
-    try {
-      const { byteLength, device, inode } = status;
-      if (look !== undefined) lookAt(look, fd, name, byteLength, deadline);
-      return Mapping.#map(fd, { name, device, inode, isPrivate }, byteLength);
-    } finally {
-      close(fd);
+    while (true) {
+      const { fd, status } = isAnonymousName(name)
+        ? statusOf(openAnonymous(name, isPrivate), name)
+        : openOnceSized(name, isPrivate, timeout, deadline, isThere);
+      try {
+        const { byteLength, device, inode } = status;
+        if (look !== undefined) lookAt(look, fd, name, byteLength, deadline);
+        return Mapping.#map(fd, { name, device, inode, isPrivate }, byteLength);
+      } catch (error) {
+        if (error !== REMOVED) throw error;
+      } finally {
+        close(fd);
+      }
     }
   }
 
@@ -436,6 +440,9 @@ export type SegmentLook = (
   isLast: boolean,
 ) => boolean;
 
+/** Tells that a segment was removed before it said what it is: its successor is the one that is meant. */
+const REMOVED = Symbol("removed");
+
 /** Looks at an open segment, and waits for a description as long as for a size. */
 function lookAt(
   look: SegmentLook,
@@ -452,6 +459,7 @@ function lookAt(
     const isLast = performance.now() >= last;
     if (look(found.read(fd), byteLength, headOf, isLast) || isLast) return;
     sleep(pause);
+    if (!isAnonymousName(name) && fstat(fd, name).named === false) throw REMOVED;
   }
 }
 

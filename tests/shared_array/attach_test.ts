@@ -112,6 +112,29 @@ Deno.test("attach({ timeout }) waits for a creator that has not begun", () =>
     );
   }));
 
+Deno.test("attach({ timeout }) does not wait for a segment that was removed, but for its successor", () =>
+  withNames(async (name) => {
+    using bytes = SharedMemory.create(name, 12);
+    const child = await startChild(
+      `console.log("ready");
+      using sma = SharedMemoryArray.attach(Deno.args[0], { timeout: 60_000 });
+      console.log(JSON.stringify(sma.shape));`,
+      { args: [name] },
+    );
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.includes("ready")) text += (await reader.read()).value ?? "";
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    bytes.unlink();
+    using sma = new SharedMemoryArray([5], "int32", name);
+    sma.create();
+    for (let more = await reader.read(); !more.done; more = await reader.read()) text += more.value;
+    assertEquals(text.trim().split("\n"), ["ready", "[5]"]);
+    await child.status;
+    await child.stderr.cancel();
+    sma.unlink();
+  }));
+
 Deno.test("attach() waits for a description that comes after the size", () =>
   withNames(async (name) => {
     using bytes = SharedMemory.create(name, 12);
