@@ -56,7 +56,10 @@ export function runOn(screen: Screen, args: readonly string[]): ExitCode {
     // After "--" there are only words.
     const asked = args.slice(0, args.includes("--") ? args.indexOf("--") : undefined);
     const wantsHelp = asked.includes("--help") || asked.includes("-h");
-    if (name === "help") return explain(wantsHelp ? [] : rest, screen);
+    if (name === "help") {
+      const isOfHelp = wantsHelp || (rest.length === 1 && rest[0] === "help");
+      return explain(isOfHelp ? [] : rest, screen);
+    }
     if (name === undefined || name === "--help" || name === "-h") return explain([], screen);
     if (name === "--version") {
       if (rest.length > 0) throw new UsageError(`there is nothing to do with ${quote(rest[0])}`);

@@ -51,7 +51,7 @@ Deno.test("a wrong command line gives 2, says why, what may be meant, and what t
 });
 
 Deno.test("shm alone, help and --help list all commands, and need no permission", async () => {
-  for (const args of [[], ["--help"], ["-h"], ["help"], ["help", "--help"]]) {
+  for (const args of [[], ["--help"], ["-h"], ["help"], ["help", "--help"], ["help", "help"]]) {
     const { code, out, err } = shell(...args);
     assertEquals([code, err], [0, []]);
     for (const { name, summary } of commands) {

@@ -69,5 +69,16 @@ function takeElements(subject: Subject, { selection }: Target, told: Told): Take
   if (kind !== "array" && told.dtype === undefined) {
     return refuse(`it is a ${kind}, which has no elements`);
   }
-  return takeArray("save", subject, told, selection);
+  const taken = takeArray("save", subject, told, selection);
+  const { nbytes } = taken.view;
+  // Whoever may write to a segment may describe it so, and would fill the disk of whoever saves it.
+  if (nbytes > subject.memory.size) {
+    throw new RangeError(
+      `Cannot save ${
+        quoteName(name)
+      }: its elements lie over one another, and would take ${nbytes} ` +
+        `bytes of the ${subject.memory.size} that it has; take a part, as in 'NAME[0]'`,
+    );
+  }
+  return taken;
 }

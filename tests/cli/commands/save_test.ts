@@ -1,6 +1,6 @@
 // What `shm save` writes.
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { SharedMemory, SharedMemoryArray } from "@shm/array";
 import { readNpy } from "@shm/array/npy";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
@@ -49,6 +49,23 @@ testWith("NumPy", "save writes a file that NumPy reads", async () => {
       assertEquals(elementsOf(file), [-4, 4]);
       assertEquals(shell("save", name, file, "--dtype", "uint16", "--shape", "2").code, 0);
       assertEquals(elementsOf(file), [2 ** 16 - 5, 2 ** 16 - 4]);
+    })
+  );
+});
+
+Deno.test("save writes no more bytes than a segment has, whatever it says that it is", async () => {
+  await withFolder((folder) =>
+    withNames(async (name) => {
+      const file = `${folder}/a.npy`;
+      // One row, a thousand times: 12 bytes would make a file of 12,000.
+      using sma = new SharedMemoryArray([1000, 3], "float32", name, null, { stride: [0, 1] });
+      sma.create();
+      const refused = shell("save", name, file);
+      assertEquals([refused.code, refused.out], [1, []]);
+      assertMatch(refused.err[0], /^Cannot save .*would take 12000 bytes of the 12 that it has/);
+      await assertRejects(() => Deno.stat(file), Deno.errors.NotFound);
+      assertEquals(shell("save", `${name}[0]`, file).code, 0);
+      assertEquals(elementsOf(file), [0, 0, 0]);
     })
   );
 });
