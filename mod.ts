@@ -66,6 +66,7 @@ export {
 } from "./src/ndarray/mod.ts";
 export {
   type CreateOptions,
+  type CreateOrLoadOptions,
   type OpenOptions,
   type PruneOptions,
   type SegmentInfo,

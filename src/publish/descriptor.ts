@@ -24,7 +24,7 @@ import {
 import { contiguousLayout, type Shape } from "../ndarray/mod.ts";
 import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
 import type { Header } from "./header_words.ts";
-import type { WaitAsyncOptions, WaitOptions } from "./publication.ts";
+import type { CreateOrLoadOptions, WaitAsyncOptions, WaitOptions } from "./publication.ts";
 
 /** What arrays are published, and where, as plain data. */
 export interface PublicationDescriptor<T extends DTypeLike = DTypeLike> {
@@ -206,4 +206,23 @@ export function checkWaitOptions(
 export function checkLoadOptions(options: WaitOptions | undefined): number {
   const { timeout } = readOptions(options, { timeout: "number of milliseconds" }, "load");
   return checkTimeout(timeout, "load", 0);
+}
+
+/**
+ * Checks how a publication is to be made, or how long to wait for another creator.
+ *
+ * @param options what the caller gave
+ * @returns the options of `create()`, which are not checked yet, and the time limit in milliseconds
+ */
+export function checkCreateOrLoadOptions(
+  options: CreateOrLoadOptions | undefined,
+): CreateOrLoadOptions & { timeout: number } {
+  const kinds = {
+    mode: "any",
+    reserve: "any",
+    describe: "any",
+    timeout: "number of milliseconds",
+  } as const;
+  const given = readOptions(options, kinds, "create or load");
+  return { ...given, timeout: checkTimeout(given.timeout, "create or load", 0) };
 }

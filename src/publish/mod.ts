@@ -51,6 +51,7 @@
 
 export type { PublicationDescriptor } from "./descriptor.ts";
 export {
+  type CreateOrLoadOptions,
   EndedError,
   type LoadOptions,
   type WaitAsyncOptions,
@@ -68,6 +69,7 @@ export {
   SharedMemoryVersions,
   type Version,
   type VersionsCreateOptions,
+  type VersionsCreateOrLoadOptions,
   type VersionsDescriptor,
   type VersionsLoadOptions,
 } from "./versions.ts";

@@ -12,6 +12,7 @@ import {
   type CreateOptions,
   type Describe,
   OpenSegment,
+  type SegmentCheck,
   type SharedMemory,
 } from "../segment/mod.ts";
 import { deadlineOf, EventCount, letEventLoopRun } from "../sync/event_count.ts";
@@ -33,6 +34,15 @@ export interface WaitAsyncOptions extends WaitOptions {
 /** How long `load()` waits for the creator. */
 export interface LoadOptions {
   /** How long to wait, blocking, for a segment that is not there yet, in milliseconds; by default 0. */
+  timeout?: number;
+}
+
+/** How a publication is attached to, or made if there is none. */
+export interface CreateOrLoadOptions extends CreateOptions {
+  /**
+   * How long to wait, blocking, for a segment whose name is there before its header is, as another program may make
+   * it, in milliseconds; at least one second. One that is not there is made at once.
+   */
   timeout?: number;
 }
 
@@ -140,21 +150,47 @@ export class Publication<W extends HeaderWords> {
     Words: WordsOf<W>,
     timeout: number,
   ): Publication<W> {
-    const segment = OpenSegment.open(
+    const check = checkOf(byteLength, header, Words);
+    const segment = OpenSegment.open(name, timeout, check, false, false, header.kind);
+    return new Publication(segment, new Words(name, segment.buffer!));
+  }
+
+  /**
+   * Attaches to a segment, or makes it if there is none.
+   *
+   * @param name a checked name
+   * @param byteLength the bytes of the segment
+   * @param header what the header is to say, or must say
+   * @param Words the class of the words
+   * @param options permission bits, and whether to reserve the memory and to describe it; not checked yet
+   * @param describe gives the text that says what it is
+   * @param timeout how long to wait for another creator to write the header, in milliseconds
+   */
+  static createOrLoad<W extends HeaderWords>(
+    name: string,
+    byteLength: number,
+    header: Header,
+    Words: WordsOf<W>,
+    options: CreateOptions | undefined,
+    describe: Describe,
+    timeout: number,
+  ): Publication<W> {
+    const segment = OpenSegment.createOrOpen(
       name,
+      byteLength,
+      options,
+      (head) => new Words(name, head).write(header, options),
+      describe,
       timeout,
-      (memory, isTimeUp) => {
-        checkSize(memory, header.kind);
-        // The creator writes the magic last.
-        if (!checkMagic(memory.buf!, header.kind, name, isTimeUp)) return false;
-        checkHeader(memory, new Words(name, memory.buf!), byteLength, header);
-        return true;
-      },
-      false,
-      false,
+      checkOf(byteLength, header, Words),
       header.kind,
     );
     return new Publication(segment, new Words(name, segment.buffer!));
+  }
+
+  /** Whether the segment was made here, and not found. */
+  get isCreator(): boolean {
+    return this.#segment.isCreator;
   }
 
   /** Whether the segment has a name still. */
@@ -391,6 +427,22 @@ export class Publication<W extends HeaderWords> {
 }
 
 // --- Errors ----------------------------------------------------------------------------------
+
+/** Gives what looks whether a segment is that of a publication. */
+function checkOf<W extends HeaderWords>(
+  byteLength: number,
+  header: Header,
+  Words: WordsOf<W>,
+): SegmentCheck {
+  return (memory, isTimeUp) => {
+    const { name } = memory;
+    checkSize(memory, header.kind);
+    // A creator in another language may write the magic last.
+    if (!checkMagic(memory.buf!, header.kind, name, isTimeUp)) return false;
+    checkHeader(memory, new Words(name, memory.buf!), byteLength, header);
+    return true;
+  };
+}
 
 /** Refuses a segment that is too small for a header. */
 function checkSize({ name, size, buf }: SharedMemory, kind: SegmentKind): void {

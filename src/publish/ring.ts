@@ -28,6 +28,7 @@ import {
 import { type CreateOptions, descriptionOf, unlink } from "../segment/mod.ts";
 import {
   checkArrays,
+  checkCreateOrLoadOptions,
   checkDescriptor,
   checkDType,
   checkLoadOptions,
@@ -41,6 +42,7 @@ import {
   checkAttached,
   checkDetached,
   closedError,
+  type CreateOrLoadOptions,
   EndedError,
   type LoadOptions,
   Publication,
@@ -392,6 +394,64 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const header = this.#header;
     this.#attach(Publication.load(this.name, ringBytes(header), header, RingWords, timeout));
     return this;
+  }
+
+  /**
+   * Attaches to the ring, or creates it if there is none: of all processes that do so at once, one creates it, and
+   * {@linkcode SharedMemoryRing.isCreator} tells which one. A creator that is killed leaves nothing in the way of the
+   * others. The creator need not be the writer: who writes first is.
+   *
+   * @param options those of `create()`, which count for the one that creates it, and those of `load()`
+   * @returns this instance
+   * @throws {TypeError} if an option is of the wrong kind or unknown, or there is a segment that is not that of a ring
+   * @throws {RangeError} if an option is out of range, the name is that of an anonymous segment, or there is
+   * a ring of another shape, dtype or number of slots
+   * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
+   * @throws {Deno.errors.Busy} if this instance is attached already
+   * @throws {Deno.errors.PermissionDenied} if the system refuses (`EACCES`)
+   * @throws {Error} if `/dev/shm` is full (`ENOSPC`), or there is no descriptor (`EMFILE`) or address space
+   * (`ENOMEM`) left
+   * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+   * @throws {Deno.errors.NotSupported} on other systems than Linux
+   *
+   * @example A camera and its viewers, which start in any order
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const name = SharedMemoryArray.buildSmaName("ring");
+   * using viewer = new SharedMemoryRing([2, 2], "uint8", name, 3).createOrLoad();
+   * using camera = new SharedMemoryRing([2, 2], "uint8", name, 3).createOrLoad();
+   * assertEquals([viewer.isCreator, camera.isCreator], [true, false]);
+   * camera.write(7);
+   * assertEquals(viewer.next().array.get(0, 0), 7);
+   * camera.unlink();
+   * ```
+   */
+  createOrLoad(options?: CreateOrLoadOptions): this {
+    const { timeout, ...creation } = checkCreateOrLoadOptions(options);
+    checkDetached(this.#attachment?.publication, "create or load", this.name);
+    const header = this.#header;
+    this.#attach(Publication.createOrLoad(
+      this.name,
+      ringBytes(header),
+      header,
+      RingWords,
+      creation,
+      () => descriptionOf(this),
+      timeout,
+    ));
+    return this;
+  }
+
+  /**
+   * Whether this instance has made the segment that it is attached to, and not found it; `null` while it is not
+   * attached.
+   */
+  get isCreator(): boolean | null {
+    const publication = this.#attachment?.publication;
+    return publication?.isOpen ? publication.isCreator : null;
   }
 
   /**

@@ -38,6 +38,7 @@ import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
 import { AttachedVersions, type VersionHandle } from "./attached_versions.ts";
 import {
   checkArrays,
+  checkCreateOrLoadOptions,
   checkDescriptor,
   checkDType,
   checkWaitOptions,
@@ -50,6 +51,7 @@ import {
   checkAttached,
   checkDetached,
   closedError,
+  type CreateOrLoadOptions,
   type LoadOptions,
   Publication,
   type WaitAsyncOptions,
@@ -80,6 +82,9 @@ export interface VersionsCreateOptions extends CreateOptions, KeepOptions {}
 
 /** How a publication of versions is attached to. */
 export interface VersionsLoadOptions extends LoadOptions, KeepOptions {}
+
+/** How a publication of versions is attached to, or made if there is none. */
+export interface VersionsCreateOrLoadOptions extends CreateOrLoadOptions, KeepOptions {}
 
 /** A complete version of the array, as a reader gets it. */
 export interface Version<T extends DType = DType, R extends number = number> {
@@ -338,6 +343,74 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
       keep,
     );
     return this;
+  }
+
+  /**
+   * Attaches to the publication, or creates it if there is none: of all processes that do so at once, one creates it, and
+   * {@linkcode SharedMemoryVersions.isCreator} tells which one. A creator that is killed leaves nothing in the way of the
+   * others. The creator need not be the writer: who writes first is.
+   *
+   * @param options those of `create()`, which count for the one that creates it, and those of `load()`
+   * @returns this instance
+   * @throws {TypeError} if an option is of the wrong kind or unknown, or there is a segment that is not that of versions
+   * @throws {RangeError} if an option is out of range, the name is that of an anonymous segment, or there is
+   * a publication of another shape or dtype
+   * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
+   * @throws {Deno.errors.Busy} if this instance is attached already
+   * @throws {Deno.errors.PermissionDenied} if the system refuses (`EACCES`)
+   * @throws {Error} if `/dev/shm` is full (`ENOSPC`), or there is no descriptor (`EMFILE`) or address space
+   * (`ENOMEM`) left
+   * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+   * @throws {Deno.errors.NotSupported} on other systems than Linux
+   *
+   * @example A writer and a reader, which start in any order
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryVersions } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const name = SharedMemoryArray.buildSmaName("table");
+   * using reader = new SharedMemoryVersions(8, "int64", name).createOrLoad({ keep: 2 });
+   * using writer = new SharedMemoryVersions(8, "int64", name).createOrLoad();
+   * assertEquals([reader.isCreator, writer.isCreator], [true, false]);
+   * await writer.publish((next) => next.fill(1n));
+   * assertEquals(reader.current()!.array.get(0), 1n);
+   * writer.unlink();
+   * ```
+   */
+  createOrLoad(options?: VersionsCreateOrLoadOptions): this {
+    const { keep, ...rest } = readOptions(options, {
+      mode: "any",
+      reserve: "any",
+      describe: "any",
+      timeout: "any",
+      keep: "number",
+    }, "create or load");
+    const { timeout, ...creation } = checkCreateOrLoadOptions(rest);
+    checkKeep(keep, "create or load");
+    checkDetached(this.#attachment?.publication, "create or load", this.name);
+    this.#attach(
+      Publication.createOrLoad(
+        this.name,
+        HEADER_BYTES,
+        this.#header,
+        VersionsWords,
+        creation,
+        () => descriptionOf(this),
+        timeout,
+      ),
+      keep,
+    );
+    return this;
+  }
+
+  /**
+   * Whether this instance has made the segment that it is attached to, and not found it; `null` while it is not
+   * attached.
+   */
+  get isCreator(): boolean | null {
+    const publication = this.#attachment?.publication;
+    return publication?.isOpen ? publication.isCreator : null;
   }
 
   /**

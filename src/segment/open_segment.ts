@@ -170,11 +170,14 @@ export class OpenSegment {
   ): OpenSegment {
     checkFreeName(name);
     checkCreateOptions(options, true);
-    return createOrAttach(
+    needStackToMap(false);
+    return createOrAttach({
+      name,
+      byteLength,
       timeout,
-      (rest) => OpenSegment.open(name, rest, check, true, false, kind),
-      () => OpenSegment.create(name, byteLength, options, writeHead, describe),
-    );
+      attach: (rest) => OpenSegment.open(name, rest, check, true, false, kind),
+      create: () => OpenSegment.create(name, byteLength, options, writeHead, describe),
+    });
   }
 
   /**

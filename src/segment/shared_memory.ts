@@ -330,14 +330,19 @@ export function createOrOpenMemory(
   checkCreateOptions(creation, true);
   const opening = checkOpenOptions({ access, timeout, reinterpret }, true);
   const making = { writeHead: () => {}, access };
-  return createOrAttach<CreatedOrOpened>(
-    opening.timeout!,
-    (rest) => ({
+  return createOrAttach<CreatedOrOpened>({
+    name,
+    byteLength,
+    timeout: opening.timeout!,
+    attach: (rest) => ({
       memory: openMemory(name, { ...opening, timeout: rest }, look, true, true),
       isCreator: false,
     }),
-    () => ({ memory: createMemory(name, byteLength, creation, describe, making), isCreator: true }),
-  );
+    create: () => ({
+      memory: createMemory(name, byteLength, creation, describe, making),
+      isCreator: true,
+    }),
+  });
 }
 
 /** Whether something was attached to before. */

@@ -41,6 +41,8 @@ import {
   createAnonymousMemory,
   createMemory,
   type CreateOptions,
+  type CreateOrLoadOptions,
+  createOrOpenMemory,
   type FoundDescription,
   isAnonymousName,
   listSegments,
@@ -166,6 +168,8 @@ export class SharedMemoryArray<
   readonly #placement: Placement;
   #smh: SharedMemory | null = null;
   #array: NDArray<DTypeOf<T>, LoadedRank<S, P>> | null = null;
+  /** Whether this instance has made the segment that it is attached to. */
+  #isCreator = false;
   /** How it describes itself; made at the first use. */
   #text: string | null = null;
 
@@ -272,6 +276,14 @@ export class SharedMemoryArray<
   }
 
   /**
+   * Whether this instance has made the segment that it is attached to, and not found it; `null` while it is not
+   * attached.
+   */
+  get isCreator(): boolean | null {
+    return this.smh === null ? null : this.#isCreator;
+  }
+
+  /**
    * Whether the array lies, or would lie, in an anonymous segment. The form of the name decides:
    * `memfd:PID:FD:INODE`.
    */
@@ -318,7 +330,7 @@ export class SharedMemoryArray<
     needStackToMap(made.has(this.dtype));
     const smh = createMemory(this.name, byteLength, options, () => this.#description);
     try {
-      const array = this.#attach(smh, null);
+      const array = this.#attach(smh, null, true);
       made.add(this.dtype);
       return array;
     } catch (error) {
@@ -449,7 +461,7 @@ export class SharedMemoryArray<
       return sma !== null;
     }, false);
     try {
-      sma!.#attach(smh, null);
+      sma!.#attach(smh, null, false);
       return sma!;
     } catch (error) {
       smh.close();
@@ -556,11 +568,71 @@ export class SharedMemoryArray<
     );
     try {
       this.#checkSize(smh.size);
-      const array = this.#attach(smh, this.arraySlice);
+      const array = this.#attach(smh, this.arraySlice, false);
       loaded.add(this.dtype);
       return array;
     } catch (error) {
       smh.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Attaches to the segment, or creates it, zero-filled, if there is none: of all processes that do so at once,
+   * one creates it, and {@linkcode SharedMemoryArray.isCreator} tells which one. Nobody finds a segment that is
+   * half made, and a creator that is killed leaves nothing in the way of the others.
+   *
+   * A segment that is there is compared with this instance as `load()` does. `isCreator` does not say that the
+   * creator has filled the array: share a lock, or a word that is waited for (`@shm/array/sync`), for that.
+   *
+   * @param options those of `create()`, which count for the one that creates it, and those of `load()`
+   * @returns the array as after `load()`: with `arraySlice` applied, also for the one that has created it
+   * @throws {TypeError} if an option is of the wrong kind or unknown, or there is a segment of a lock, a ring or
+   * something else that is no array
+   * @throws {RangeError} if an option has no sense, the name is that of an anonymous segment, or there is a segment
+   * that is described as another array, is too small, or gets no size
+   * @throws {Deno.errors.Busy} if this instance is attached already
+   * @throws {Deno.errors.PermissionDenied} if the system refuses (`EACCES`)
+   * @throws {Error} if `/dev/shm` is full (`ENOSPC`), or there is no descriptor (`EMFILE`) or address
+   * space (`ENOMEM`) left
+   * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+   * @throws {Deno.errors.NotSupported} on a system without POSIX shared memory
+   *
+   * @example Two programs that start in any order
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const name = SharedMemoryArray.buildSmaName("counters");
+   * using mine = new SharedMemoryArray([16], "int32", name);
+   * mine.createOrLoad();
+   *
+   * // In the other program: the same lines.
+   * using theirs = new SharedMemoryArray([16], "int32", name);
+   * theirs.createOrLoad();
+   * assertEquals([mine.isCreator, theirs.isCreator], [true, false]);
+   * mine.unlink();
+   * ```
+   *
+   * @see {@link https://man7.org/linux/man-pages/man2/linkat.2.html | linkat(2)}
+   */
+  createOrLoad(options?: CreateOrLoadOptions): NDArray<DTypeOf<T>, LoadedRank<S, P>> {
+    this.#checkDetached("create or load");
+    needStackToMap(false);
+    const { byteLength } = this.#placement;
+    const { memory, isCreator } = createOrOpenMemory(
+      this.name,
+      byteLength,
+      options,
+      () => this.#description,
+      (found, byteLength, readHead) => this.#isMeant(found, byteLength, readHead),
+    );
+    try {
+      this.#checkSize(memory.size);
+      return this.#attach(memory, this.arraySlice, isCreator);
+    } catch (error) {
+      if (isCreator) undoCreate(memory);
+      else memory.close();
       throw error;
     }
   }
@@ -904,7 +976,7 @@ export class SharedMemoryArray<
       const smh = createAnonymousMemory(byteLength, options, () => unnamed.#description);
       try {
         const sma = new SharedMemoryArray(shape, dtype, smh.name, null, layout);
-        sma.#attach(smh, null);
+        sma.#attach(smh, null, true);
         return sma as SharedMemoryArray;
       } catch (error) {
         undoCreate(smh);
@@ -963,13 +1035,18 @@ export class SharedMemoryArray<
     }
   }
 
-  #attach(smh: SharedMemory, part: readonly SliceItem[] | null): NDArray<DTypeOf<T>> {
+  #attach(
+    smh: SharedMemory,
+    part: readonly SliceItem[] | null,
+    isCreator: boolean,
+  ): NDArray<DTypeOf<T>> {
     const { dtype } = this;
     const { firstByte, length, layout } = this.#placement;
     const data = new (typedArrayOf(dtype))(smh.buf!, firstByte, length);
     const whole = makeView(data, layout, dtype) as unknown as NDArray<DTypeOf<T>>;
     const array = part === null ? whole : whole.slice(...part);
     this.#smh = smh;
+    this.#isCreator = isCreator;
     this.#array = array;
     return array;
   }

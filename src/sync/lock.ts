@@ -27,6 +27,7 @@ import {
   descriptionOf,
   nameMax,
   OpenSegment,
+  type SharedMemory,
   unlink,
 } from "../segment/mod.ts";
 import { deadlineOf, EventCount, turnOfEventLoop } from "./event_count.ts";
@@ -61,6 +62,15 @@ export interface LockCreateOptions {
 /** How a lock's segment is attached to. */
 export interface LockLoadOptions {
   /** How long to wait, blocking, for a segment that is not there yet, in milliseconds; by default 0. */
+  timeout?: number;
+}
+
+/** How a lock's segment is attached to, or made if there is none. */
+export interface LockCreateOrLoadOptions extends LockCreateOptions {
+  /**
+   * How long to wait, blocking, for a segment whose name is there before it is a lock's, as another program may make
+   * it, in milliseconds; at least one second. One that is not there is made at once.
+   */
   timeout?: number;
 }
 
@@ -173,14 +183,28 @@ class Attachment {
   }
 
   static open(name: string, timeout = 0): Attachment {
-    return new Attachment(OpenSegment.open(
-      name,
-      timeout,
-      ({ buf }, isTimeUp) => checkLock(buf!, name, isTimeUp),
-      false,
-      false,
-      "lock",
-    ));
+    return new Attachment(OpenSegment.open(name, timeout, isLock, false, false, "lock"));
+  }
+
+  static createOrOpen(
+    lock: SharedMemoryLock,
+    options: LockCreateOptions,
+    timeout: number,
+  ): Attachment {
+    const { name } = lock;
+    const describe = () => descriptionOf(lock);
+    return new Attachment(
+      OpenSegment.createOrOpen(
+        name,
+        LOCK_BYTES,
+        options,
+        writeLock,
+        describe,
+        timeout,
+        isLock,
+        "lock",
+      ),
+    );
   }
 
   /** Notes that a holder is in the section; returns whether the last one never left it. */
@@ -209,6 +233,11 @@ class Attachment {
     if (debts.size >= MOST_DEBTS) forgetOldDebts();
     debts.set(segment.identity, { turn: advance.turn, until, isCertain });
   }
+}
+
+/** Looks whether a segment is that of a lock. */
+function isLock({ buf, name }: SharedMemory, isTimeUp: boolean): boolean {
+  return checkLock(buf!, name, isTimeUp);
 }
 
 /** Opens the lock that was made anew under a name that was removed. */
@@ -424,6 +453,55 @@ export class SharedMemoryLock {
     this.#checkDetached("load");
     this.#attachment = Attachment.open(this.name, limit);
     return this;
+  }
+
+  /**
+   * Attaches to the lock, or creates it if there is none: of all processes that do so at once, one creates it, and
+   * {@linkcode SharedMemoryLock.isCreator} tells which one. A creator that is killed leaves nothing in the way of
+   * the others.
+   *
+   * @param options those of `create()`, which count for the one that creates it, and those of `load()`
+   * @returns this instance
+   * @throws {TypeError} if an option is of the wrong kind or unknown, or there is a segment that is not that of a
+   * lock
+   * @throws {RangeError} if an option is out of range, the name is that of an anonymous segment, or there is a
+   * segment that has not the size of a lock's
+   * @throws {Deno.errors.Busy} if this instance is attached already
+   * @throws {Deno.errors.PermissionDenied} if the system refuses (`EACCES`)
+   * @throws {Error} if `/dev/shm` is full (`ENOSPC`) or there is no descriptor left (`EMFILE`)
+   * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+   * @throws {Deno.errors.NotSupported} on other systems than Linux
+   *
+   * @example The same line in every process
+   * ```ts
+   * import { SharedMemoryLock } from "@shm/array/sync";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using lock = new SharedMemoryLock(`lock-${crypto.randomUUID()}`).createOrLoad();
+   * using other = SharedMemoryLock.from(lock).createOrLoad();
+   * assertEquals([lock.isCreator, other.isCreator], [true, false]);
+   * lock.unlink();
+   * ```
+   */
+  createOrLoad(options?: LockCreateOrLoadOptions): this {
+    const kinds = {
+      mode: "number such as 0o600",
+      describe: "boolean",
+      timeout: "number of milliseconds",
+    } as const;
+    const { timeout, ...creation } = readOptions(options, kinds, "create or load");
+    const limit = checkTimeout(timeout, "create or load", 0);
+    this.#checkDetached("create or load");
+    this.#attachment = Attachment.createOrOpen(this, creation, limit);
+    return this;
+  }
+
+  /**
+   * Whether this instance has made the segment that it is attached to, and not found it; `null` while it is not
+   * attached. An instance that went over to a lock that was made anew has not made that one.
+   */
+  get isCreator(): boolean | null {
+    return this.#attachment?.segment.isCreator ?? null;
   }
 
   /**

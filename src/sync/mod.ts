@@ -133,6 +133,7 @@ export {
   type AcquireAsyncOptions,
   type AcquireOptions,
   type LockCreateOptions,
+  type LockCreateOrLoadOptions,
   type LockDescriptor,
   LockGuard,
   type LockLoadOptions,

@@ -126,6 +126,48 @@ refuses({
       () => SharedMemoryArray.prototype.load.call(Object.create(sma)),
     ]],
   ],
+  "SharedMemoryArray.createOrLoad()": [
+    [TypeError, "Cannot create or load: the options must be an object, not a string", [
+      () => sma.createOrLoad("copy-on-write"),
+    ]],
+    [TypeError, 'Cannot create or load: there is no option "size"; there is mode, reserve', [
+      () => sma.createOrLoad({ size: 4 }),
+    ]],
+    [RangeError, 'access must be "read-write" or "copy-on-write", not "read-only"', [
+      () => sma.createOrLoad({ access: "read-only" }),
+    ]],
+    [RangeError, "Cannot load: timeout must be 0 or more milliseconds, not", [
+      () => sma.createOrLoad({ timeout: -1 }),
+    ]],
+    [RangeError, "Cannot create: mode must be from 0 to 0o777", [
+      () => sma.createOrLoad({ mode: 0o1000 }),
+    ]],
+    [RangeError, "names of this form lead to anonymous segments", [
+      () => new SharedMemoryArray(4, "int8", "memfd:1:2:3").createOrLoad(),
+    ]],
+    [Error, "hostile getter", [
+      () => sma.createOrLoad(hostile(["mode"])),
+    ]],
+    [TypeError, FOREIGN, [
+      () => SharedMemoryArray.prototype.createOrLoad.call(Object.create(sma)),
+    ]],
+  ],
+  "SharedMemoryArray.isCreator": [
+    [TypeError, FOREIGN, [
+      () => Reflect.get(SharedMemoryArray.prototype, "isCreator"),
+    ]],
+    [TypeError, "Cannot set property isCreator", [
+      () => (sma.isCreator = true),
+    ]],
+  ],
+  "SharedMemoryArray.isAnonymous": [
+    [TypeError, FOREIGN, [
+      () => Reflect.get(SharedMemoryArray.prototype, "isAnonymous"),
+    ]],
+    [TypeError, "Cannot set property isAnonymous", [
+      () => (sma.isAnonymous = true),
+    ]],
+  ],
   "SharedMemoryArray.close()": [
     [TypeError, FOREIGN, [
       () => SharedMemoryArray.prototype.close.call({}),

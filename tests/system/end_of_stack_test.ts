@@ -52,6 +52,24 @@ const cases: { [what: string]: string } = {
     if (maps() !== before[0]) wrong.add("mappings: " + (maps() - before[0]));
     if (fds() !== before[1]) wrong.add("descriptors: " + (fds() - before[1]));
     made.unlink();`,
+  "createOrLoad() that makes the segment leaves nothing": `
+    const make = (bytes) => new SharedMemoryArray(bytes, "uint8", name);
+    for (const bytes of [64, 2 ** 20]) {
+      warmUp(() => { using sma = make(bytes); sma.createOrLoad(); sma.unlink(); });
+      const before = [maps(), fds()];
+      const sma = make(bytes);
+      atEachPlace(() => {
+        try { sma.createOrLoad(); } catch (error) {
+          if (exists()) wrong.add("a name, of " + bytes);
+          throw error;
+        }
+        sma.unlink();
+        sma.close();
+      });
+      if (sma.smh !== null) { sma.unlink(); sma.close(); }
+      if (maps() !== before[0]) wrong.add("mappings: " + (maps() - before[0]));
+      if (fds() !== before[1]) wrong.add("descriptors: " + (fds() - before[1]));
+    }`,
   "close() can be called again, and empties the views": `
     const made = new SharedMemoryArray(64, "float32", name);
     made.create();
