@@ -34,18 +34,13 @@ export interface Seen {
 /** Runs a command in a terminal. */
 export async function inTerminal(args: string[], options: TerminalOptions = {}): Promise<Seen> {
   const { columns = 80, rows = 24, env = {}, typed = [], permissions = ["--allow-ffi"] } = options;
-  const { PATH = "", HOME = "", DENO_DIR } = Deno.env.toObject();
+  // What says how many colours there are is the test's business.
+  const { NO_COLOR: _, COLORTERM: __, ...own } = Deno.env.toObject();
   const wanted = {
     args: [Deno.execPath(), "run", "--quiet", ...permissions, cli, ...args],
     columns,
     rows,
-    env: {
-      PATH,
-      HOME,
-      ...DENO_DIR === undefined ? {} : { DENO_DIR },
-      TERM: "xterm-256color",
-      ...env,
-    },
+    env: { ...own, TERM: "xterm-256color", ...env },
     typed,
   };
   const { stdout, stderr } = await runPython(["terminal.py", JSON.stringify(wanted)]);
