@@ -8,6 +8,7 @@ import type { Command } from "./command.ts";
 import { load } from "./commands/load.ts";
 import { ls } from "./commands/ls.ts";
 import { prune } from "./commands/prune.ts";
+import { python } from "./commands/python.ts";
 import { rm } from "./commands/rm.ts";
 import { save } from "./commands/save.ts";
 import { show } from "./commands/show.ts";
@@ -22,7 +23,7 @@ export const commands: readonly Command[] = [
   watch,
   rm,
   prune,
-  // python
+  python,
 ];
 
 /** Finds a command by its name. */
