@@ -12,10 +12,10 @@
 import { checked, falseIfTaken, openOnUse } from "./library.ts";
 import { type Platform, platform } from "./platform.ts";
 import { makeError } from "./runtime/errors.ts";
-import { declareByteLocks, declareMemfd } from "./symbols.ts";
+import { declareMemfd, declareSegments } from "./symbols.ts";
 
 const memfd = openOnUse(declareMemfd);
-const byteLocks = openOnUse(declareByteLocks);
+const segments = openOnUse(declareSegments);
 
 /**
  * Does one of several things with an open file: duplicates it, reads or adds its seals.
@@ -86,7 +86,7 @@ export function tryLockByte(
   return checked(
     "fcntl",
     subject,
-    () => byteLocks().fcntl(fd, F_OFD_SETLK, lockOf(typeOf(kind), at, 1)),
+    () => segments().fcntl(fd, F_OFD_SETLK, lockOf(typeOf(kind), at, 1)),
     falseIfTaken,
   ) !== false;
 }
@@ -100,7 +100,7 @@ export function tryLockByte(
  */
 export function unlockByte(fd: number, at: number, subject: string): void {
   const { F_OFD_SETLK } = commands();
-  checked("fcntl", subject, () => byteLocks().fcntl(fd, F_OFD_SETLK, lockOf(F_UNLCK, at, 1)));
+  checked("fcntl", subject, () => segments().fcntl(fd, F_OFD_SETLK, lockOf(F_UNLCK, at, 1)));
 }
 
 /** A lock on bytes of a file. */
@@ -135,7 +135,7 @@ export function findByteLock(
   checked(
     "fcntl",
     subject,
-    () => byteLocks().fcntl(fd, F_OFD_GETLK, lockOf(typeOf(kind), start, length)),
+    () => segments().fcntl(fd, F_OFD_GETLK, lockOf(typeOf(kind), start, length)),
   );
   const type = lockHalves[0];
   if (type === F_UNLCK) return null;

@@ -7,9 +7,10 @@
 import { type Advice, systemError } from "./errors.ts";
 import { statx } from "./files.ts";
 import { checked, cString, libc, nullIfMissing, openOnUse } from "./library.ts";
-import { declareSegments } from "./symbols.ts";
+import { declareSegments, declareVariadicOpen } from "./symbols.ts";
 
 const segments = openOnUse(declareSegments);
+const variadic = openOnUse(declareVariadicOpen);
 
 /**
  * Opens a segment.
@@ -23,7 +24,7 @@ const segments = openOnUse(declareSegments);
  */
 export function shmOpen(name: string, flags: number, mode: number, advice?: Advice): number {
   const { platform } = libc();
-  const { shm_open, shm_open_variadic } = segments();
+  const { shm_open } = segments();
   if (wouldStray()) throw systemError(platform.os, "ENOENT", "shm_open", name, advice);
   const path = cString("/" + name);
   return checked(
@@ -31,7 +32,7 @@ export function shmOpen(name: string, flags: number, mode: number, advice?: Advi
     name,
     () =>
       platform.variadicOnStack
-        ? shm_open_variadic(path, flags, 0, 0, 0, 0, 0, 0, mode)
+        ? variadic().shm_open_variadic(path, flags, 0, 0, 0, 0, 0, 0, mode)
         : shm_open(path, flags, mode),
     { advice },
   );

@@ -17,6 +17,9 @@ interface SymbolNames {
  *
  * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
  * @see {@link https://man7.org/linux/man-pages/man2/mmap.2.html | mmap(2)}
+ * @see {@link https://man7.org/linux/man-pages/man2/setxattr.2.html | setxattr(2)}
+ * @see {@link https://man7.org/linux/man-pages/man2/getxattr.2.html | getxattr(2)}
+ * @see {@link https://man7.org/linux/man-pages/man2/fcntl_locking.2.html | fcntl_locking(2)}
  */
 // deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
 export function declareSegments(names: SymbolNames) {
@@ -33,22 +36,6 @@ export function declareSegments(names: SymbolNames) {
         "buffer", // const char *name
         "i32", // int oflag
         "u32", // mode_t mode
-      ],
-      result: "i32", // int
-    },
-    // int shm_open(const char *name, int oflag, ...), where variadic arguments go on the stack
-    shm_open_variadic: {
-      name: "shm_open",
-      parameters: [
-        "buffer", // const char *name
-        "i32", // int oflag
-        "i32", // the rest of the eight argument registers, unused
-        "i32",
-        "i32",
-        "i32",
-        "i32",
-        "i32",
-        "u32", // mode_t mode, on the stack
       ],
       result: "i32", // int
     },
@@ -144,6 +131,64 @@ export function declareSegments(names: SymbolNames) {
     // int close(int fd)
     close: {
       parameters: ["i32"], // int fd
+      result: "i32", // int
+    },
+    // int fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)
+    fsetxattr: {
+      parameters: [
+        "i32", // int fd
+        "buffer", // const char *name
+        "buffer", // const void *value
+        "usize", // size_t size
+        "i32", // int flags
+      ],
+      result: "i32", // int
+    },
+    // ssize_t fgetxattr(int fd, const char *name, void *value, size_t size)
+    fgetxattr: {
+      parameters: [
+        "i32", // int fd
+        "buffer", // const char *name
+        "buffer", // void *value
+        "usize", // size_t size
+      ],
+      // A value has 64 KiB at the most, and V8 calls a function faster that gives 32 bits.
+      result: "i32", // ssize_t
+    },
+    // int fcntl(int fd, int cmd, struct flock *lock)
+    fcntl: {
+      parameters: [
+        "i32", // int fd
+        "i32", // int cmd
+        "buffer", // struct flock *lock
+      ],
+      result: "i32", // int
+    },
+  } as const;
+}
+
+/**
+ * Opening a segment where variadic arguments go on the stack: macOS on arm64.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
+ */
+// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
+export function declareVariadicOpen() {
+  return {
+    // int shm_open(const char *name, int oflag, ...), where variadic arguments go on the stack
+    shm_open_variadic: {
+      name: "shm_open",
+      parameters: [
+        "buffer", // const char *name
+        "i32", // int oflag
+        "i32", // the rest of the eight argument registers, unused
+        "i32",
+        "i32",
+        "i32",
+        "i32",
+        "i32",
+        "u32", // mode_t mode, on the stack
+      ],
       result: "i32", // int
     },
   } as const;
@@ -378,60 +423,6 @@ export function declareFlock() {
         "i32", // int operation
       ],
       result: "i32", // int
-    },
-  } as const;
-}
-
-/**
- * Locks on parts of files.
- *
- * @see {@link https://man7.org/linux/man-pages/man2/fcntl_locking.2.html | fcntl_locking(2)}
- */
-// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
-export function declareByteLocks() {
-  return {
-    // int fcntl(int fd, int cmd, struct flock *lock)
-    fcntl: {
-      parameters: [
-        "i32", // int fd
-        "i32", // int cmd
-        "buffer", // struct flock *lock
-      ],
-      result: "i32", // int
-    },
-  } as const;
-}
-
-/**
- * Extended attributes of files.
- *
- * @see {@link https://man7.org/linux/man-pages/man2/setxattr.2.html | setxattr(2)}
- * @see {@link https://man7.org/linux/man-pages/man2/getxattr.2.html | getxattr(2)}
- */
-// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
-export function declareAttributes() {
-  return {
-    // int fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)
-    fsetxattr: {
-      parameters: [
-        "i32", // int fd
-        "buffer", // const char *name
-        "buffer", // const void *value
-        "usize", // size_t size
-        "i32", // int flags
-      ],
-      result: "i32", // int
-    },
-    // ssize_t fgetxattr(int fd, const char *name, void *value, size_t size)
-    fgetxattr: {
-      parameters: [
-        "i32", // int fd
-        "buffer", // const char *name
-        "buffer", // void *value
-        "usize", // size_t size
-      ],
-      // A value has 64 KiB at the most, and V8 calls a function faster that gives 32 bits.
-      result: "i32", // ssize_t
     },
   } as const;
 }

@@ -7,9 +7,9 @@
 
 import { checked, cString, openOnUse } from "./library.ts";
 import { platform } from "./platform.ts";
-import { declareAttributes, declareAttributesByPath } from "./symbols.ts";
+import { declareAttributesByPath, declareSegments } from "./symbols.ts";
 
-const functions = openOnUse(declareAttributes);
+const segments = openOnUse(declareSegments);
 const functionsByPath = openOnUse(declareAttributesByPath);
 
 /**
@@ -78,7 +78,7 @@ export function fsetxattr(
   return checked(
     "fsetxattr",
     subject,
-    () => functions().fsetxattr(fd, nameOf(name), value, length, 0),
+    () => segments().fsetxattr(fd, nameOf(name), value, length, 0),
     falseIfUnavailable,
   ) !== false;
 }
@@ -105,7 +105,7 @@ export function fgetxattr(
   const length = checked(
     "fgetxattr",
     subject,
-    () => functions().fgetxattr(fd, nameOf(name), value, size),
+    () => segments().fgetxattr(fd, nameOf(name), value, size),
     nullIfNone,
   );
   return length === null ? null : value.subarray(0, length);
@@ -128,7 +128,7 @@ export function readAttribute(
   into: Uint8Array<ArrayBuffer>,
   size: bigint,
 ): number {
-  return platform().os === "linux" ? functions().fgetxattr(fd, nameOf(name), into, size) : -1;
+  return platform().os === "linux" ? segments().fgetxattr(fd, nameOf(name), into, size) : -1;
 }
 
 /**
@@ -167,7 +167,7 @@ export function hasAttributes(fd: number, name: string, subject: string): boolea
   return checked(
     "fgetxattr",
     subject,
-    () => functions().fgetxattr(fd, nameOf(name), new Uint8Array(0), 0n),
+    () => segments().fgetxattr(fd, nameOf(name), new Uint8Array(0), 0n),
     {
       answer: (code) => code === "ENODATA" ? true : UNAVAILABLE.includes(code) ? false : undefined,
     },
