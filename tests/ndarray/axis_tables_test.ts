@@ -97,11 +97,12 @@ Deno.test("methods are renewed after calls that went wrong: 16 times at once, an
 
 Deno.test("many negative indices renew the methods into some that serve them", () => {
   const view = new NDArray(Int16Array.from({ length: 27 }, (_, i) => i), { shape: [3, 3, 3] });
-  const text = (): string => String(view.get);
+  // Only those methods look for negative indices.
+  const looks = (): boolean => String(view.get).includes("< 0");
   for (let i = 0; i < 40; i++) assertEquals(view.get(i % 3, -1, 1), 9 * (i % 3) + 7);
-  assert(!text().includes("length"), "a few are served by the general method");
+  assert(!looks(), "a few are served by the general method");
   for (let i = 0; i < 300; i++) assertEquals(view.get(i % 3, -1, -2), 9 * (i % 3) + 7);
-  assert(text().includes("length"), "many are served by the tables");
+  assert(looks(), "many are served by the tables");
   for (let i = 0; i < 200; i++) {
     assertEquals(view.get(i % 3, -1, -2), 9 * (i % 3) + 7);
     view.set(-1, -1, -1, i);
