@@ -1,4 +1,4 @@
-// Runs the commands of docs/shell.md one after another while the programs of this folder run, in a namespace of its
+// Runs the commands that its arguments are, one after another, while the programs of this folder run, in a namespace of its
 // own; writes each command and its output as JSON.
 
 import { SharedMemoryArray } from "@shm/array";
@@ -24,7 +24,7 @@ const count = (isMeant: (pids: number[]) => boolean): number =>
   SharedMemoryArray.list().filter(({ pids }) => isMeant(pids)).length;
 
 const permissions = ["--allow-ffi", "--allow-read", "--allow-write"];
-const [folder] = Deno.args;
+const [folder, ...commands] = Deno.args;
 const children: Deno.ChildProcess[] = [];
 try {
   await program(deno("-A", here("killed.ts"))).spawn().status;
@@ -36,11 +36,7 @@ try {
   children.push(program([pythonPath, here("viewer.py"), python]).spawn());
   await until("Python uses three of them", () => count((pids) => pids.length > 1) >= 3);
   const outputs: [command: string, output: string][] = [];
-  for (
-    const [, command] of Deno.readTextFileSync(new URL("docs/shell.md", root)).matchAll(
-      /^\$ (shm.*)$/gm,
-    )
-  ) {
+  for (const command of commands) {
     const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) =>
       quoted ?? plain
     );
