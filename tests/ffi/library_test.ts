@@ -176,7 +176,9 @@ Deno.test("the library is opened at the first call, not at import", async () => 
     sma.unlink();
     sma.unlink();
     const after = opened;
+    sma.create(); // list() asks each segment what it is
     SharedMemoryArray.list();
+    sma.unlink();
     console.log(JSON.stringify([before, after, opened]));`;
   const { stdout, stderr } = await runChild(code, {
     permissions: ["--allow-ffi"],

@@ -40,6 +40,15 @@ Deno.test("ls shows an aligned table, and the room, with --allow-ffi alone", asy
   });
 });
 
+/** A segment of another prefix, so that what is looked for is never all there is. */
+class Another {
+  readonly #name = leftover("another");
+
+  [Symbol.dispose](): void {
+    SharedMemoryArray.clearBuffers([this.#name]);
+  }
+}
+
 /** What a script of the shell prints. */
 async function sh(script: string): Promise<string> {
   const { stdout } = await new Deno.Command("sh", { args: ["-c", script], stderr: "null" })
@@ -64,6 +73,7 @@ Deno.test("ls --json gives what list() gives, the owner, and the programs", asyn
 
 Deno.test("ls takes a prefix of names, one of buildSmaName, a pattern or a path", async () => {
   await withPrefix((prefix) => {
+    using _another = new Another();
     const [a, b] = [leftover(prefix), leftover(`${prefix}-more`)];
     const named = (...args: string[]): string[] =>
       JSON.parse(shell("ls", "--json", ...args).out.join("\n"))
@@ -119,6 +129,7 @@ async function withKinds(body: (start: string) => Promise<void>): Promise<void> 
   const lock = new SharedMemoryLock(`${start}lock`);
   const left = new SharedMemoryArray(100, "float64", `${start}left`);
   const raw = `${start}raw`;
+  using _another = new Another();
   try {
     for (const each of [frames, camera, lock, left]) each.create();
     left.close();
@@ -204,6 +215,7 @@ testWith(
   () =>
     withOtherUser(async (other) => {
       await withPrefix(async (prefix) => {
+        using _another = new Another();
         using mine = new SharedMemoryArray(10, "int16", SharedMemoryArray.buildSmaName(prefix));
         mine.create({ mode: 0o644 });
         const child = await startChild(
