@@ -595,13 +595,20 @@ def _anonymous_path(name):
     return f"/proc/{pid}/fd/{fd}", int(inode)
 
 
+def _missing(message):
+    """An error that says just this, and has the number of ENOENT."""
+    error = FileNotFoundError(message)
+    error.errno = errno.ENOENT
+    return error
+
+
 def _open_anonymous(name):
     """Open the anonymous segment `memfd:PID:FD:INODE`, which process PID made and holds."""
     path, inode = _anonymous_path(name)
     file = _open_path(path, 0)  # who has the number now may have a FIFO there
     try:
         if os.fstat(file).st_ino != inode or not _is_sealed(file):
-            raise FileNotFoundError(errno.ENOENT, f"{name} is gone: the number is another file's now")
+            raise _missing(f"{name} is gone: the number is another file's now")
         return file
     except BaseException:
         os.close(file)
@@ -1255,9 +1262,7 @@ class _Channel:
 
     def check_named(self, action):
         if not self.is_named:
-            raise FileNotFoundError(
-                errno.ENOENT, f"Cannot {action} {self.name!r}: its name was removed; attach to the next one"
-            )
+            raise _missing(f"Cannot {action} {self.name!r}: its name was removed; attach to the next one")
 
     @property
     def is_writer(self):

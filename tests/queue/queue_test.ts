@@ -679,9 +679,9 @@ Deno.test("an anonymous queue goes to other processes, and is NotFound when its 
   using queue = SharedMemoryQueue.from(descriptor).load();
   assertEquals([queue.isCreator, queue.keepFailed, queue.messageBytes], [false, true, 128]);
   assertEquals(queue.take({ timeout: 30_000 })!.message, "hello");
-  const taking = queue.takeAsync();
+  const taking = assertRejects(() => queue.takeAsync(), NotFound);
   await child.kill();
-  await assertRejects(() => taking, NotFound);
+  await taking;
   assertThrows(() => queue.put(1), NotFound);
   assertThrows(() => SharedMemoryQueue.from(descriptor).load(), NotFound);
 });
