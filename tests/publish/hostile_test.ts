@@ -238,8 +238,9 @@ const timed = async (what, action) => {
   calls++;
   if (time > 1000) slow++;
   if (time > 10_000) say(what + " took " + Math.round(time) + " ms: " + told);
+  // A mode that does not let its owner write is a mode, too.
   if (!["done", "InvalidData", "TypeError", "RangeError", "TimeoutError", "EndedError", "BrokenPipe", "NotFound",
-    "BadResource"].includes(told)) say(what + " told " + told);
+    "BadResource", "PermissionDenied"].includes(told)) say(what + " told " + told);
   if (told === "TypeError" && !what.endsWith("load()")) say(what + " told TypeError");
 };
 for (let i = 0; i < Number(count); i++) {

@@ -282,7 +282,7 @@ Deno.test("acquire() waits for other threads and processes that hold the lock", 
 /** Takes the lock again and again, and tells how long it took to have it from another process: the median, in ms. */
 const relay = `
   using clock = new SharedMemoryArray([2], "float64", Deno.args[1]); // when it was released, and by whom
-  const released = clock.load().data;
+  const released = clock.load({ reinterpret: true }).data; // its bytes are made for integers
   const lock = new SharedMemoryLock(Deno.args[0]).load();
   const now = () => performance.timeOrigin + performance.now();
   const times = [];
