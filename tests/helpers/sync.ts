@@ -203,14 +203,21 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resume) => setTimeout(resume, milliseconds));
 }
 
-/** Follows a counter; tells whether it came to its end, or, once it had begun, stood still for a while. */
+/**
+ * Follows a counter; tells whether it came to its end, or stood still for a while. The first step may take long: other
+ * processes must start for it.
+ */
 export async function progress(
   count: () => number,
   end: number,
   patience = 3000 * slowness,
 ): Promise<"done" | "stalled"> {
   let last = count();
-  await until("the first step", () => count() !== last);
+  const hasBegun = await until("the first step", () => count() !== last).then(
+    () => true,
+    () => false,
+  );
+  if (!hasBegun) return "stalled";
   let since = performance.now();
   while (last < end) {
     await sleep(5);
