@@ -150,6 +150,7 @@ function settled(lines: readonly string[], owner: string): string[] {
       (age) => age.replace(/\d/g, "9"),
     )
       .replace(` ${owner} `, " OWNER ")
+      .replace(` ${owner.slice(0, 7)}… `, " OWNER ") // a long name is cut
       .replace(/(\d of )\d+( segments, .*); .*/, "$1N$2; ROOM")
   );
 }
