@@ -151,7 +151,7 @@ export class Publication<W extends HeaderWords> {
     timeout: number,
   ): Publication<W> {
     const check = checkOf(byteLength, header, Words);
-    const segment = OpenSegment.open(name, timeout, check, false, false, header.kind);
+    const segment = OpenSegment.open(name, timeout, check, { kind: header.kind });
     return new Publication(segment, new Words(name, segment.buffer!));
   }
 

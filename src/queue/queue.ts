@@ -554,7 +554,7 @@ export class SharedMemoryQueue {
     const limit = checkTimeout(timeout, "load", 0);
     this.#checkDetached("load");
     const look = this.#look();
-    this.#attach(OpenSegment.open(this.name, limit, look, false, true, "queue"));
+    this.#attach(OpenSegment.open(this.name, limit, look, { kind: "queue", takesAnonymous: true }));
     return this;
   }
 

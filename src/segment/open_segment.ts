@@ -54,6 +54,16 @@ const MOST_SUCCESSORS = 100;
  */
 const dropped = new FinalizationRegistry<number>(close);
 
+/** Which segment {@linkcode OpenSegment.open} takes. */
+export interface WantedSegment {
+  /** The kind that it must be described as, if it is described; by default any. */
+  readonly kind?: SegmentKind | null;
+  /** Whether only a segment will do that is there now: nobody waits for one that is not there. */
+  readonly isThere?: boolean;
+  /** Whether it may be an anonymous one. */
+  readonly takesAnonymous?: boolean;
+}
+
 /**
  * A mapping and a file descriptor of one segment.
  *
@@ -175,7 +185,7 @@ export class OpenSegment {
       name,
       byteLength,
       timeout,
-      attach: (rest) => OpenSegment.open(name, rest, check, true, false, kind),
+      attach: (rest) => OpenSegment.open(name, rest, check, { kind, isThere: true }),
       create: () => OpenSegment.create(name, byteLength, options, writeHead, describe),
     });
   }
@@ -188,9 +198,7 @@ export class OpenSegment {
    * @param name a checked name
    * @param timeout how long to wait for its creator, in milliseconds
    * @param check looks whether it is the one that is meant
-   * @param isThere whether only a segment will do that is there now: nobody waits for one that is not there
-   * @param takesAnonymous whether the segment may be an anonymous one
-   * @param kind the kind that it must be described as, if it is described
+   * @param wanted what else it must be, or may be
    * @throws {TypeError} if it is described as another kind
    * @throws {RangeError} if the name is that of an anonymous segment, and it may be none
    */
@@ -198,9 +206,7 @@ export class OpenSegment {
     name: string,
     timeout: number,
     check: SegmentCheck,
-    isThere = false,
-    takesAnonymous = false,
-    kind: SegmentKind | null = null,
+    { kind = null, isThere = false, takesAnonymous = false }: WantedSegment = {},
   ): OpenSegment {
     if (!takesAnonymous && isAnonymousName(name)) {
       throw new RangeError(

@@ -183,7 +183,7 @@ class Attachment {
   }
 
   static open(name: string, timeout = 0): Attachment {
-    return new Attachment(OpenSegment.open(name, timeout, isLock, false, false, "lock"));
+    return new Attachment(OpenSegment.open(name, timeout, isLock, { kind: "lock" }));
   }
 
   static createOrOpen(

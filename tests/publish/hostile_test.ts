@@ -221,8 +221,6 @@ const number = () => random(3) === 0
   : special[random(special.length)];
 const names = new Map();
 let slowest = 0;
-let calls = 0;
-let slow = 0;
 const timed = async (what, action) => {
   const start = performance.now();
   let told;
@@ -235,9 +233,7 @@ const timed = async (what, action) => {
   const time = performance.now() - start;
   if (time > slowest) slowest = time;
   names.set(told, (names.get(told) ?? 0) + 1);
-  calls++;
-  if (time > 1000) slow++;
-  if (time > 10_000) say(what + " took " + Math.round(time) + " ms: " + told);
+  if (time > 1000) say(what + " took " + Math.round(time) + " ms: " + told);
   // A mode that does not let its owner write is a mode, too.
   if (!["done", "InvalidData", "TypeError", "RangeError", "TimeoutError", "EndedError", "BrokenPipe", "NotFound",
     "BadResource", "PermissionDenied"].includes(told)) say(what + " told " + told);
@@ -284,7 +280,7 @@ for (let i = 0; i < Number(count); i++) {
     if (each.startsWith(name)) Deno.removeSync("/dev/shm/" + each);
   }
 }
-say("end " + JSON.stringify({ calls, slow, slowest, names: Object.fromEntries(names) }));
+say("end " + JSON.stringify({ slowest, names: Object.fromEntries(names) }));
 `;
 
 Deno.test(`${300 * scale} random headers: each answer comes within a second, and is no TypeError of ours`, () =>
@@ -296,11 +292,8 @@ Deno.test(`${300 * scale} random headers: each answer comes within a second, and
     });
     const line = await member.line();
     assert(line.startsWith("end "), `seed ${seed}: ${line}`);
-    const { calls, slow, names } = JSON.parse(line.slice(4));
+    const { names } = JSON.parse(line.slice(4));
     assert(names.InvalidData > 100, `seed ${seed}: ${line}`);
-    // A machine that does other things, too, stops a process for a second now and then; words that delay a call do
-    // so each time, and one that is delayed for ten seconds ends the run.
-    assert(slow <= calls / 1000, `seed ${seed}: ${line}`);
     await member.end();
   }));
 

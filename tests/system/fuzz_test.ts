@@ -79,8 +79,8 @@ function report(what: string, summaries: Summary[]): void {
   );
 }
 
-Deno.test("fuzz: 100,000 random steps over fixed seeds, no crash and no wrong value", async () => {
-  const steps = 25_000 * scale;
+Deno.test("fuzz: 200,000 random steps over fixed seeds, no crash and no wrong value", async () => {
+  const steps = 50_000 * scale;
   const summaries: Summary[] = [];
   for (const pair of [[1, 2], [3, 4]]) {
     summaries.push(...await fuzzAll(pair, "steps", steps));
@@ -94,8 +94,8 @@ Deno.test("fuzz: 100,000 random steps over fixed seeds, no crash and no wrong va
   }
 });
 
-Deno.test("fuzz: 10 s of a fresh seed, no crash and no wrong value", async () => {
+Deno.test("fuzz: 20 s of a fresh seed, no crash and no wrong value", async () => {
   const seed = seedOf(Date.now() % 2 ** 31);
   console.log(`fresh seeds ${seed} and ${seed + 1}; SHM_SEED=${seed} replays them`);
-  report("fresh seeds", await fuzzAll([seed, seed + 1], "seconds", 10 * scale));
+  report("fresh seeds", await fuzzAll([seed, seed + 1], "seconds", 20 * scale));
 });

@@ -195,7 +195,7 @@ Deno.test("soak: 8 processes hammer 4 names, and every outcome is a documented o
   // is met between its creation and its size. Taken out (comparing the size): "Invalid typed array
   // length", and the mapping stays.
   const names = Array.from({ length: 4 }, uniqueName);
-  const seconds = 15 * scale;
+  const seconds = 30 * scale;
   const code = `
     const [seed, seconds, ...names] = Deno.args;
     const id = Number(seed);
