@@ -262,6 +262,19 @@ const STATX_ALL = 0xfff;
 const STATX_BTIME = 0x800;
 
 /**
+ * Writes which file it is as {@linkcode FileStatus.identity} does, from what `fstat` tells of an open one.
+ *
+ * @param device its device, of which Linux packs both numbers so that old programs, which know 16 bits, see theirs
+ * @param inode its number there
+ * @see {@link https://man7.org/linux/man-pages/man3/makedev.3.html | makedev(3)}
+ */
+export function identityText(device: number, inode: number): string {
+  const major = device >>> 8 & 0xfff;
+  const minor = device & 0xff | device >>> 12 & 0xfff00;
+  return `${major}:${minor}:${inode}`;
+}
+
+/**
  * Lists a directory, without "." and "..".
  *
  * @param path the directory's path

@@ -86,6 +86,31 @@ export function failuresText(failures: readonly unknown[]): string {
 }
 
 /**
+ * Counts how many letters must be added, taken away, replaced or swapped with the next to make one word of another:
+ * for "did you mean …?".
+ *
+ * @see {@link https://en.wikipedia.org/wiki/Damerau%E2%80%93Levenshtein_distance | Optimal string alignment distance}
+ */
+export function editDistance(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      row[j] = Math.min(
+        row[j - 1] + 1,
+        rows[i - 1][j] + 1,
+        rows[i - 1][j - 1] + Number(a[i - 1] !== b[j - 1]),
+        i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+          ? rows[i - 2][j - 2] + 1
+          : Infinity,
+      );
+    }
+    rows.push(row);
+  }
+  return rows[a.length][b.length];
+}
+
+/**
  * Checks that a value is a safe integer.
  *
  * @param value what the caller gave

@@ -16,7 +16,7 @@
  * @module
  */
 
-import { kindOf, quote, shorten } from "./check.ts";
+import { editDistance, kindOf, quote, shorten } from "./check.ts";
 
 /**
  * The typed array that holds the elements of each dtype, over a buffer of type `B`; its keys are the
@@ -371,7 +371,7 @@ function nearest(like: string): DType | undefined {
   const kind = abbreviations.get(letters) ?? letters;
   // The digits must be right: nobody means int16 by "int128".
   return dtypes.filter((dtype) => dtype.replace(/\D+/, "") === digits)
-    .map((dtype) => ({ dtype, far: distance(kind, dtype.replace(/\d.*/, "")) }))
+    .map((dtype) => ({ dtype, far: editDistance(kind, dtype.replace(/\d.*/, "")) }))
     .filter(({ far }) => far <= 2)
     .sort((a, b) => a.far - b.far)[0]?.dtype;
 }
@@ -386,26 +386,6 @@ const abbreviations: ReadonlyMap<string, string> = new Map([
   ["bigint", "int"],
   ["biguint", "uint"],
 ]);
-
-/** How many letters must be added, taken away, replaced or swapped with the next to make one word of another. */
-function distance(a: string, b: string): number {
-  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      row[j] = Math.min(
-        row[j - 1] + 1,
-        rows[i - 1][j] + 1,
-        rows[i - 1][j - 1] + Number(a[i - 1] !== b[j - 1]),
-        i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
-          ? rows[i - 2][j - 2] + 1
-          : Infinity,
-      );
-    }
-    rows.push(row);
-  }
-  return rows[a.length][b.length];
-}
 
 /** NumPy's names and letters without a size, and the dtype that each of them means on Linux. */
 const sizeless: ReadonlyMap<string, DType> = new Map([

@@ -6,7 +6,7 @@
  */
 
 import { hasCode } from "../../ffi/errors.ts";
-import { statx } from "../../ffi/files.ts";
+import { identityText, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { runtime } from "../../ffi/runtime/mod.ts";
 import { SharedMemory } from "../../mod.ts";
@@ -96,10 +96,7 @@ export function segmentExists(name: string): boolean {
 /** Which segment a buffer maps, as `/proc` writes it. */
 function identityOf(buffer: ArrayBuffer): string {
   const [device, inode] = segmentOf(buffer)!.split(":").map(Number);
-  // This is how Linux packs both numbers of a device into 32 bits.
-  const major = device >>> 8 & 0xfff;
-  const minor = device & 0xff | device >>> 12 & 0xfff00;
-  return `${major}:${minor}:${inode}`;
+  return identityText(device, inode);
 }
 
 // --- Who takes part --------------------------------------------------------------------------

@@ -27,7 +27,6 @@ import {
   WAITING,
 } from "../queue/queue_words.ts";
 import type { QueueCounts } from "../queue/mod.ts";
-import { segmentOf } from "../segment/mod.ts";
 import { invalidWord } from "../words.ts";
 import { processOf, type Subject } from "./look.ts";
 import { ageText } from "./report.ts";
@@ -53,7 +52,7 @@ export interface QueueState {
 }
 
 /** Reads the state of a queue. */
-export function readQueue({ name, memory }: Subject): QueueState {
+export function readQueue({ name, identity, memory }: Subject): QueueState {
   const buffer = memory.buf!;
   if (memory.size < HEADER_BYTES) {
     throw invalidWord(name, `it has ${memory.size} bytes, which is less than a header`);
@@ -72,7 +71,8 @@ export function readQueue({ name, memory }: Subject): QueueState {
     if (state !== TAKEN && state !== DROPPED) continue;
     const id = ownerOf(word);
     const noted = words.readTaker(slot, id);
-    const isTheirs = noted !== null && holdsByte(noted.pid, buffer, LOCK_BASE + id);
+    // A number that stands in a segment is believed only where the kernel says the same.
+    const isTheirs = noted !== null && ownsByteLock(noted.pid, identity, LOCK_BASE + id);
     holders.push({
       slot,
       taker: isTheirs ? processOf(noted.pid) : null,
@@ -95,12 +95,6 @@ export function readQueue({ name, memory }: Subject): QueueState {
     holders,
     isEnded: words.isEnded,
   };
-}
-
-/** A number that stands in a segment is believed only where the kernel says the same. */
-function holdsByte(pid: number, buffer: ArrayBuffer, at: number): boolean {
-  const [device, inode] = segmentOf(buffer)!.split(":").map(Number);
-  return ownsByteLock(pid, device, inode, at);
 }
 
 /** The lines that tell of a queue. */

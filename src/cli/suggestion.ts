@@ -4,6 +4,8 @@
  * @module
  */
 
+import { editDistance } from "../check.ts";
+
 /**
  * Asks whether another word was meant.
  *
@@ -24,33 +26,8 @@ function nearest(written: string, known: readonly string[]): string | null {
   if (letters > 40) return null;
   let [best, least]: [string | null, number] = [null, most + 1];
   for (const word of known) {
-    const distance = word.startsWith(written) && letters > 1 ? 1 : distanceOf(written, word);
+    const distance = word.startsWith(written) && letters > 1 ? 1 : editDistance(written, word);
     if (distance < least) [best, least] = [word, distance];
   }
   return best;
-}
-
-/**
- * Counts the letters that are missing, too many, others or exchanged with their neighbours.
- *
- * @see {@link https://en.wikipedia.org/wiki/Damerau%E2%80%93Levenshtein_distance | Optimal string alignment distance}
- */
-function distanceOf(a: string, b: string): number {
-  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1];
-      row[j] = Math.min(
-        rows[i - 1][j] + 1,
-        row[j - 1] + 1,
-        rows[i - 1][j - 1] + (same ? 0 : 1),
-      );
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        row[j] = Math.min(row[j], rows[i - 2][j - 2] + 1);
-      }
-    }
-    rows.push(row);
-  }
-  return rows[a.length][b.length];
 }

@@ -220,18 +220,14 @@ export function ownPid(): number {
  * Tells whether a process has an open file that has the lock of one byte, as its `fdinfo` shows.
  *
  * @param pid the process
- * @param device the device that the file is on, as `fstat` gives it
- * @param inode its number there
+ * @param identity the file, as `statx` gives it
  * @param at the position of the byte
  * @returns whether it has; `false` also where this process may not look
  * @see {@link https://man7.org/linux/man-pages/man5/proc_pid_fdinfo.5.html | proc_pid_fdinfo(5)}
  */
-export function ownsByteLock(pid: number, device: number, inode: number, at: number): boolean {
+export function ownsByteLock(pid: number, identity: string, at: number): boolean {
   // lock:	1: OFDLCK  ADVISORY  WRITE -1 00:1a:4711 4294967297 4294967297
-  const hex = (number: number): string => number.toString(16).padStart(2, "0");
-  const major = device >>> 8 & 0xfff;
-  const minor = device & 0xff | device >>> 12 & 0xfff00;
-  const lock = ` ${hex(major)}:${hex(minor)}:${inode} ${at} ${at}`;
+  const lock = ` ${inHex(identity)} ${at} ${at}`;
   const folder = `${folderOf(String(pid))}/fdinfo`;
   const decoder = new TextDecoder();
   try {

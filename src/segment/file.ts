@@ -7,7 +7,7 @@
 
 import { hasCode } from "../../ffi/errors.ts";
 import { tryLockByte } from "../../ffi/fcntl.ts";
-import { close, fstat, statx } from "../../ffi/files.ts";
+import { close, fstat, identityText, statx } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen, shmUnlink } from "../../ffi/shm.ts";
 import { sleep } from "../../ffi/time.ts";
@@ -153,10 +153,7 @@ const LONGEST_REMOVAL = 200;
 
 /** Whether a path leads to a certain segment. */
 function leadsTo(path: string, { device, inode }: FileIdentity): boolean {
-  // Linux packs the two numbers of a device so that old programs, which know 16 bits, see theirs.
-  const major = device >>> 8 & 0xfff;
-  const minor = device & 0xff | device >>> 12 & 0xfff00;
-  return statx(path)?.identity === `${major}:${minor}:${inode}`;
+  return statx(path)?.identity === identityText(device, inode);
 }
 
 /**

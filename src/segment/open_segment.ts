@@ -7,7 +7,7 @@
 
 import { type Advice, hasCode } from "../../ffi/errors.ts";
 import { findByteLock, tryLockByte, unlockByte } from "../../ffi/fcntl.ts";
-import { close, fstat } from "../../ffi/files.ts";
+import { close, fstat, identityText } from "../../ffi/files.ts";
 import { tryFlock, unflock } from "../../ffi/flock.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
@@ -312,7 +312,7 @@ export class OpenSegment {
    */
   isByteLockedBy(pid: number, at: number): boolean {
     const { device, inode } = fstat(this.#fd, this.name);
-    return ownsByteLock(pid, device, inode, at);
+    return ownsByteLock(pid, identityText(device, inode), at);
   }
 
   /**
