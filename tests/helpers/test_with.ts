@@ -6,7 +6,9 @@
  * @module
  */
 
+import { supported, tooOld } from "../runtimes/versions.ts";
 import { python, pythonPath } from "./find_python.ts";
+import { bringRuntimes } from "./runtimes.ts";
 
 /** How one thing is found, what is said where it is missing, and which variable requires it. */
 interface Requirement {
@@ -71,7 +73,19 @@ const requirements = {
     lack: "deno bundle has no bundler",
     required: "SHM_REQUIRE_BUNDLE",
   },
-  /** Another JavaScript runtime. */
+  /** The Node and Bun in which the package runs: `runtimePath()` of `runtimes.ts`. */
+  "runtimes": {
+    isThere: () => bringRuntimes(supported),
+    lack: "npm did not bring Node and Bun",
+    required: "SHM_REQUIRE_RUNTIMES",
+  },
+  /** The Node and Bun that are too old for the package. */
+  "old runtimes": {
+    isThere: () => bringRuntimes(tooOld),
+    lack: "npm did not bring old versions of Node and Bun",
+    required: "SHM_REQUIRE_RUNTIMES",
+  },
+  /** Any Node, of whatever age. */
   "Node": {
     isThere: () => works("node --version"),
     lack: "node is not installed",

@@ -1,0 +1,88 @@
+/**
+ * Brings Node and Bun for tests, by npm. The programs stay in a folder of the user's cache, so that they are
+ * fetched once.
+ *
+ * @module
+ */
+
+import { type RuntimeName, versions } from "../runtimes/versions.ts";
+
+const home = Deno.env.get("HOME");
+const cache = `${
+  Deno.env.get("XDG_CACHE_HOME") || (home ? `${home}/.cache` : "/tmp")
+}/shm-array/runtimes`;
+
+/**
+ * The program of a runtime. A test that runs it says so by `testWith("runtimes")` or `testWith("old runtimes")`.
+ *
+ * @param name a name of `tests/runtimes/versions.ts`
+ * @returns the path of the program
+ */
+export function runtimePath(name: RuntimeName): string {
+  return `${cache}/${name.split("-")[0]}-${versions[name]}`;
+}
+
+/** The package of npm that holds the program for this system, and nothing but it. */
+function packageOf(name: RuntimeName): string {
+  const isNode = name.startsWith("node");
+  const { os } = Deno.build;
+  const isArm = Deno.build.arch === "aarch64";
+  return isNode
+    ? `node-${os}-${isArm ? "arm64" : "x64"}@${versions[name]}`
+    : `@oven/bun-${os}-${isArm ? "aarch64" : "x64"}@${versions[name]}`;
+}
+
+/** Fetches one runtime: $1 is the package, $2 the program in it, $3 where it belongs. */
+const fetch = `
+set -e
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+npm pack --silent "$1" >name
+tar -xzf "$(cat name)" "package/bin/$2"
+"package/bin/$2" --version >&2
+mkdir -p "\${3%/*}"
+# Another suite may do the same at this time, so the program comes to its place at once.
+mv "package/bin/$2" "$3.$$"
+mv -f "$3.$$" "$3"`;
+
+/**
+ * Brings runtimes that are not there yet, several at the same time.
+ *
+ * @param names which
+ * @returns whether all of them are there now; what npm said is printed where one is not
+ */
+export function bringRuntimes(names: readonly RuntimeName[]): boolean {
+  const missing = names.filter((name) => !exists(runtimePath(name)));
+  if (missing.length === 0) return true;
+  const words = missing.flatMap((name) => [
+    packageOf(name),
+    name.split("-")[0],
+    runtimePath(name),
+  ]);
+  const script = `
+while [ $# != 0 ]; do
+  sh -c "$FETCH" sh "$1" "$2" "$3" &
+  shift 3
+done
+wait`;
+  const { stderr } = new Deno.Command("sh", {
+    args: ["-c", script, "sh", ...words],
+    env: { FETCH: fetch },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).outputSync();
+  const isThere = names.every((name) => exists(runtimePath(name)));
+  if (!isThere) console.warn(new TextDecoder().decode(stderr));
+  return isThere;
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
