@@ -7,7 +7,12 @@
 import { type CodedError, type ErrorName, errors, visible } from "./runtime/errors.ts";
 
 /** An error of the operating system: one of `Deno.errors` where Deno has a class, with `code`. */
-export type SystemError = CodedError;
+export interface SystemError extends CodedError {
+  /** The number of the error, for example 2; it is positive, as in C. */
+  errno: number;
+  /** The function of C that failed, for example `"shm_open"`. */
+  syscall: string;
+}
 
 type CodeRow = readonly [code: string, text: string, linux: number, darwin: number];
 
@@ -115,7 +120,7 @@ export function orGeneral(advice: Advice | undefined): Advice {
  * @param call the C function that failed
  * @param subject what it was called on: a segment's name or a path; `null` if nothing that has a name
  * @param advice gives a way out for a code, if there is one
- * @returns the error, with `code`
+ * @returns the error, with `code`, `errno` and `syscall`
  */
 export function systemError(
   os: System,
@@ -125,7 +130,7 @@ export function systemError(
   advice?: Advice,
 ): SystemError {
   const entry = codeTable.find((entry) => error === entry[0] || error === numberIn(entry, os));
-  const errno = entry === undefined ? error : numberIn(entry, os);
+  const errno = entry === undefined ? Number(error) : numberIn(entry, os);
   const [code, text] = entry ?? [codeOf(os, error), "Unknown error"];
   const className = classes[code];
   const SystemErrorClass = code === "EINVAL"
@@ -137,7 +142,7 @@ export function systemError(
   const message = `${text} (os error ${errno}): ${call}` +
     (subject === null ? "" : ` '${visible(subject)}'`) +
     (wayOut === undefined ? "" : `; ${visible(wayOut)}`);
-  return Object.assign(new SystemErrorClass(message), { code });
+  return Object.assign(new SystemErrorClass(message), { code, errno, syscall: call });
 }
 
 /** The systems whose numbers are known. */

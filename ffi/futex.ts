@@ -190,6 +190,15 @@ export class FutexVector {
     words[at + 5] = 0; // __u32 __reserved
   }
 
+  /** Settled when the other thread has started; `null` if it has, or need not. */
+  get starting(): Promise<void> | null {
+    return this.#thread().starting;
+  }
+
+  #thread(): Sleeper {
+    return this.#sleeper ??= runtime().sleeper(libc().name, this.#wake);
+  }
+
   /**
    * Waits on all words in another thread, until one of them is woken. This object must be kept until the
    * call has returned.
@@ -199,9 +208,8 @@ export class FutexVector {
    * value, time is up, or the call failed. It cannot be told which: errno is that of the other thread.
    */
   wait(deadline: number): Promise<number> {
-    this.#sleeper ??= runtime().sleeper(libc().name, this.#wake);
     setTimespec(this.#timeout, deadline);
-    return this.#sleeper.wait(SYS_futex_waitv, this.#words, this.#length, this.#timeout);
+    return this.#thread().wait(SYS_futex_waitv, this.#words, this.#length, this.#timeout);
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { inspectKey } from "../ffi/runtime/errors.ts";
+import { inspectKeys } from "../ffi/runtime/errors.ts";
 import { descriptorOf } from "./check.ts";
 
 /** The runtime's own way to show a value, which its console hands over. */
@@ -16,11 +16,14 @@ type Inspect = (value: unknown, options: object) => string;
  * @param prototype the prototype of the class
  * @param parts returns the parts of an instance that are shown
  * @see {@link https://docs.deno.com/examples/custom_inspect/ | Deno: custom inspect}
+ * @see {@link https://nodejs.org/api/util.html#custom-inspection-functions-on-objects | Node: custom inspection}
  */
 export function showAs<T extends object>(prototype: T, parts: (instance: T) => object): void {
-  define(prototype, function (this: T, inspect: Inspect, options: object): string {
-    return `${this.constructor.name} ${inspect(parts(this), options)}`;
-  });
+  define(
+    prototype,
+    (instance: T, inspect, options) =>
+      `${instance.constructor.name} ${inspect(parts(instance), options)}`,
+  );
 }
 
 /**
@@ -30,12 +33,20 @@ export function showAs<T extends object>(prototype: T, parts: (instance: T) => o
  * @param textOf returns the text of an instance
  */
 export function showText<T extends object>(prototype: T, textOf: (instance: T) => string): void {
-  define(prototype, function (this: T): string {
-    return textOf(this);
-  });
+  define(prototype, textOf);
 }
 
-// The method is defined in this way because --isolatedDeclarations refuses one with a computed name.
-function define(prototype: object, value: (...args: never) => string): void {
-  Object.defineProperty(prototype, inspectKey, descriptorOf({ value }));
+// The methods are defined in this way because --isolatedDeclarations refuses one with a computed name.
+function define<T>(
+  prototype: object,
+  show: (instance: T, inspect: Inspect, options: object) => string,
+): void {
+  const forDeno = function (this: T, inspect: Inspect, options: object): string {
+    return show(this, inspect, options);
+  };
+  const forNode = function (this: T, _depth: number, options: object, inspect: Inspect): string {
+    return show(this, inspect, options);
+  };
+  Object.defineProperty(prototype, inspectKeys.deno, descriptorOf({ value: forDeno }));
+  Object.defineProperty(prototype, inspectKeys.node, descriptorOf({ value: forNode }));
 }

@@ -74,6 +74,7 @@ Deno.test("SharedMemoryArray has exactly these members", () => {
     instance: [
       "Symbol(Deno.customInspect)",
       "Symbol(Symbol.dispose)",
+      "Symbol(nodejs.util.inspect.custom)",
       "array",
       "close",
       "create",
@@ -104,6 +105,7 @@ Deno.test("SharedMemory has exactly these members", () => {
     instance: [
       "Symbol(Deno.customInspect)",
       "Symbol(Symbol.dispose)",
+      "Symbol(nodejs.util.inspect.custom)",
       "buf",
       "close",
       "name",
@@ -121,6 +123,7 @@ Deno.test("NDArray has exactly these members", () => {
     instance: [
       "Symbol(Deno.customInspect)",
       "Symbol(Symbol.iterator)",
+      "Symbol(nodejs.util.inspect.custom)",
       "T",
       "assign",
       "astype",
@@ -170,6 +173,7 @@ Deno.test("SharedMemoryLock and LockGuard have exactly these members", () => {
     instance: [
       "Symbol(Deno.customInspect)",
       "Symbol(Symbol.dispose)",
+      "Symbol(nodejs.util.inspect.custom)",
       "acquire",
       "acquireAsync",
       "close",
@@ -184,7 +188,12 @@ Deno.test("SharedMemoryLock and LockGuard have exactly these members", () => {
     statics: ["from"],
   });
   assertEquals(membersOf(sync.LockGuard), {
-    instance: ["Symbol(Deno.customInspect)", "Symbol(Symbol.dispose)", "release"],
+    instance: [
+      "Symbol(Deno.customInspect)",
+      "Symbol(Symbol.dispose)",
+      "Symbol(nodejs.util.inspect.custom)",
+      "release",
+    ],
     statics: [],
   });
 });
@@ -193,6 +202,7 @@ Deno.test("SharedMemoryRing, Frame and SharedMemoryVersions have exactly these m
   const common = [
     "Symbol(Deno.customInspect)",
     "Symbol(Symbol.dispose)",
+    "Symbol(nodejs.util.inspect.custom)",
     "close",
     "create",
     "createOrLoad",
@@ -208,7 +218,13 @@ Deno.test("SharedMemoryRing, Frame and SharedMemoryVersions have exactly these m
     statics: ["clone", "from"],
   });
   assertEquals(membersOf(publish.Frame), {
-    instance: ["Symbol(Deno.customInspect)", "byteOffset", "copy", "isWhole"],
+    instance: [
+      "Symbol(Deno.customInspect)",
+      "Symbol(nodejs.util.inspect.custom)",
+      "byteOffset",
+      "copy",
+      "isWhole",
+    ],
     statics: [],
   });
   assertEquals(membersOf(publish.SharedMemoryVersions), {

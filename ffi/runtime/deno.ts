@@ -27,6 +27,7 @@ let waitv: Sleeper["wait"] | undefined;
 /** Deno's threads for calls of C that block. */
 function sleeperOf(library: string): Sleeper {
   return {
+    starting: null,
     wait: waitv ??= ((): Sleeper["wait"] => {
       // long syscall(SYS_futex_waitv, struct futex_waitv *waiters, unsigned int nr_futexes, unsigned int flags,
       // struct timespec *timeout, clockid_t clockid)

@@ -1,6 +1,6 @@
 /**
  * What is needed of a runtime before anything is called: its classes of errors, what can be written to its
- * terminal, and the key by which its console shows an object. Nothing of the runtime is touched at import.
+ * terminal, and the keys by which consoles show an object. Nothing of the runtime is touched at import.
  *
  * @module
  */
@@ -138,5 +138,8 @@ export function visible(text: string): string {
 }
 const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 
-/** The key of the method that the runtime's console calls to show an object. */
-export const inspectKey: symbol = Symbol.for("Deno.customInspect");
+/** The keys of the methods that consoles call to show an object: Deno's, and that of Node, Bun and others. */
+export const inspectKeys: { readonly deno: symbol; readonly node: symbol } = {
+  deno: Symbol.for("Deno.customInspect"),
+  node: Symbol.for("nodejs.util.inspect.custom"),
+};

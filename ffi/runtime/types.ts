@@ -82,6 +82,8 @@ export type Functions<D extends Declarations> = {
 
 /** Calls `futex_waitv` in another thread than this one, one call at a time. */
 export interface Sleeper {
+  /** Settled when the thread has started, or cannot; `null` if there is nothing to wait for. */
+  readonly starting: Promise<void> | null;
   /**
    * Waits. The arguments must be kept, and left as they are, until the call has returned.
    *

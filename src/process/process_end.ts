@@ -106,7 +106,8 @@ const WORKERS_DELAY = 200;
 
 /** Whether Deno runs this program with `--watch`, as its command line tells where there is a /proc. */
 function isWatched(): boolean {
-  if (platform().directory === null || !runtime().mayCallC()) return false;
+  if (runtime().name !== "deno" || platform().directory === null) return false;
+  if (!runtime().mayCallC()) return false;
   const words = commandLine();
   if (words === null) return false;
   // The arguments of the program come last. They are not options of Deno.

@@ -66,6 +66,13 @@ let waitsBegun = 0;
 
 /** A wait that has not ended. */
 class PendingWait {
+  readonly word: WaitedWord;
+  /** The value that the word has. */
+  readonly expected: number;
+  /** When to give up, by the kernel's monotonic clock. */
+  readonly deadline: number;
+  readonly resolve: (ending: Ending) => void;
+  readonly reject: (reason: unknown) => void;
   /** Waits are numbered in the order in which they began. */
   readonly number = ++waitsBegun;
   /** Why it is to end; `null` as long as it is not. */
@@ -88,13 +95,17 @@ class PendingWait {
   readonly #undo: (() => void)[] = [];
 
   constructor(
-    readonly word: WaitedWord,
-    readonly expected: number,
-    /** When to give up, by the kernel's monotonic clock. */
-    readonly deadline: number,
-    readonly resolve: (ending: Ending) => void,
-    readonly reject: (reason: unknown) => void,
+    word: WaitedWord,
+    expected: number,
+    deadline: number,
+    resolve: (ending: Ending) => void,
+    reject: (reason: unknown) => void,
   ) {
+    this.word = word;
+    this.expected = expected;
+    this.deadline = deadline;
+    this.resolve = resolve;
+    this.reject = reject;
     this.armed = expected;
   }
 
@@ -330,10 +341,23 @@ class SleepingThread implements Waker {
   }
 
   add(wait: PendingWait): void {
+    const { starting } = this.#vector;
+    if (starting !== null) {
+      looking.add(wait);
+      if (!this.#isStalled) starting.then(() => this.#begin());
+      this.#isStalled = true;
+      return;
+    }
     wait.waker = this;
     this.#waits.push(wait);
     if (this.#isUnderWay) this.poke();
     else this.#run();
+  }
+
+  /** Takes the waits that have come while the thread was starting; what is too much for it, further threads take. */
+  #begin(): void {
+    this.#isStalled = false;
+    for (const wait of looking.give(Infinity)) wakerOfNext().add(wait);
   }
 
   poke(): void {

@@ -1,0 +1,227 @@
+/**
+ * Calls of C that block, in a thread of their own, for runtimes whose FFI has none that do not block.
+ *
+ * The thread is a Worker that is made from text, so that no file must be found in a bundle, a tarball or a compiled
+ * program. It waits for a command in `Atomics.wait`, and carries it out in the kernel. A thread that is in the kernel
+ * cannot be ended, and whoever ends the program or the Worker that it serves waits for it: so it comes back ten times
+ * a second, and is woken when the program ends.
+ *
+ * @module
+ */
+
+import { hostProcess } from "./host.ts";
+import type { Sleeper } from "./types.ts";
+
+/** A Worker of `node:worker_threads`, as far as it is used. */
+interface Thread {
+  on(event: string, listener: (value: number) => void): void;
+  ref(): void;
+  unref(): void;
+}
+
+/** What the thread is given. */
+interface Data {
+  /** What both sides see; the functions below have the offsets. */
+  readonly memory: SharedArrayBuffer;
+  /** The name of the library that has `syscall`. */
+  readonly library: string;
+}
+
+/** A function of C in the thread. */
+type Call = (...args: (number | bigint)[]) => number | bigint;
+
+/** The modules, as far as the thread uses them. */
+interface Modules {
+  "node:worker_threads": {
+    readonly workerData: Data;
+    readonly parentPort: { postMessage(result: number): void };
+  };
+  "node:ffi": {
+    readonly DynamicLibrary: new (library: string) => {
+      getFunction(name: string, types: { arguments: string[]; return: string }): Call;
+    };
+    getRawPointer(memory: SharedArrayBuffer): bigint;
+  };
+  "bun:ffi": {
+    dlopen(
+      library: string,
+      symbols: { [name: string]: { args: string[]; returns: string } },
+    ): { readonly symbols: { readonly [name: string]: Call } };
+    ptr(memory: Uint8Array): number;
+  };
+}
+
+/** The global `process` in the thread. */
+interface ThreadsProcess {
+  readonly versions: { readonly bun?: string };
+  getBuiltinModule<N extends keyof Modules>(name: N): Modules[N];
+}
+
+/** How many bytes both sides see: 128 words to wait on, three times, and four numbers. */
+const MEMORY_BYTES = 3136;
+
+/** Where the list of words begins, the time limit, and the numbers: a count of commands, call, length, result. */
+const [WORDS_AT, LIMIT_AT, NUMBERS_AT] = [0, 3072, 3120];
+
+/**
+ * What the thread does. Its source text is all that the thread has: it uses nothing of this module, and names no
+ * function, because bundlers put calls of their own helpers beside those.
+ */
+const program = (): void => {
+  const { process } = globalThis as unknown as { process: ThreadsProcess };
+  const { workerData, parentPort } = process.getBuiltinModule("node:worker_threads");
+  const { memory, library } = workerData;
+  const limit = new BigInt64Array(memory, 3072, 2);
+  const slice = new BigInt64Array(memory, 3088, 2);
+  const now = new BigInt64Array(memory, 3104, 2);
+  const numbers = new Int32Array(memory, 3120, 4);
+  let address: bigint;
+  let syscall: Call;
+  let clockGettime: Call;
+  if (process.versions.bun === undefined) {
+    const { DynamicLibrary, getRawPointer } = process.getBuiltinModule("node:ffi");
+    const libc = new DynamicLibrary(library);
+    address = getRawPointer(memory);
+    // long syscall(SYS_futex_waitv, struct futex_waitv *waiters, unsigned int nr_futexes, unsigned int flags,
+    // struct timespec *timeout, clockid_t clockid)
+    syscall = libc.getFunction("syscall", {
+      arguments: ["int64", "uint64", "uint32", "uint32", "uint64", "int32"],
+      return: "int64",
+    });
+    // int clock_gettime(clockid_t clockid, struct timespec *tp)
+    clockGettime = libc.getFunction("clock_gettime", {
+      arguments: ["int32", "uint64"],
+      return: "int32",
+    });
+  } else {
+    const { dlopen, ptr } = process.getBuiltinModule("bun:ffi");
+    address = BigInt(ptr(new Uint8Array(memory)));
+    const { symbols } = dlopen(library, {
+      syscall: { args: ["i64", "u64", "u32", "u32", "u64", "i32"], returns: "i64" },
+      clock_gettime: { args: ["i32", "u64"], returns: "i32" },
+    });
+    syscall = symbols.syscall;
+    clockGettime = symbols.clock_gettime;
+  }
+  const CLOCK_MONOTONIC = 1;
+  const SECOND = 1_000_000_000n;
+  const SLICE = 100_000_000n;
+  parentPort.postMessage(0);
+  for (let command = 0;;) {
+    Atomics.wait(numbers, 0, command);
+    command = Atomics.load(numbers, 0);
+    const last = limit[0] * SECOND + limit[1];
+    clockGettime(CLOCK_MONOTONIC, address + 3104n);
+    let time = now[0] * SECOND + now[1];
+    let end: bigint;
+    let result: number;
+    do {
+      end = time + SLICE < last ? time + SLICE : last;
+      slice[0] = end / SECOND;
+      slice[1] = end % SECOND;
+      result = Number(
+        syscall(numbers[1], address, numbers[2], 0, address + 3088n, CLOCK_MONOTONIC),
+      );
+      clockGettime(CLOCK_MONOTONIC, address + 3104n);
+      time = now[0] * SECOND + now[1];
+      // Nothing was notified or changed, and the time limit is not reached: only the slice is over.
+    } while (result < 0 && time >= end && end < last);
+    numbers[3] = result;
+    parentPort.postMessage(result);
+  }
+};
+
+/** For each thread, what ends the call that is under way. */
+const wakers: (() => void)[] = [];
+
+/** Whether threads can be had at all, as far as is known. */
+let areAllowed = true;
+
+/**
+ * Gives a sleeper, whose thread is started at its first use.
+ *
+ * @param library the name of the library that has `syscall`
+ * @param wake ends the call that is under way
+ * @returns a sleeper, each call of which fails where this program may have no thread
+ */
+export function threadSleeper(library: string, wake: () => void): Sleeper {
+  const memory = new SharedArrayBuffer(MEMORY_BYTES);
+  const list = new Uint32Array(memory, WORDS_AT, (LIMIT_AT - WORDS_AT) / 4);
+  const limit = new Uint32Array(memory, LIMIT_AT, 4);
+  const numbers = new Int32Array(memory, NUMBERS_AT, 4);
+  const thread = startThread({ memory, library });
+  if (thread === null) return { starting: null, wait: () => Promise.resolve(-1) };
+  /** What is done with the next message: the first one says that the thread has started. */
+  let settle: ((result: number) => void) | undefined;
+  let isDead = false;
+  let starting: Promise<void> | null = new Promise((resolve) => {
+    settle = () => {
+      starting = null;
+      resolve();
+    };
+  });
+  const end = (result: number): void => {
+    const resolve = settle;
+    settle = undefined;
+    thread.unref();
+    resolve?.(result);
+  };
+  const die = (): void => {
+    isDead = true;
+    end(-1);
+  };
+  thread.on("message", end);
+  thread.on("error", die);
+  thread.on("exit", die);
+  // Only a wait keeps the program alive. This comes last, because a listener does, too.
+  thread.unref();
+  // One listener serves all threads: Node takes more than ten for a leak.
+  if (wakers.push(wake) === 1) {
+    hostProcess().on("exit", () => wakers.forEach((wakeOne) => wakeOne()));
+  }
+  return {
+    get starting() {
+      return starting;
+    },
+    wait(call, words, length, timeout) {
+      if (isDead) return Promise.resolve(-1);
+      list.set(words.subarray(0, length * WORDS_PER_WAIT));
+      limit.set(timeout);
+      numbers[1] = call;
+      numbers[2] = length;
+      const { promise, resolve } = Promise.withResolvers<number>();
+      settle = resolve;
+      thread.ref();
+      Atomics.add(numbers, 0, 1);
+      Atomics.notify(numbers, 0);
+      return promise;
+    },
+  };
+}
+
+/** The words of 32 bits in a `struct futex_waitv`. */
+const WORDS_PER_WAIT = 6;
+
+function startThread(workerData: Data): Thread | null {
+  if (!areAllowed) return null;
+  const { versions, getBuiltinModule } = hostProcess();
+  const { Worker } = getBuiltinModule<{ Worker: new (text: string, options: object) => Thread }>(
+    "node:worker_threads",
+  );
+  try {
+    return new Worker(`(${program})()`, {
+      eval: true,
+      name: "shm-array waits",
+      workerData,
+      stdin: false,
+      // The program's own options of Node, such as modules that are loaded first, are not for this thread.
+      ...(versions.bun === undefined
+        ? { execArgv: ["--disable-warning=ExperimentalWarning"], env: {} }
+        : {}),
+    });
+  } catch {
+    // Node is run with --permission and without --allow-worker, for example. The waits are looked at by a timer.
+    areAllowed = false;
+    return null;
+  }
+}
