@@ -1,5 +1,5 @@
 /**
- * Signals.
+ * Processes: signals to them, the parent of this one, and its end.
  *
  * @module
  */
@@ -18,6 +18,17 @@ const functions = openOnUse(declareProcesses);
  */
 export function kill(pid: number, number: number): void {
   checked("kill", String(pid), () => functions().kill(pid, number));
+}
+
+/**
+ * Tells which process is the parent of this one: the one that has started it, or after the end of that one, the
+ * process that takes in orphans (PID 1, or a "subreaper").
+ *
+ * @returns the process; 0 where it is in another PID namespace
+ * @see {@link https://man7.org/linux/man-pages/man2/getpid.2.html | getppid(2)}
+ */
+export function getppid(): number {
+  return functions().getppid();
 }
 
 /**

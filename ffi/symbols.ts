@@ -384,9 +384,10 @@ export function declareMemfd() {
 }
 
 /**
- * Processes and their end.
+ * Processes, their parents and their end.
  *
  * @see {@link https://man7.org/linux/man-pages/man2/kill.2.html | kill(2)}
+ * @see {@link https://man7.org/linux/man-pages/man2/getpid.2.html | getppid(2)}
  * @see {@link https://man7.org/linux/man-pages/man2/_exit.2.html | _exit(2)}
  */
 // deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
@@ -399,6 +400,11 @@ export function declareProcesses() {
         "i32", // int sig
       ],
       result: "i32", // int
+    },
+    // pid_t getppid(void)
+    getppid: {
+      parameters: [],
+      result: "i32", // pid_t
     },
     // void _exit(int status)
     _exit: {

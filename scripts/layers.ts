@@ -76,7 +76,7 @@ export const table: readonly Row[] = [
   {
     layer: "2",
     where: "src/process/",
-    purpose: "the end of a process, and what /proc says",
+    purpose: "the end of a process, its parent, what /proc says",
     mayImport: ["1", "0", "−1"],
   },
   // Views know neither segments nor C: they need no permission.

@@ -53,6 +53,7 @@ Deno.test("@shm/array/sync exports exactly these values", () => {
   assertEquals(Object.keys(sync).sort(), [
     "LockGuard",
     "SharedMemoryLock",
+    "exitWithParent",
     "notify",
     "wait",
     "waitAsync",

@@ -97,6 +97,11 @@ export const deno: Runtime = {
       removeEventListener("unhandledrejection", listener);
     };
   },
+  onInterval(milliseconds, action) {
+    const timer = setInterval(action, milliseconds);
+    Deno.unrefTimer(timer);
+    return () => clearInterval(timer);
+  },
   onSignal(name: SignalName, action) {
     Deno.addSignalListener(name as Deno.Signal, action);
     return () => Deno.removeSignalListener(name as Deno.Signal, action);

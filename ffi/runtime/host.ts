@@ -90,6 +90,11 @@ export function hostRuntime(): Omit<Runtime, Calls> {
         if (process.hasUncaughtExceptionCaptureCallback?.()) return;
         action();
       }),
+    onInterval(milliseconds, action) {
+      const timer = setInterval(action, milliseconds);
+      (timer as unknown as { unref(): void }).unref(); // Deno's types say that it is a number.
+      return () => clearInterval(timer);
+    },
     onSignal: (name: SignalName, action) => listen(name, action),
 
     isTerminal: (stream) =>

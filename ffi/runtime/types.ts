@@ -179,6 +179,13 @@ export interface Runtime {
    * back.
    */
   onUncaught(action: () => void): () => void;
+  /**
+   * Calls a function again and again, which does not keep the program alive. The function that is returned takes
+   * that back.
+   *
+   * @param milliseconds how long to wait before each call
+   */
+  onInterval(milliseconds: number, action: () => void): () => void;
   /** Calls a function when a signal has come. The function that is returned takes that back. */
   onSignal(name: SignalName, action: () => void): () => void;
 

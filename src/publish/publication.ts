@@ -7,6 +7,7 @@
 
 import { quote, quoteName } from "../check.ts";
 import { badResource, brokenPipe, busy, notFound } from "../errors.ts";
+import { lookAtParent } from "../process/parent.ts";
 import {
   checkLocksSegments,
   type CreateOptions,
@@ -333,6 +334,7 @@ export class Publication<W extends HeaderWords> {
 
   /** Blocks until there is an array after a number. */
   awaitNewer(after: number, timeout: number): void {
+    lookAtParent(); // A reader that never has to wait does not look otherwise.
     if (this.#isThere(after)) return;
     const look = (): true | null => this.#look(after);
     const found = this.#changes.until(look, deadlineOf(timeout), READER_SLICE);

@@ -12,6 +12,7 @@
 
 import { isThenable, quoteName } from "../check.ts";
 import { badResource, brokenPipe, busy, notFound } from "../errors.ts";
+import { lookAtParent } from "../process/parent.ts";
 import { ownPid } from "../process/proc.ts";
 import type { OpenSegment } from "../segment/mod.ts";
 import { deadlineOf, EventCount, letEventLoopRun, timeLeft } from "../sync/event_count.ts";
@@ -523,6 +524,7 @@ export class AttachedQueue {
   /** Blocks until a slot is free, and puts an item. */
   put(fill: FillNow, attempts: number, timeout: number): void {
     this.#checkNamed("put into");
+    lookAtParent(); // A program that puts and takes without ever having to wait does not look otherwise.
     const deadline = deadlineOf(timeout);
     let slot: number | null = this.#claim();
     if (slot < 0) slot = this.#room.until(this.#roomLook, deadline, this.#slice);
@@ -868,6 +870,7 @@ export class AttachedQueue {
 
   /** Blocks until there is an item; `null` if the queue was ended, and nothing is left. */
   take(timeout: number): Taken | null {
+    lookAtParent();
     const deadline = deadlineOf(timeout);
     const found = this.#workLook() ?? this.#work.until(this.#workLook, deadline, this.#slice);
     return this.#endTaking(found);

@@ -8,7 +8,7 @@ import { hasCode } from "../../ffi/errors.ts";
 import { close, open, statx } from "../../ffi/files.ts";
 import { tryFlock } from "../../ffi/flock.ts";
 import { platform } from "../../ffi/platform.ts";
-import { sleep } from "../../ffi/time.ts";
+import { sleep } from "../process/parent.ts";
 import { directoryAdvice, pathOf } from "./file.ts";
 
 /** What is to be attached to, or made. */

@@ -9,10 +9,10 @@ import { close, fstat, type OpenFileStatus, read } from "../../ffi/files.ts";
 import { addressOf, bufferOver, mmap, munmap, type Region } from "../../ffi/mman.ts";
 import { platform } from "../../ffi/platform.ts";
 import { shmOpen } from "../../ffi/shm.ts";
-import { sleep } from "../../ffi/time.ts";
 import { FAMILIAR_FRAMES, isDetached, needStack, quoteName, UNFAMILIAR_FRAMES } from "../check.ts";
 import { invalidData, notFound } from "../errors.ts";
 import { HEAD_BYTES } from "../words.ts";
+import { sleep } from "../process/parent.ts";
 import { countMappings, mostMappings } from "../process/proc.ts";
 import {
   checkAvailable,

@@ -139,6 +139,7 @@ export {
   type LockLoadOptions,
   SharedMemoryLock,
 } from "./lock.ts";
+export { exitWithParent } from "../process/parent.ts";
 export {
   notify,
   wait,

@@ -5,9 +5,9 @@
  */
 
 import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
-import { sleep } from "../../ffi/time.ts";
 import { isDetached, isGiven, kindOf, LONGEST_TIME, readOptions } from "../check.ts";
 import { badResource, fromCaller } from "../errors.ts";
+import { lookAtParent, nextLookAtParent, sleep } from "../process/parent.ts";
 import { isPrivateCopy, isUnmarked, onClose, segmentOf } from "../segment/mod.ts";
 import { areWaitsPending, beginWait, noteNotified, notifyOwn } from "./sleeper.ts";
 
@@ -358,7 +358,9 @@ function block(
   if (spin(array, index, expected)) return "not-equal";
   let hasSlept = false;
   while (true) {
-    const outcome = hasFutex() ? futexWait(address, expected, deadline) : nap();
+    lookAtParent();
+    const end = Math.min(deadline, nextLookAtParent());
+    const outcome = hasFutex() ? futexWait(address, expected, end) : nap();
     if (outcome === "woken") return "ok";
     // The caller checks any other outcome: V8 may have overwritten errno.
     if (outcome !== "changed" && deadline !== Infinity && monotonicNow() >= deadline) {
