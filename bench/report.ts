@@ -106,58 +106,28 @@ function makeTable(parts: readonly Row[]): string[] {
 /** What README shows: a sentence, and the row that it is from. */
 const highlights: readonly { text: string; item: RegExp; what: RegExp; against: string }[] = [
   {
+    text: "64 MiB to another process and back, by `wait` and `notify`",
+    item: /^fork's messages beside shared memory, 64 MiB/,
+    what: /^wait and notify$/,
+    against: "fork of Node",
+  },
+  {
+    text: "The same, by a message in a pipe",
+    item: /^hand an array/,
+    what: /^shared memory \+ pipe, 64 MiB/,
+    against: "Unix socket",
+  },
+  {
     text: "Load an array, read it, close it",
     item: /^load \+ view/,
     what: /^$/,
     against: "bare C",
   },
   {
-    text: "Load an array, read it, close it",
-    item: /^load \+ view/,
-    what: /^$/,
-    against: "CPython + NumPy",
-  },
-  {
-    text: "Load 8 GiB",
-    item: /^load of 8 GiB/,
-    what: /^load, close$/,
-    against: "itself with 4 KiB",
-  },
-  {
-    text: "Hand over 64 MiB, by a message in a pipe",
-    item: /^hand an array/,
-    what: /^shared memory \+ pipe, 64 MiB/,
-    against: "Unix socket",
-  },
-  {
-    text: "`a.set(i, j, a.get(i, j) + 1)` in a loop",
-    item: /^loops as people write them/,
-    what: /^set\(get \+ 1\), float64/,
-    against: "npm ndarray (unchecked)",
-  },
-  {
     text: "A 5-point stencil by `get` and `set`",
     item: /^loops as people write them/,
     what: /^5-point stencil, float64/,
     against: "npm ndarray (unchecked)",
-  },
-  {
-    text: "Wake another process, and be woken",
-    item: /^wait and notify/,
-    what: /both synchronous/,
-    against: "C with the same futex",
-  },
-  {
-    text: "Take and release a lock",
-    item: /^lock \+ unlock/,
-    what: /^$/,
-    against: "C with flock",
-  },
-  {
-    text: "A frame of 2.7 MB through a ring",
-    item: /^a frame of 2.7 MB/,
-    what: /by view/,
-    against: "a pipe between two Deno processes",
   },
 ];
 
@@ -177,9 +147,11 @@ export function makeHighlights(results: Results): string {
   return [
     BEGIN,
     "",
-    `Some of the ${results.rows.length} figures of ${results.date.slice(0, 10)}; ` +
-    "[bench/RESULTS.md](./bench/RESULTS.md) has all of them, with their goals and those that are " +
-    "missed. × is our time divided by theirs.",
+    `Some of the ${results.rows.length} figures of ${
+      results.date.slice(0, 10)
+    }, measured side by ` +
+    "side; [bench/RESULTS.md](./bench/RESULTS.md) has all of them, and the goals that are missed; " +
+    "[docs/performance.md](./docs/performance.md) says how to read them. × is our time divided by theirs.",
     "",
     "| what | beside | measured |",
     "| --- | --- | --- |",

@@ -4,8 +4,8 @@
  * @module
  */
 
-/** Formats a text of a kind: "md", "ts". */
-export async function format(text: string, kind: "md" | "ts"): Promise<string> {
+/** Formats a text of a kind: "md", "svg", "ts". */
+export async function format(text: string, kind: "md" | "svg" | "ts"): Promise<string> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["fmt", "--ext", kind, "-"],
     cwd: new URL("..", import.meta.url),

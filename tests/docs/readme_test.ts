@@ -1,5 +1,6 @@
 // The README's examples in several processes. Its other code blocks are run by `deno test --doc`.
 import { assertEquals } from "@std/assert";
+import { SharedMemoryArray } from "../../mod.ts";
 import {
   argumentsOf,
   pastedFiles,
@@ -16,7 +17,13 @@ async function withPasted(
   const folder = await Deno.makeTempDir();
   try {
     const files = pastedFiles(markdown);
-    assertEquals([...files.keys()], ["writer.ts", "reader.ts", "rows.ts", "worker.ts"]);
+    assertEquals([...files.keys()], [
+      "squares.ts",
+      "writer.ts",
+      "reader.ts",
+      "rows.ts",
+      "worker.ts",
+    ]);
     for (const [name, code] of files) await Deno.writeTextFile(`${folder}/${name}`, code);
     // What `deno add jsr:@shm/array` would do.
     const imports = {
@@ -44,16 +51,53 @@ Deno.test("README: the first example does in two processes what is said of it", 
     });
   }));
 
+/** Runs a program that starts others, and gives what it printed. The programs start "deno": the one that runs this test. */
+async function runPasted(folder: string, args: string[]): Promise<string> {
+  const { stdout, code } = await new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: folder,
+    stderr: "inherit",
+    env: { NO_COLOR: "1", PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}` },
+  }).output();
+  assertEquals(code, 0);
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test("README: what sixty seconds bring prints what the page says, with those permissions", () =>
+  withPasted(async (folder, markdown) => {
+    const printed = await runPasted(folder, argumentsOf(markdown, "run", "squares.ts"));
+    assertEquals(printed, markdown.match(/^```text\n(.*?)^```$/ms)![1]);
+  }));
+
 Deno.test("README: the workers on rows do what is said of them, with those permissions", () =>
   withPasted(async (folder, markdown) => {
-    const { stdout, code } = await new Deno.Command(Deno.execPath(), {
-      args: argumentsOf(markdown, "run", "rows.ts"),
+    assertEquals(await runPasted(folder, argumentsOf(markdown, "run", "rows.ts")), "255 255\n");
+  }));
+
+Deno.test("README: the reader may start before the writer", () =>
+  withPasted(async (folder, markdown) => {
+    const reader = runPasted(folder, argumentsOf(markdown, "run", "reader.ts"));
+    const writer = runPasted(folder, argumentsOf(markdown, "run", "writer.ts"));
+    assertEquals(await reader, "[[1. 2. 3.]\n [4. 5. 6.]]\n");
+    assertEquals(await writer, "Waiting for reader.ts\n[[7. 7. 7.]\n [4. 5. 6.]]\n");
+  }));
+
+Deno.test("README: Ctrl-C in the writer leaves no segment", () =>
+  withPasted(async (folder, markdown) => {
+    const writer = new Deno.Command(Deno.execPath(), {
+      args: argumentsOf(markdown, "run", "writer.ts"),
       cwd: folder,
-      stderr: "inherit",
-      // The program starts "deno": the one that runs this test.
-      env: { NO_COLOR: "1", PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}` },
-    }).output();
-    assertEquals([code, new TextDecoder().decode(stdout)], [0, "255 255\n"]);
+      stdout: "piped",
+    }).spawn();
+    const output = writer.stdout.getReader();
+    await output.read(); // it waits for the reader
+    writer.kill("SIGINT");
+    const { signal } = await writer.status;
+    await output.cancel();
+    assertEquals(signal, "SIGINT");
+    const [, name] = Deno.readTextFileSync(`${folder}/writer.ts`).match(/"float32", "(.*?)"/)!;
+    const left = SharedMemoryArray.list().filter((segment) => segment.name.startsWith(name));
+    assertEquals(left, []);
   }));
 
 function dirname(path: string): string {
