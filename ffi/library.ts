@@ -9,7 +9,7 @@ import { type Advice, codeOf, orGeneral, systemError } from "./errors.ts";
 import { errors, makeError } from "./runtime/errors.ts";
 import { type Declarations, type Functions, runtime } from "./runtime/mod.ts";
 import { type Platform, platform } from "./platform.ts";
-import { declareSegments, declareVersion } from "./symbols.ts";
+import { declareSegments } from "./symbols.ts";
 
 interface Library {
   readonly platform: Platform;
@@ -46,8 +46,6 @@ export function openOnUse<const D extends Declarations>(
   return () => opened ??= runtime().openLibrary(libc().name, declare(libc().platform));
 }
 
-const version = openOnUse(declareVersion);
-
 /**
  * Tells which C library this is.
  *
@@ -55,7 +53,7 @@ const version = openOnUse(declareVersion);
  * @see {@link https://man7.org/linux/man-pages/man3/gnu_get_libc_version.3.html | gnu_get_libc_version(3)}
  */
 export function glibcVersion(): string | null {
-  const text = version().gnu_get_libc_version?.();
+  const text = libc().symbols.gnu_get_libc_version?.();
   return text === undefined ? null : runtime().stringAt(text);
 }
 
@@ -67,11 +65,12 @@ function openLibrary(): Library {
   for (const name of ours.libraries) {
     try {
       const symbols = runtime().openLibrary(name, declarations);
+      if (ours.os === "linux" && symbols.gnu_get_libc_version === null) throw notGlibc();
       const location = runtime().bufferAt(symbols.errno_location(), 4);
       return { platform: ours, name, symbols, errno: new Int32Array(location) };
     } catch (error) {
-      // A missing permission is missing for the next library, too.
-      if (error instanceof errors.NotCapable) throw error;
+      // A missing permission is missing for the next library, too, and so is glibc.
+      if (error instanceof errors.NotCapable || error instanceof errors.NotSupported) throw error;
       if (!runtime().mayCallC()) {
         // With a permission for certain libraries only, Deno takes the library's name for a file in the
         // working directory, and may read no memory.
@@ -89,6 +88,17 @@ function openLibrary(): Library {
     "NotSupported",
     `Cannot share memory: none of ${ours.libraries.join(", ")} has what is needed`,
     failure,
+  );
+}
+
+/**
+ * musl answers to glibc's name: its `dlopen` takes each name that begins with "libc." or "librt." for itself. But
+ * it has other limits (names, `struct` of signals), and nothing here was ever tried with it.
+ */
+function notGlibc(): Error {
+  return makeError(
+    "NotSupported",
+    "Cannot share memory: on Linux glibc is needed, and this C library is another one (musl, as on Alpine)",
   );
 }
 

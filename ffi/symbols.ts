@@ -30,6 +30,12 @@ export function declareSegments(names: SymbolNames) {
       parameters: [],
       result: "pointer", // int *
     },
+    // const char *gnu_get_libc_version(void): of glibc only
+    gnu_get_libc_version: {
+      parameters: [],
+      result: "pointer", // const char *
+      optional: true,
+    },
     // int shm_open(const char *name, int oflag, mode_t mode)
     shm_open: {
       parameters: [
@@ -190,23 +196,6 @@ export function declareVariadicOpen() {
         "u32", // mode_t mode, on the stack
       ],
       result: "i32", // int
-    },
-  } as const;
-}
-
-/**
- * What is known of the C library.
- *
- * @see {@link https://man7.org/linux/man-pages/man3/gnu_get_libc_version.3.html | gnu_get_libc_version(3)}
- */
-// deno-lint-ignore explicit-module-boundary-types -- the functions take their types from this literal
-export function declareVersion() {
-  return {
-    // const char *gnu_get_libc_version(void)
-    gnu_get_libc_version: {
-      parameters: [],
-      result: "pointer", // const char *
-      optional: true,
     },
   } as const;
 }

@@ -191,6 +191,25 @@ Deno.test("the library is opened at the first call, not at import", async () => 
   assertEquals([stdout.trim(), stderr], [opened, ""]);
 });
 
+Deno.test("a Linux whose C library is musl says that glibc is needed", async () => {
+  // musl 1.2.3 has all that is needed, and takes the name libc.so.6 for its own; this function it does not have.
+  const code = `
+    const { dlopen } = Deno;
+    Deno.dlopen = (...args) => {
+      const { symbols } = dlopen(...args);
+      return { symbols: { ...symbols, gnu_get_libc_version: null } };
+    };
+    try { SharedMemoryArray.list(); } catch ({ name, code, message }) {
+      console.log(JSON.stringify([name, code, message]));
+    }`;
+  const { stdout, stderr } = await runChild(code, { permissions: ["--allow-ffi"] });
+  assertEquals([JSON.parse(stdout), stderr], [[
+    "NotSupported",
+    "ENOTSUP",
+    "Cannot share memory: on Linux glibc is needed, and this C library is another one (musl, as on Alpine)",
+  ], ""]);
+});
+
 Deno.test("a system without the library says what was looked for", async () => {
   const code = `
     Deno.dlopen = () => { throw new Error("none here"); };
