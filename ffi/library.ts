@@ -176,7 +176,8 @@ export const falseIfTaken = {
     code === "EAGAIN" || code === "EACCES" ? false : undefined,
 };
 
-const encoder = new TextEncoder();
+// Made at the first use: a bare engine, in which the package can be imported, too, has none.
+let encoder: TextEncoder | undefined;
 // Names have 255 bytes at the most, paths of this library few more; a slash and a NUL are added.
 const scratch = new Uint8Array(512);
 
@@ -185,7 +186,7 @@ const scratch = new Uint8Array(512);
  * written as {@linkcode textOf} reads them.
  */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
-  let { written, read } = encoder.encodeInto(text, scratch);
+  let { written, read } = (encoder ??= new TextEncoder()).encodeInto(text, scratch);
   // Plain ASCII needs no further look.
   if (written !== read && !text.isWellFormed()) ({ written, read } = encodeEscaped(text));
   if (read < text.length || written === scratch.length) {
@@ -203,7 +204,7 @@ function encodeEscaped(text: string): { written: number; read: number } {
     const byte = byteOf(character);
     if (byte !== null) scratch[written++] = byte;
     else {
-      const part = encoder.encodeInto(character, scratch.subarray(written));
+      const part = encoder!.encodeInto(character, scratch.subarray(written));
       if (part.read < character.length) break;
       written += part.written;
     }
@@ -218,8 +219,7 @@ function byteOf(character: string): number | null {
   return code >= 0xdc80 && code <= 0xdcff ? code - 0xdc00 : null;
 }
 
-// A mark at the beginning is a part of a name.
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+let decoder: TextDecoder | undefined;
 
 /**
  * Reads the bytes of a name. A byte that is no UTF-8 becomes a lone surrogate, U+DC00 and its value, as in
@@ -230,6 +230,8 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * @see {@link https://peps.python.org/pep-0383/ | PEP 383}
  */
 export function textOf(bytes: Uint8Array): string {
+  // A mark at the beginning is a part of a name.
+  decoder ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   try {
     return decoder.decode(bytes);
   } catch {
@@ -246,7 +248,7 @@ export function textOf(bytes: Uint8Array): string {
 function characterAt(bytes: Uint8Array, at: number): { character: string; length: number } {
   for (let length = 1; length <= 4 && at + length <= bytes.length; length++) {
     try {
-      return { character: decoder.decode(bytes.subarray(at, at + length)), length };
+      return { character: decoder!.decode(bytes.subarray(at, at + length)), length };
     } catch {
       // It needs more bytes, or is none.
     }

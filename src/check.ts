@@ -316,8 +316,8 @@ export function isDetached(buffer: ArrayBufferLike): boolean {
 
 /** Whether several buffers, also of other threads, can be over the memory of a buffer; of any realm. */
 export function isShared(buffer: ArrayBufferLike): buffer is SharedArrayBuffer {
-  if (buffer instanceof SharedArrayBuffer) return true;
   if (buffer instanceof ArrayBuffer) return false;
+  // Most pages of a browser have no class to ask for.
   return Object.prototype.toString.call(buffer) === "[object SharedArrayBuffer]";
 }
 const { apply } = Reflect;

@@ -36,7 +36,7 @@ function find(): Runtime {
   const { Deno } = globalThis as { Deno?: { dlopen?: unknown } };
   // Deno is asked for first: it has a `process`, too, which takes 12 ms at the first look.
   if (Deno?.dlopen !== undefined) return deno;
-  if (Deno === undefined) {
+  if (Deno === undefined && !isCloudflare()) {
     const { process } = globalThis as { process?: HostProcess };
     const { bun, node } = process?.versions ?? {};
     // Bun says that it is Node, too.
@@ -56,6 +56,16 @@ interface HostProcess {
   readonly getBuiltinModule?: unknown;
 }
 
+/**
+ * Whether this is Cloudflare's runtime, which says that it is a Node of some version, too.
+ *
+ * @see {@link https://developers.cloudflare.com/workers/runtime-apis/web-standards/ | navigator.userAgent}
+ */
+function isCloudflare(): boolean {
+  const { navigator } = globalThis as { navigator?: { userAgent?: string } };
+  return navigator?.userAgent === "Cloudflare-Workers";
+}
+
 /** Names where this program runs, for the message. */
 function here(): string {
   const { Deno, process, navigator } = globalThis as {
@@ -65,6 +75,7 @@ function here(): string {
   };
   // Some hosts run programs in a Deno that has no FFI.
   if (Deno !== undefined) return `Deno ${Deno.version?.deno ?? ""} without FFI`;
+  if (isCloudflare()) return "Cloudflare Workers";
   const { node } = process?.versions ?? {};
   // Node has a navigator, too.
   if (node !== undefined) return `Node ${node}`;

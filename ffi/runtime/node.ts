@@ -54,7 +54,8 @@ export function makeNode(): Runtime {
         if (ffi() !== undefined) return;
         throw makeError(
           "NotSupported",
-          `Cannot share memory: this is Node ${versions.node}, and 26.9 or newer is needed`,
+          "Cannot share memory: it needs Node 26.9 or newer, or --experimental-ffi (from 26.1 on), " +
+            `and this is Node ${versions.node}` + (isNew(versions.node!) ? " without FFI" : ""),
         );
       },
       openLibrary<const D extends Declarations>(name: string, declarations: D): Functions<D> {
@@ -88,6 +89,12 @@ export function makeNode(): Runtime {
       sleeper: threadSleeper,
     } satisfies Partial<Runtime>,
   );
+}
+
+/** Whether a version has FFI, unless it was built without or a flag says no. */
+function isNew(version: string): boolean {
+  const [major, minor] = version.split(".").map(Number);
+  return major > 26 || (major === 26 && minor >= 9);
 }
 
 function open({ DynamicLibrary }: FFI, name: string): Library {

@@ -219,8 +219,9 @@ export function readHeader(buffer: ArrayBuffer, name: string): QueueHeader {
   };
 }
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// Made at the first use: a bare engine, in which the package can be imported, too, has none.
+let encoder: TextEncoder | undefined;
+let decoder: TextDecoder | undefined;
 
 /** The words and texts of an attached queue. */
 export class QueueWords {
@@ -398,6 +399,7 @@ export class QueueWords {
   #write(at: number, text: string, action: string, what: string): number {
     const { messageBytes } = this.header;
     const area = this.#bytes.subarray(at, at + messageBytes);
+    encoder ??= new TextEncoder();
     const { read, written } = encoder.encodeInto(text, area);
     if (read === text.length) return written;
     throw new RangeError(
@@ -409,7 +411,7 @@ export class QueueWords {
   }
 
   #read(at: number, length: number): string {
-    return decoder.decode(this.#bytes.subarray(at, at + length));
+    return (decoder ??= new TextDecoder()).decode(this.#bytes.subarray(at, at + length));
   }
 }
 

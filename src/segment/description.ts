@@ -70,12 +70,13 @@ export function writeDescription(fd: number, name: string, describe: Describe | 
   const text = describe();
   // A character takes three bytes at the most.
   if (text.length > MOST_BYTES) return;
-  const { written, read } = encoder.encodeInto(text, bytes);
+  const { written, read } = (encoder ??= new TextEncoder()).encodeInto(text, bytes);
   if (read === text.length) fsetxattr(fd, ATTRIBUTE, bytes.subarray(0, written), name);
 }
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+// Made at the first use: a bare engine, in which the package can be imported, too, has none.
+let encoder: TextEncoder | undefined;
+let decoder: TextDecoder | undefined;
 /** What was written or read last. */
 const bytes = new Uint8Array(MOST_BYTES);
 const SIZE = BigInt(MOST_BYTES);
@@ -174,7 +175,7 @@ export function ifItFits(description: Description | null, byteLength: number): D
 function parse(text: Uint8Array): Description | null {
   let json: unknown;
   try {
-    json = JSON.parse(decoder.decode(text));
+    json = JSON.parse((decoder ??= new TextDecoder("utf-8", { fatal: true })).decode(text));
   } catch {
     return null;
   }

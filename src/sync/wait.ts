@@ -5,7 +5,7 @@
  */
 
 import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
-import { isDetached, isGiven, kindOf, LONGEST_TIME, readOptions } from "../check.ts";
+import { isDetached, isGiven, isShared, kindOf, LONGEST_TIME, readOptions } from "../check.ts";
 import { badResource, fromCaller } from "../errors.ts";
 import { lookAtParent, nextLookAtParent, sleep } from "../process/parent.ts";
 import { isPrivateCopy, isUnmarked, onClose, segmentOf } from "../segment/mod.ts";
@@ -296,9 +296,7 @@ function memoryOf(array: Int32Array, action: string): Memory {
     if (isUnmarked(buffer)) throw closedError(action);
     throw new TypeError(
       `Cannot ${action}: the array is not over a mapped segment` +
-        ((buffer as ArrayBufferLike) instanceof SharedArrayBuffer
-          ? "; Atomics serves a SharedArrayBuffer"
-          : ""),
+        (isShared(buffer) ? "; Atomics serves a SharedArrayBuffer" : ""),
     );
   }
   if (isPrivateCopy(buffer)) {
