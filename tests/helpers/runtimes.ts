@@ -1,5 +1,5 @@
 /**
- * Brings Node and Bun for tests, by npm. The programs stay in a folder of the user's cache, so that they are
+ * Brings Node, Bun and workerd for tests, by npm. The programs stay in a folder of the user's cache, so that they are
  * fetched once.
  *
  * @module
@@ -13,23 +13,30 @@ const cache = `${
 }/shm-array/runtimes`;
 
 /**
- * The program of a runtime. A test that runs it says so by `testWith("runtimes")` or `testWith("old runtimes")`.
+ * The program of a runtime. A test that runs it says so by `testWith("runtimes")` or `testWith("other runtimes")`.
  *
  * @param name a name of `tests/runtimes/versions.ts`
  * @returns the path of the program
  */
 export function runtimePath(name: RuntimeName): string {
-  return `${cache}/${name.split("-")[0]}-${versions[name]}`;
+  return `${cache}/${programOf(name)}-${versions[name]}`;
+}
+
+/** Which program a runtime is. */
+function programOf(name: RuntimeName): "node" | "bun" | "workerd" {
+  return name.split("-")[0] as "node" | "bun" | "workerd";
 }
 
 /** The package of npm that holds the program for this system, and nothing but it. */
 function packageOf(name: RuntimeName): string {
-  const isNode = name.startsWith("node");
   const { os } = Deno.build;
   const isArm = Deno.build.arch === "aarch64";
-  return isNode
-    ? `node-${os}-${isArm ? "arm64" : "x64"}@${versions[name]}`
-    : `@oven/bun-${os}-${isArm ? "aarch64" : "x64"}@${versions[name]}`;
+  const packages = {
+    node: `node-${os}-${isArm ? "arm64" : "x64"}`,
+    bun: `@oven/bun-${os}-${isArm ? "aarch64" : "x64"}`,
+    workerd: `@cloudflare/workerd-${os}-${isArm ? "arm64" : "64"}`,
+  };
+  return `${packages[programOf(name)]}@${versions[name]}`;
 }
 
 /** Fetches one runtime: $1 is the package, $2 the program in it, $3 where it belongs. */
@@ -57,7 +64,7 @@ export function bringRuntimes(names: readonly RuntimeName[]): boolean {
   if (missing.length === 0) return true;
   const words = missing.flatMap((name) => [
     packageOf(name),
-    name.split("-")[0],
+    programOf(name),
     runtimePath(name),
   ]);
   const script = `
@@ -85,4 +92,22 @@ function exists(path: string): boolean {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
+}
+
+let browser: string | null | undefined;
+
+/** The program of a Chromium that is installed; `null` if none is. */
+export function chromium(): string | null {
+  if (browser === undefined) {
+    browser = ["chromium", "google-chrome", "chrome-headless-shell"].find((program) => {
+      try {
+        return new Deno.Command(program, { args: ["--version"], stdout: "null", stderr: "null" })
+          .outputSync().success;
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return false;
+        throw error;
+      }
+    }) ?? null;
+  }
+  return browser;
 }

@@ -8,7 +8,7 @@
 
 import { supported, tooOld } from "../runtimes/versions.ts";
 import { python, pythonPath } from "./find_python.ts";
-import { bringRuntimes } from "./runtimes.ts";
+import { bringRuntimes, chromium } from "./runtimes.ts";
 
 /** How one thing is found, what is said where it is missing, and which variable requires it. */
 interface Requirement {
@@ -79,11 +79,23 @@ const requirements = {
     lack: "npm did not bring Node and Bun",
     required: "SHM_REQUIRE_RUNTIMES",
   },
-  /** The Node and Bun that are too old for the package. */
-  "old runtimes": {
-    isThere: () => bringRuntimes(tooOld),
-    lack: "npm did not bring old versions of Node and Bun",
+  /** The Node and Bun that are too old for the package, and Cloudflare's runtime. */
+  "other runtimes": {
+    isThere: () => bringRuntimes([...tooOld, "workerd"]),
+    lack: "npm did not bring old versions of Node and Bun, and workerd",
     required: "SHM_REQUIRE_RUNTIMES",
+  },
+  /** `deno pack`, which came with Deno 2.8: for `scripts/npm_tarball.ts`. */
+  "deno pack": {
+    isThere: () => works(`'${Deno.execPath()}' pack --help`),
+    lack: "this Deno has no deno pack",
+    required: "SHM_REQUIRE_PACK",
+  },
+  /** A browser: `chromium()` of `runtimes.ts`. */
+  "Chromium": {
+    isThere: () => chromium() !== null,
+    lack: "no Chromium is installed",
+    required: "SHM_REQUIRE_CHROMIUM",
   },
   /** Any Node, of whatever age. */
   "Node": {

@@ -1,5 +1,5 @@
 /**
- * The versions of Node and Bun with which the package is tested: this is the only place that names them.
+ * The versions of other runtimes with which the package is tested: this is the only place that names them.
  * `tests/helpers/runtimes.ts` brings them.
  *
  * @module
@@ -21,7 +21,9 @@ export const versions = {
   "node-24": "24.21.0",
   "node-22": "22.23.3",
   "bun-1.2": "1.2.23",
-} as const satisfies { readonly [name: `${"node" | "bun"}${string}`]: string };
+  /** Cloudflare's runtime. */
+  "workerd": "1.20261117.1",
+} as const satisfies { readonly [name: `${"node" | "bun" | "workerd"}${string}`]: string };
 
 /** The name of a runtime. */
 export type RuntimeName = keyof typeof versions;
