@@ -13,7 +13,14 @@ function documentsIn(folder: string): string[] {
 }
 
 const documents = [
-  ...["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "bench/RESULTS.md"],
+  ...[
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "bench/README.md",
+    "bench/RESULTS.md",
+  ],
   ...["docs/", "examples/", "tests/"].flatMap(documentsIn),
 ];
 
