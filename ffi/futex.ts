@@ -195,6 +195,11 @@ export class FutexVector {
     return this.#thread().starting;
   }
 
+  /** Whether each wait must end within a tenth of a second. */
+  get wantsShortWaits(): boolean {
+    return this.#thread().wantsShortCalls;
+  }
+
   #thread(): Sleeper {
     return this.#sleeper ??= runtime().sleeper(libc().name, this.#wake);
   }

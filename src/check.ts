@@ -7,6 +7,8 @@
 
 import { visible } from "../ffi/runtime/errors.ts";
 
+export { sharedAmongCopies } from "../ffi/runtime/errors.ts";
+
 /**
  * Names the kind of a value, as a message says it: "null", "an array", "a string".
  *
@@ -397,20 +399,4 @@ export function markClass(prototype: object, className: string): void {
 export function isMarkedAs(value: unknown, className: string): boolean {
   return typeof value === "object" && value !== null &&
     (value as { readonly [key: symbol]: unknown })[CLASS_NAME] === className;
-}
-
-/**
- * Gives something that all copies of this package in one thread have in common.
- *
- * @param what names it, and how it is made up: a version that makes it up in another way names it in another way
- * @param make makes it, for the first copy
- */
-export function sharedAmongCopies<T extends object>(what: string, make: () => T): T {
-  const key = Symbol.for(`@shm/array: ${what}`);
-  const known = (globalThis as { readonly [key: symbol]: unknown })[key];
-  if (known !== undefined) return known as T;
-  const value = make();
-  // Where a program has frozen the global object, each copy has its own.
-  Reflect.defineProperty(globalThis, key, descriptorOf({ value }));
-  return value;
 }

@@ -28,6 +28,8 @@ let waitv: Sleeper["wait"] | undefined;
 function sleeperOf(library: string): Sleeper {
   return {
     starting: null,
+    // A Worker that is terminated leaves its thread asleep, and notifications that reach this thread are lost.
+    wantsShortCalls: deno.isWorker(),
     wait: waitv ??= ((): Sleeper["wait"] => {
       // long syscall(SYS_futex_waitv, struct futex_waitv *waiters, unsigned int nr_futexes, unsigned int flags,
       // struct timespec *timeout, clockid_t clockid)

@@ -1,6 +1,7 @@
 /**
  * What is needed of a runtime before anything is called: its classes of errors, what can be written to its
- * terminal, and the keys by which consoles show an object. Nothing of the runtime is touched at import.
+ * terminal, the keys by which consoles show an object, and what several copies of this package have in common.
+ * Nothing of the runtime is touched at import.
  *
  * @module
  */
@@ -62,7 +63,7 @@ const found: { [name in ErrorName]?: ErrorClass } = {};
 
 function classOf(name: ErrorName): ErrorClass {
   const { Deno } = globalThis as { Deno?: { errors?: ErrorClasses } };
-  return Deno?.errors?.[name] ?? makeClass(name);
+  return Deno?.errors?.[name] ?? sharedAmongCopies(`errors.${name}`, () => makeClass(name));
 }
 
 function makeClass(name: ErrorName): ErrorClass {
@@ -143,3 +144,19 @@ export const inspectKeys: { readonly deno: symbol; readonly node: symbol } = {
   deno: Symbol.for("Deno.customInspect"),
   node: Symbol.for("nodejs.util.inspect.custom"),
 };
+
+/**
+ * Gives something that all copies of this package in one thread have in common.
+ *
+ * @param what names it, and how it is made up: a version that makes it up in another way names it in another way
+ * @param make makes it, for the first copy
+ */
+export function sharedAmongCopies<T extends object>(what: string, make: () => T): T {
+  const key = Symbol.for(`@shm/array: ${what}`);
+  const known = (globalThis as { readonly [key: symbol]: unknown })[key];
+  if (known !== undefined) return known as T;
+  const value = make();
+  // Where a program has frozen the global object, each copy has its own.
+  Reflect.defineProperty(globalThis, key, { __proto__: null, value } as PropertyDescriptor);
+  return value;
+}

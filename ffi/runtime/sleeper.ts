@@ -2,9 +2,9 @@
  * Calls of C that block, in a thread of their own, for runtimes whose FFI has none that do not block.
  *
  * The thread is a Worker that is made from text, so that no file must be found in a bundle, a tarball or a compiled
- * program. It waits for a command in `Atomics.wait`, and carries it out in the kernel. A thread that is in the kernel
- * cannot be ended, and whoever ends the program or the Worker that it serves waits for it: so it comes back ten times
- * a second, and is woken when the program ends.
+ * program. It waits for a command in `Atomics.wait`, and carries it out in the kernel. While it is there it cannot be
+ * ended, and whoever ends the program or the Worker that it serves waits for it: so calls must be short, and the call
+ * that is under way is ended when the program ends.
  *
  * @module
  */
@@ -57,11 +57,11 @@ interface ThreadsProcess {
   getBuiltinModule<N extends keyof Modules>(name: N): Modules[N];
 }
 
-/** How many bytes both sides see: 128 words to wait on, three times, and four numbers. */
-const MEMORY_BYTES = 3136;
+/** What both sides see: 128 words to wait on, then the time limit, then the numbers. */
+const [WORDS_AT, LIMIT_AT, NUMBERS_AT, END] = [0, 3072, 3088, 3104];
 
-/** Where the list of words begins, the time limit, and the numbers: a count of commands, call, length, result. */
-const [WORDS_AT, LIMIT_AT, NUMBERS_AT] = [0, 3072, 3120];
+/** The numbers: how many commands have come, the number of the system call, and how many words there are. */
+const [COMMANDS, CALL, LENGTH] = [0, 1, 2];
 
 /**
  * What the thread does. Its source text is all that the thread has: it uses nothing of this module, and names no
@@ -71,63 +71,34 @@ const program = (): void => {
   const { process } = globalThis as unknown as { process: ThreadsProcess };
   const { workerData, parentPort } = process.getBuiltinModule("node:worker_threads");
   const { memory, library } = workerData;
-  const limit = new BigInt64Array(memory, 3072, 2);
-  const slice = new BigInt64Array(memory, 3088, 2);
-  const now = new BigInt64Array(memory, 3104, 2);
-  const numbers = new Int32Array(memory, 3120, 4);
+  const numbers = new Int32Array(memory, 3088, 4);
   let address: bigint;
+  // long syscall(SYS_futex_waitv, struct futex_waitv *waiters, unsigned int nr_futexes, unsigned int flags,
+  // struct timespec *timeout, clockid_t clockid)
   let syscall: Call;
-  let clockGettime: Call;
   if (process.versions.bun === undefined) {
     const { DynamicLibrary, getRawPointer } = process.getBuiltinModule("node:ffi");
-    const libc = new DynamicLibrary(library);
     address = getRawPointer(memory);
-    // long syscall(SYS_futex_waitv, struct futex_waitv *waiters, unsigned int nr_futexes, unsigned int flags,
-    // struct timespec *timeout, clockid_t clockid)
-    syscall = libc.getFunction("syscall", {
+    syscall = new DynamicLibrary(library).getFunction("syscall", {
       arguments: ["int64", "uint64", "uint32", "uint32", "uint64", "int32"],
       return: "int64",
-    });
-    // int clock_gettime(clockid_t clockid, struct timespec *tp)
-    clockGettime = libc.getFunction("clock_gettime", {
-      arguments: ["int32", "uint64"],
-      return: "int32",
     });
   } else {
     const { dlopen, ptr } = process.getBuiltinModule("bun:ffi");
     address = BigInt(ptr(new Uint8Array(memory)));
-    const { symbols } = dlopen(library, {
+    ({ syscall } = dlopen(library, {
       syscall: { args: ["i64", "u64", "u32", "u32", "u64", "i32"], returns: "i64" },
-      clock_gettime: { args: ["i32", "u64"], returns: "i32" },
-    });
-    syscall = symbols.syscall;
-    clockGettime = symbols.clock_gettime;
+    }).symbols);
   }
   const CLOCK_MONOTONIC = 1;
-  const SECOND = 1_000_000_000n;
-  const SLICE = 100_000_000n;
   parentPort.postMessage(0);
   for (let command = 0;;) {
     Atomics.wait(numbers, 0, command);
     command = Atomics.load(numbers, 0);
-    const last = limit[0] * SECOND + limit[1];
-    clockGettime(CLOCK_MONOTONIC, address + 3104n);
-    let time = now[0] * SECOND + now[1];
-    let end: bigint;
-    let result: number;
-    do {
-      end = time + SLICE < last ? time + SLICE : last;
-      slice[0] = end / SECOND;
-      slice[1] = end % SECOND;
-      result = Number(
-        syscall(numbers[1], address, numbers[2], 0, address + 3088n, CLOCK_MONOTONIC),
-      );
-      clockGettime(CLOCK_MONOTONIC, address + 3104n);
-      time = now[0] * SECOND + now[1];
-      // Nothing was notified or changed, and the time limit is not reached: only the slice is over.
-    } while (result < 0 && time >= end && end < last);
-    numbers[3] = result;
-    parentPort.postMessage(result);
+    const [, call, length] = numbers;
+    parentPort.postMessage(
+      Number(syscall(call, address, length, 0, address + 3072n, CLOCK_MONOTONIC)),
+    );
   }
 };
 
@@ -145,12 +116,14 @@ let areAllowed = true;
  * @returns a sleeper, each call of which fails where this program may have no thread
  */
 export function threadSleeper(library: string, wake: () => void): Sleeper {
-  const memory = new SharedArrayBuffer(MEMORY_BYTES);
+  const memory = new SharedArrayBuffer(END);
   const list = new Uint32Array(memory, WORDS_AT, (LIMIT_AT - WORDS_AT) / 4);
   const limit = new Uint32Array(memory, LIMIT_AT, 4);
-  const numbers = new Int32Array(memory, NUMBERS_AT, 4);
+  const numbers = new Int32Array(memory, NUMBERS_AT, (END - NUMBERS_AT) / 4);
   const thread = startThread({ memory, library });
-  if (thread === null) return { starting: null, wait: () => Promise.resolve(-1) };
+  if (thread === null) {
+    return { starting: null, wantsShortCalls: true, wait: () => Promise.resolve(-1) };
+  }
   /** What is done with the next message: the first one says that the thread has started. */
   let settle: ((result: number) => void) | undefined;
   let isDead = false;
@@ -183,17 +156,18 @@ export function threadSleeper(library: string, wake: () => void): Sleeper {
     get starting() {
       return starting;
     },
+    wantsShortCalls: true,
     wait(call, words, length, timeout) {
       if (isDead) return Promise.resolve(-1);
       list.set(words.subarray(0, length * WORDS_PER_WAIT));
       limit.set(timeout);
-      numbers[1] = call;
-      numbers[2] = length;
+      numbers[CALL] = call;
+      numbers[LENGTH] = length;
       const { promise, resolve } = Promise.withResolvers<number>();
       settle = resolve;
       thread.ref();
-      Atomics.add(numbers, 0, 1);
-      Atomics.notify(numbers, 0);
+      Atomics.add(numbers, COMMANDS, 1);
+      Atomics.notify(numbers, COMMANDS);
       return promise;
     },
   };

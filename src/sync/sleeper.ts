@@ -26,7 +26,6 @@ import {
   MOST_WORDS,
 } from "../../ffi/futex.ts";
 import { hasCode } from "../../ffi/errors.ts";
-import { runtime } from "../../ffi/runtime/mod.ts";
 import { FAMILIAR_FRAMES, isDetached, needStack, UNFAMILIAR_FRAMES } from "../check.ts";
 import { badResource } from "../errors.ts";
 import { onClose } from "../segment/mod.ts";
@@ -284,17 +283,17 @@ const WAITS_PER_THREAD = MOST_WORDS - 1;
 const MOST_THREADS = 8;
 
 /**
- * How long a thread sleeps at the most in the kernel, in milliseconds. A Worker that is terminated leaves its
- * thread asleep, and notifications that reach this thread are lost: so it must end soon. In the main thread it
- * can be long.
+ * How long a thread sleeps at the most in the kernel, in milliseconds. A Worker of Deno that is terminated leaves its
+ * thread asleep, and notifications that reach this thread are lost; Node and Bun wait for the thread when they end. So
+ * it must come back soon. Only in Deno's main thread it may take long.
  */
-const KERNEL_LIMIT = { worker: 95, main: 3_600_000 };
+const KERNEL_LIMIT = { short: 95, long: 3_600_000 };
 
 /**
- * How long a thread of a Worker sleeps before it is called back, in milliseconds. That is well before the
- * kernel would end the call. After a call that was called back, it is known what was notified.
+ * How long a thread that must come back soon sleeps before it is called back, in milliseconds. That is well before
+ * the kernel would end the call. After a call that was called back, it is known what was notified.
  */
-const WORKER_SLICE = 60;
+const SHORT_SLICE = 60;
 
 /**
  * How long a thread that was called back may take, in milliseconds. If it takes longer, it has not begun: all threads
@@ -398,12 +397,12 @@ class SleepingThread implements Waker {
   /** Makes the list of words for the next call; returns when the kernel is to end it. */
   #prepare(): number {
     const now = monotonicNow();
-    const isWorker = runtime().isWorker();
+    const isShort = this.#vector.wantsShortWaits;
     this.#vector.clear();
     this.#control.pushTo(this.#vector);
     this.#queued = [...this.#waits];
     this.#calledBackAt = Infinity;
-    let next = isWorker ? now + WORKER_SLICE : Infinity;
+    let next = isShort ? now + SHORT_SLICE : Infinity;
     for (const wait of this.#queued) {
       wait.isQueued = true;
       wait.isMeant = false;
@@ -414,7 +413,7 @@ class SleepingThread implements Waker {
       const rest = Math.min(Math.ceil(Math.max(0, next - now)), LONGEST_TIMER);
       this.#timer = setTimeout(() => this.poke(), rest);
     }
-    return now + (isWorker ? KERNEL_LIMIT.worker : KERNEL_LIMIT.main);
+    return now + (isShort ? KERNEL_LIMIT.short : KERNEL_LIMIT.long);
   }
 
   /**
