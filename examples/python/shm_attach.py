@@ -1,5 +1,5 @@
 """Attach to a shared-memory array from Python, without taking it away from everybody else; create one; wait for
-its elements and lock it, together with programs that use `@shm/array`.
+its elements and lock it, and share out work, together with programs that use `@shm/array`.
 
     from shm_attach import Lock, attach, create, notify, unlink, wait
     image = attach("frame-0")  # the segment says what it is
@@ -8,13 +8,16 @@ its elements and lock it, together with programs that use `@shm/array`.
         wait(state, 0, 0)
     with Lock("frame-0.lock"):
         image[:, :, 0] = 255
+    for item in attach("tiles").items():  # a queue
+        with item:
+            item.complete(len(item.message))
 
 This file is all there is: copy it, or print it by `deno run jsr:@shm/array/cli python > shm_attach.py`. It runs with
 CPython 3.8 and newer. Only arrays, rings and versions need NumPy. All but attach() is for Linux.
 
-After os.fork() a child has none of the locks and none of the rights to write that its parent has: it can
-acquire and claim for itself. docs/python.md describes the functions; docs/sync.md and docs/publication.md describe
-the segments.
+After os.fork() a child has none of the locks, none of the rights to write and none of the items of queues that its
+parent has: it can acquire, claim and take for itself. docs/python.md describes the functions; docs/sync.md,
+docs/publication.md and docs/queue.md describe the segments.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ import platform
 import re
 import secrets
 import stat
+import struct
 import sys
 import threading
 import time
@@ -48,7 +52,7 @@ _lock = threading.Lock()
 _process = os.getpid()  # whose the locks and the claims of this module's instances are
 
 # The words of the segments: where each stands, in bytes, and its type. The names and places are those of
-# src/sync/lock_words.ts and of src/publish/header_words.ts; a test compares them.
+# src/sync/lock_words.ts, src/publish/header_words.ts and src/queue/queue_words.ts; tests compare them.
 LOCK_WORDS = {"TURN": (0, "i32"), "WAITING": (4, "i32"), "HELD": (8, "i32"), "MAGIC": (12, "char[4]")}
 LOCK_BYTES = 16
 LOCK_MAGIC = b"LCK1"
@@ -68,6 +72,35 @@ HEADER_WORDS = {
 HEADER_BYTES = 128
 RING_MAGIC = b"SHMRING1"
 VERSIONS_MAGIC = b"SHMVERS1"
+QUEUE_WORDS = {
+    "MAGIC": (0, "char[8]"),
+    "SLOTS": (8, "u32"),
+    "MESSAGE_BYTES": (12, "u32"),
+    "KEEP_FAILED": (16, "u32"),
+    "ENDED": (20, "u32"),
+    "NEXT_ID": (24, "u32"),
+    "SEQUENCE": (64, "u32"),
+    "WORK": (128, "u32"),
+    "ROOM": (132, "u32"),
+    "DRAIN": (192, "u32"),
+    "COMPLETED": (196, "u32"),
+    "FAILURES": (200, "u32"),
+}
+QUEUE_BYTES = 256  # of the header; after it a word STATE for each slot
+SLOT_WORDS = {
+    "NUMBER": (0, "u32"),
+    "CALLER": (4, "u32"),
+    "ATTEMPTS": (8, "u32"),
+    "MESSAGE_LENGTH": (12, "u32"),
+    "ANSWER_LENGTH": (16, "u32"),
+    "ANSWER": (20, "u32"),
+    "TAKER": (24, "u32"),
+    "PID": (28, "u32"),
+    "SINCE": (32, "f64"),
+}
+SLOT_BYTES = 64
+QUEUE_MAGIC = b"SHMQUEUE"
+QUEUE_STATES = ("FREE", "FILLING", "WAITING", "TAKEN", "DROPPED", "DONE", "FAILED", "GIVEN_UP")
 _NAME_MAX = 255
 _PART_NAME_BYTES = 35  # how much longer the name of a version is, at most
 
@@ -98,8 +131,8 @@ def attach(name, shape=None, dtype=None, layout=None, *, reinterpret=False):
     """Return the array in segment `name`: a NumPy array over the shared bytes. No element is copied.
 
     With the name alone, the segment must say what it is, as it does if `@shm/array` or create() made it. If it is
-    no array, but a lock, a ring or versions, this returns an instance of Lock, Ring or Versions. `dtype` beside the
-    name is what the elements of an array must be.
+    no array, but a lock, a ring, versions or a queue, this returns an instance of Lock, Ring, Versions or Queue.
+    `dtype` beside the name is what the elements of an array must be.
 
     `shape` and `dtype` are those of the descriptor that Deno sent, and so is `layout`, where the descriptor has one:
     the JSON of a view does. If the segment says that it is something else, that is an error, unless `reinterpret` is
@@ -488,11 +521,12 @@ _OTHER_KINDS = {
     "lock": lambda name, found: Lock(name),
     "ring": lambda name, found: Ring(name, found.shape, found.dtype),
     "versions": lambda name, found: Versions(name, found.shape, found.dtype),
+    "queue": lambda name, found: Queue(name),
 }
 
 
 def _refuse_other_kinds(file, size, name):
-    """Refuse the segment of a lock, a ring or versions, as what it begins with tells it."""
+    """Refuse the segment of a lock, a ring, versions or a queue, as what it begins with tells it."""
     head = os.pread(file, 16, 0)
     at = LOCK_WORDS["MAGIC"][0]
     if size == LOCK_BYTES and head[at:] == LOCK_MAGIC:
@@ -501,6 +535,8 @@ def _refuse_other_kinds(file, size, name):
         kind = "Ring"
     elif head.startswith(VERSIONS_MAGIC):
         kind = "Versions"
+    elif head.startswith(QUEUE_MAGIC):
+        kind = "Queue"
     else:
         return
     raise TypeError(f"Cannot attach to {name!r} as an array: the segment is that of a {kind}, which attaches to it")
@@ -841,6 +877,98 @@ def _atomic(operation, words, at, operand, wake=None):
     return woken
 
 
+# Compares the 32 bits at an address with `expected`, and if they are the same replaces them by `desired`, in one
+# atomic step that orders all memory accesses around it; returns what was there. As C: uint32_t code(uint32_t *address,
+# uint32_t expected, uint32_t desired).
+_EXCHANGE_CODE = {
+    "x86_64": (
+        "89 f0"  # mov eax, esi
+        "f0 0f b1 17"  # lock cmpxchg [rdi], edx
+        "c3"  # ret
+    ),
+    "aarch64": (
+        "03 fc 5f 88"  # again: ldaxr w3, [x0]
+        "7f 00 01 6b"  # cmp w3, w1
+        "61 00 00 54"  # b.ne out
+        "02 fc 04 88"  # stlxr w4, w2, [x0]
+        "84 ff ff 35"  # cbnz w4, again
+        "bf 3b 03 d5"  # out: dmb ish
+        "e0 03 03 2a"  # mov w0, w3
+        "c0 03 5f d6"  # ret
+    ),
+}
+
+
+def _exchange_by_library():
+    """A compare-and-exchange by the compiler's library for it; OSError if it is not there."""
+    library = ctypes.PyDLL("libatomic.so.1")  # it keeps the GIL, for so short a time
+    exchange, fence = library.__atomic_compare_exchange_4, library.atomic_thread_fence
+    exchange.restype = ctypes.c_bool
+    consistent = 5  # __ATOMIC_SEQ_CST
+    needs_fence = platform.machine() != "x86_64"
+
+    def compare_exchange(words, at, expected, desired):
+        found = ctypes.c_uint32(expected)
+        address, value = ctypes.byref(words, at), ctypes.c_uint32(desired)
+        is_done = exchange(address, ctypes.byref(found), value, consistent, consistent)
+        if needs_fence:
+            fence(consistent)
+        return is_done
+
+    return compare_exchange
+
+
+def _exchange_by_code():
+    """The same by a few instructions of the processor, in a page that is never writable; OSError if that is refused."""
+    if platform.machine() not in _EXCHANGE_CODE:
+        raise OSError(errno.ENOSYS, f"Cannot compare and exchange: not on {platform.machine()}")
+    code = bytes.fromhex(_EXCHANGE_CODE[platform.machine()])
+    file = os.memfd_create("shm_attach", os.MFD_CLOEXEC)
+    try:
+        os.write(file, code)
+        map_memory = ctypes.CDLL(None, use_errno=True).mmap
+        map_memory.restype = ctypes.c_void_p
+        map_memory.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+        address = map_memory(None, len(code), mmap.PROT_READ | mmap.PROT_EXEC, mmap.MAP_PRIVATE, file, 0)
+    finally:
+        os.close(file)
+    if address == ctypes.c_void_p(-1).value:
+        raise OSError(ctypes.get_errno(), f"Cannot compare and exchange: {os.strerror(ctypes.get_errno())}")
+    exchange = ctypes.PYFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)(address)
+
+    def compare_exchange(words, at, expected, desired):
+        return exchange(ctypes.addressof(words) + at, expected, desired) == expected
+
+    return compare_exchange
+
+
+def _compare_exchange(words, at, expected, desired):
+    """Change the 32-bit word at byte `at` of a ctypes object from one value to another; return whether it had that.
+
+    Neither Python nor the kernel has this. The compiler's library has it, which most systems have; the others take the
+    instructions themselves.
+    """
+    global _compare_exchange
+    try:
+        _compare_exchange = _exchange_by_library()
+    except (OSError, AttributeError):
+        _compare_exchange = _exchange_by_code()
+    return _compare_exchange(words, at, expected, desired)
+
+
+_MOST_CHANGES = 10_000  # how often a word is tried to be changed that others change, too
+
+
+def _update(words, at, change):
+    """Change the 32-bit word at byte `at` of a ctypes object by a function, atomically; return what it is then."""
+    for _ in range(_MOST_CHANGES):
+        before = words[at // 4]
+        after = change(before) & 0xFFFFFFFF
+        if _compare_exchange(words, at, before, after):
+            return after
+    raise InvalidData("Cannot change a word of a segment: somebody else changes it all the time")
+
+
 def _word(array, index):
     view = memoryview(array)
     if view.itemsize != 4 or view.format not in ("i", "l", "<i", "<l"):
@@ -1137,7 +1265,7 @@ def _after_fork():
     # The child shares the open files, and so the locks: it would keep them after the parent's end.
     global _lock, _process
     _lock, _process = threading.Lock(), os.getpid()
-    for kind in (_Segment, Lock, _Channel):
+    for kind in (_Segment, Lock, _Channel, Queue):
         for instance in list(kind._all):
             instance._forked()
 
@@ -1154,6 +1282,20 @@ def _check_process():
 # --- Rings and versions: `@shm/array/publish`. docs/publication.md describes the segments. -----------
 
 
+def _magic_check(name, what, magic, least):
+    """Make a check for _Segment: a header begins with this magic, which its creator writes last."""
+
+    def check(mapping):
+        found = mapping[: len(magic)]
+        if found == bytes(len(magic)) and len(mapping) >= least:
+            return False
+        if found != magic or len(mapping) < least:
+            raise TypeError(f"Cannot attach to {name!r}: the segment is not that of {what}")
+        return True
+
+    return check
+
+
 class _Channel:
     """The header of a publication: which array is the newest, who writes, who sleeps."""
 
@@ -1165,16 +1307,7 @@ class _Channel:
         dtype = _dtype_of(dtype)
         size = math.prod(_placed(shape, dtype, None).shape) * dtype.itemsize
         what = "a ring" if magic == RING_MAGIC else "a publication of versions"
-
-        def check(mapping):
-            found = mapping[: len(magic)]
-            if found == bytes(len(magic)) and len(mapping) >= HEADER_BYTES:
-                return False
-            if found != magic or len(mapping) < HEADER_BYTES:
-                raise TypeError(f"Cannot attach to {name!r}: the segment is not that of {what}")
-            return True
-
-        self._segment = _Segment(name, what, check)
+        self._segment = _Segment(name, what, _magic_check(name, what, magic, HEADER_BYTES))
         self.map = self._segment.map
         self._u64 = (ctypes.c_uint64 * (HEADER_BYTES // 8)).from_buffer(self.map)
         self._u32 = (ctypes.c_uint32 * (HEADER_BYTES // 4)).from_buffer(self.map)
@@ -1719,6 +1852,752 @@ def _unlink_if_permitted(path):
     except PermissionError:
         return False
     return True
+
+
+# --- Queues: `@shm/array/queue`. docs/queue.md describes the segment. --------------------------------
+
+_FREE, _FILLING, _WAITING, _TAKEN, _DROPPED, _DONE, _FAILED, _GIVEN_UP = range(8)
+_LAST_ID = 2**24 - 1
+_LOCK_BASE = 2**32
+_OFD_GETLK, _OFD_SETLK = 36, 37  # Python before 3.9 has no names for them
+_FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, process
+_NOTHING = object()  # what a look finds when no item comes any more
+
+
+def _state_word(state, deaths, owner):
+    return state | deaths << 3 | owner << 8
+
+
+class QueueItem:
+    """An item of a Queue that was taken: `message`, `slot`, `attempt` (1, and more if takers died with it).
+
+    It is ended by complete(), fail() or release(), once. Leaving `with` before that hands it to the next taker, with an
+    attempt counted; so does the end of this process. An item that is neither ended nor left stays taken.
+    """
+
+    message: Any
+    slot: int
+    attempt: int
+
+    def __init__(self, queue, slot, word, caller):
+        self._queue, self._word, self._caller = queue, word, caller
+        self.slot, self.attempt, self.message = slot, (word >> 3 & 31) + 1, None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it was not ended here, and its caller has not given up."""
+        return self._queue._is_wanted(self)
+
+    def complete(self, answer: Any = None) -> bool:
+        """End it, with an answer that JSON can write; return whether somebody wanted it still.
+
+        ValueError: the answer is too long (the item stays taken), or the item was ended before.
+        """
+        return self._queue._complete(self, answer)
+
+    def fail(self, error: Union[BaseException, str]) -> bool:
+        """End it by an error, whose name and message a caller gets; return whether somebody wanted it still."""
+        return self._queue._fail(self, error)
+
+    def release(self) -> None:
+        """Give it back, to the place that it had. No attempt is counted."""
+        self._queue._let_go(self, False, "release an item of")
+
+    def __enter__(self) -> QueueItem:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._queue._holds(self):
+            self._queue._let_go(self, True, "leave an item of")
+
+
+class Queue:
+    """What Deno programs know as `SharedMemoryQueue`: each item goes to one taker at a time. Its segment must be there.
+
+        for item in Queue("tiles").items():
+            with item:  # if this raises, another one gets the item
+                item.complete(median(tiles[item.slot]))
+
+    A lease ends with the life of its taker, not with time: a taker that hangs holds its item until it is killed.
+    Threads can share an instance. A forked child has none of its parent's items, and takes for itself.
+
+    >>> queue = Queue.create(f"doctest-queue-{os.getpid()}", 4)
+    >>> queue.put({"tile": 7})
+    >>> with attach(queue.name).take(timeout=5) as item:
+    ...     item.message, item.attempt, item.complete()
+    ({'tile': 7}, 1, True)
+    >>> queue.end()
+    >>> queue.take() is None
+    True
+    >>> unlink(queue.name)
+    True
+    """
+
+    _SLICE, _LONG_SLICE = 0.05, 0.25
+    _WATCH_TIME, _NAME_TIME = 0.025, 0.05  # after so many seconds a look looks for the dead, and for the name
+    _MOST_SLOTS, _MOST_ATTEMPTS, _MOST_IDS, _MOST_TAKES = 4096, 30, 2**16, 100
+    _MOST_BYTES = 2**30  # of a message, as src/queue/queue.ts has it
+    _MOST_OF_NAME = 40
+    _all = weakref.WeakSet()
+
+    def __init__(self, name: str) -> None:
+        _check_name(name)
+        self.name: str = name
+        self._forked()
+        self._segment = _Segment(name, "a queue", _magic_check(name, "a queue", QUEUE_MAGIC, QUEUE_BYTES))
+        self._map = self._segment.map
+        self._u32 = (ctypes.c_uint32 * (QUEUE_BYTES // 4)).from_buffer(self._map)
+        try:
+            self._read_header()
+            self._attach()
+        except BaseException:
+            self._segment.close()
+            raise
+        Queue._all.add(self)
+
+    @classmethod
+    def create(
+        cls,
+        name: str,
+        slots: int,
+        *,
+        message_bytes: int = 1024,
+        keep_failed: bool = False,
+        mode: int = 0o600,
+        reserve: bool = True,
+        describe: bool = True,
+    ) -> Queue:
+        """Create the segment of a queue, and attach to it. FileExistsError: the name is taken.
+
+        `message_bytes` is the most that a message and an answer may have as JSON. With `keep_failed`, items that
+        failed keep their slots until Deno's `takeFailed()` frees them.
+        """
+        if not 1 <= slots <= cls._MOST_SLOTS:
+            raise ValueError(f"Cannot create {name[:80]!r}: slots must be from 1 to {cls._MOST_SLOTS}, not {slots}")
+        if not 64 <= message_bytes <= cls._MOST_BYTES:
+            raise ValueError(
+                f"Cannot create {name[:80]!r}: message_bytes must be from 64 to {cls._MOST_BYTES}, not {message_bytes}"
+            )
+        words = {"SLOTS": slots, "MESSAGE_BYTES": message_bytes, "KEEP_FAILED": int(keep_failed)}
+
+        def fill(mapping):
+            for word, value in words.items():
+                at = QUEUE_WORDS[word][0]
+                mapping[at : at + 4] = value.to_bytes(4, "little")
+            mapping[: len(QUEUE_MAGIC)] = QUEUE_MAGIC
+
+        description = {"kind": "queue", "slots": slots, "messageBytes": message_bytes}
+        if keep_failed:
+            description["keepFailed"] = True
+        size = _queue_texts(slots) + 2 * slots * _in_lines(message_bytes)
+        os.close(_make(name, size, mode, reserve, description if describe else None, fill))
+        return cls(name)
+
+    def put(
+        self, message: Union[Any, Callable[[int], Any]], *, attempts: int = 3, timeout: Optional[float] = None
+    ) -> None:
+        """Put an item: a message that JSON can write, or a function that gets the number of the slot and returns one.
+
+        `attempts` is after how many deaths of takers it is given up, 1 to 30. Blocks while all slots are in use; after
+        `timeout` seconds raises TimeoutError. BrokenPipeError: the queue was ended; FileNotFoundError: its name was
+        removed; ValueError: the message is too long. If the function raises, nothing was put.
+        """
+        if not 1 <= attempts <= self._MOST_ATTEMPTS:
+            raise ValueError(f"Cannot put: attempts must be from 1 to {self._MOST_ATTEMPTS}, not {attempts}")
+        deadline = _deadline(timeout, "put")
+        self._begin("put into")
+        self._check_named("put into")
+        slot = self._claim()
+        if slot is None:
+            slot = self._until("ROOM", self._look_for_room, deadline)
+        if slot is None:
+            raise TimeoutError(f"Cannot put into {self.name!r}: all {self.slots} slots are in use, and time is up")
+        try:
+            self._publish(slot, message(slot) if callable(message) else message, attempts)
+        finally:
+            self._unclaim(slot)
+
+    def take(self, timeout: Optional[float] = None) -> Optional[QueueItem]:
+        """Take the oldest item; None if the queue was ended, and nothing is left.
+
+        Blocks while there is none; after `timeout` seconds raises TimeoutError. FileNotFoundError: the queue's name
+        was removed, or the creator of an anonymous one has ended, and nothing is there.
+        """
+        deadline = _deadline(timeout, "take")
+        self._begin("take from")
+        found = self._look_for_work()
+        if found is None:
+            found = self._until("WORK", self._look_for_work, deadline)
+        if found is None:
+            self._check_named("take from")
+            raise TimeoutError(f"Cannot take from {self.name!r}: nothing came, and time is up")
+        return None if found is _NOTHING else found
+
+    def items(self) -> Iterator[QueueItem]:
+        """All items as they come, until the queue was ended and nothing is left. End each, or leave it by `with`."""
+        while True:
+            item = self.take()
+            if item is None:
+                return
+            yield item
+
+    def end(self) -> None:
+        """Say that nobody puts any more. What is there is taken still."""
+        self._begin("end")
+        _update(self._u32, QUEUE_WORDS["ENDED"][0], lambda _: 1)
+        self._advance(self._header_at("WORK"), _MOST)
+        self._advance(self._header_at("ROOM"), _MOST)
+        self._look_for_end()
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether somebody has said that nobody puts any more."""
+        ended = self._u32[QUEUE_WORDS["ENDED"][0] // 4]
+        if ended > 1:
+            self._refuse("ENDED", ended, "it must be 0 or 1")
+        return ended == 1
+
+    def drained(self, timeout: Optional[float] = None) -> None:
+        """Block until every item that was put before is over; after `timeout` seconds raise TimeoutError."""
+        deadline = _deadline(timeout, "wait")
+        self._begin("wait for")
+        if self._until("DRAIN", self._make_drain_look(), deadline) is None:
+            raise TimeoutError(f"Cannot wait any longer for {self.name!r}: not all items are over")
+
+    def close(self) -> None:
+        """Give up the attachment: what was taken here goes back, and no attempt is counted. The segment stays."""
+        _check_process()
+        with self._threads:
+            if not self._is_open:
+                return
+            for item in list(self._held.values()):
+                self._let_go(item, False, "close")
+            self._is_open = False
+            self._close_if_unused()
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    # --- The attachment
+
+    def _forked(self):
+        """Have nothing: as a new instance, and as a forked child."""
+        self._threads = threading.RLock()
+        self._id = 0  # no attachment yet
+        self._held: Dict[int, QueueItem] = {}
+        self._own = set()  # the slots that are filled here
+        self._is_open = getattr(self, "_is_open", True)
+        self._next = 0  # where the next claim begins
+        self._watched_at = self._named_at = -math.inf
+
+    def _read_header(self):
+        self.slots: int = self._header("SLOTS")
+        if not 1 <= self.slots <= self._MOST_SLOTS:
+            self._refuse("SLOTS", self.slots, f"a queue has 1 to {self._MOST_SLOTS}")
+        self.message_bytes: int = self._header("MESSAGE_BYTES")
+        if not 64 <= self.message_bytes <= self._MOST_BYTES:
+            self._refuse("MESSAGE_BYTES", self.message_bytes, f"it is from 64 to {self._MOST_BYTES}")
+        keeps = self._header("KEEP_FAILED")
+        if keeps > 1:
+            self._refuse("KEEP_FAILED", keeps, "it must be 0 or 1")
+        self.keep_failed: bool = keeps == 1
+        self._area = _in_lines(self.message_bytes)
+        self._texts = _queue_texts(self.slots)
+        self._parts = self._texts - SLOT_BYTES * self.slots
+        size = self._texts + 2 * self.slots * self._area
+        if size > len(self._map):
+            self._refuse("SLOTS", self.slots, f"that needs {size} bytes, and the segment has {len(self._map)}")
+        self._u32 = (ctypes.c_uint32 * (self._texts // 4)).from_buffer(self._map)
+        self._f64 = (ctypes.c_double * (self._texts // 8)).from_buffer(self._map)
+
+    def _attach(self):
+        """Take an id that nobody has who lives, and lock its byte."""
+        for _ in range(self._MOST_IDS):
+            number = self._count("NEXT_ID") & _LAST_ID
+            if number != 0 and self._lock_byte(number):
+                break
+        else:
+            raise BlockingIOError(errno.EAGAIN, f"Cannot attach to {self.name!r}: somebody has all of its ids")
+        self._id = number
+        # After 2^24 attachments an id comes again. What the one before left is taken away by its successor.
+        for slot, word in enumerate(self._states()):
+            if word >> 8 == number:
+                self._rescue(slot, self._checked(slot, word))
+
+    def _lock_byte(self, number):
+        wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _LOCK_BASE + number, 1, 0)
+        try:
+            fcntl.fcntl(self._segment.fd, _OFD_SETLK, wanted)
+            return True
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            return False
+
+    def _is_locked(self, number):
+        """Whether another attachment has the lock of an id; the own one looks free."""
+        wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _LOCK_BASE + number, 1, 0)
+        return struct.unpack(_FLOCK, fcntl.fcntl(self._segment.fd, _OFD_GETLK, wanted))[0] != fcntl.F_UNLCK
+
+    def _begin(self, action):
+        _check_process()
+        with self._threads:
+            self._check_open(action)
+            if self._id == 0:  # in a forked child
+                self._attach()
+
+    def _check_open(self, action):
+        if not self._is_open or not self._segment.is_open:
+            raise ValueError(f"Cannot {action} {self.name!r}: this instance was closed")
+
+    def _close_if_unused(self):
+        """Give the lock back, unless a function of the program fills a slot still."""
+        if not self._is_open and not self._own:
+            self._segment.close()
+
+    def _check_named(self, action):
+        if not self._segment.is_named:
+            raise _missing(
+                f"Cannot {action} {self.name!r}: its name was removed, or the process that made it without a name has "
+                "ended; attach to the next one"
+            )
+
+    def _check_named_lately(self, action):
+        now = time.monotonic()
+        if now - self._named_at >= self._NAME_TIME:
+            self._check_named(action)
+            self._named_at = now
+
+    # --- Words
+
+    def _header(self, word):
+        return self._u32[QUEUE_WORDS[word][0] // 4]
+
+    def _header_at(self, word):
+        return QUEUE_WORDS[word][0]
+
+    def _at(self, slot, word):
+        return self._parts + SLOT_BYTES * slot + SLOT_WORDS[word][0]
+
+    def _store(self, slot, word, value):
+        self._u32[self._at(slot, word) // 4] = value
+
+    def _read(self, slot, word, least=0, most=2**32 - 1):
+        value = self._u32[self._at(slot, word) // 4]
+        if not least <= value <= most:
+            self._refuse(f"{word} of slot {slot}", value, f"it must be from {least} to {most}")
+        return value
+
+    def _count(self, word):
+        """Add 1 to a counter; return it."""
+        return _update(self._u32, self._header_at(word), lambda value: value + 1)
+
+    def _refuse(self, word, value, why):
+        raise InvalidData(f"Cannot use {self.name!r}: its word {word} is {value}, and {why}; it is damaged")
+
+    def _states(self):
+        return self._u32[QUEUE_BYTES // 4 : QUEUE_BYTES // 4 + self.slots]
+
+    def _state(self, slot):
+        return self._u32[QUEUE_BYTES // 4 + slot]
+
+    def _change(self, slot, before, after):
+        return _compare_exchange(self._u32, QUEUE_BYTES + 4 * slot, before, after)
+
+    def _checked(self, slot, word):
+        """The word of a slot's state, which must be one that can be."""
+        if word == 0:
+            return word
+        state, deaths, owner = word & 7, word >> 3 & 31, word >> 8
+        needs_owner = state != _WAITING and not (self.keep_failed and state in (_FAILED, _GIVEN_UP))
+        is_possible = state != _FREE and deaths <= self._MOST_ATTEMPTS and not (deaths and state == _FILLING)
+        if not is_possible or (needs_owner and not owner):
+            self._refuse_state(slot, word)
+        return word
+
+    def _refuse_state(self, slot, word):
+        state, deaths, owner = QUEUE_STATES[word & 7], word >> 3 & 31, word >> 8
+        why = f"that is {state} with {deaths} deaths and owner {owner}"
+        self._refuse(f"STATE of slot {slot}", f"{word:#010x}", why)
+
+    def _text_of(self, value, action, what):
+        """A value as JSON."""
+        try:
+            text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+            try:
+                return text.encode()
+            except UnicodeEncodeError:  # half a character
+                return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TypeError(
+                f"Cannot {action} {self.name!r}: the {what} is nothing that JSON can write: {error}"
+            ) from error
+
+    def _write(self, slot, what, text, action):
+        """Write the message or the answer of a slot, which must have room."""
+        if len(text) > self.message_bytes:
+            raise ValueError(
+                f"Cannot {action} {self.name!r}: as JSON the {what} has {len(text)} bytes, and the queue has room for "
+                f"{self.message_bytes}; large data belong in an array with an axis of slots"
+            )
+        start = self._texts + (2 * slot + (what == "answer")) * self._area
+        self._map[start : start + len(text)] = text
+        self._store(slot, f"{what.upper()}_LENGTH", len(text))
+
+    # --- Sleeping and waking
+
+    def _advance(self, at, count):
+        """Wake sleepers, if some are announced. What they wait for was changed before, by a compare-and-exchange."""
+        if self._u32[at // 4] & 1:
+            _update(self._u32, at, lambda turn: turn + 1)
+            _futex(self._u32, at, _FUTEX_WAKE, count)
+
+    def _until(self, word, look, deadline):
+        """Block until a look finds something; None: time is up."""
+        at = self._header_at(word)
+        has_slept = False
+        while True:
+            turn = _update(self._u32, at, lambda turn: turn | 1)
+            found, is_vain = None, False
+            try:
+                found = look()
+                is_vain = found is None
+            finally:
+                # One is woken at a time, and the others are not announced any more: the next one announces itself.
+                if has_slept and not is_vain and word != "DRAIN":
+                    _futex(self._u32, at, _FUTEX_WAKE, 1)
+            if found is not None:
+                return found
+            now = time.monotonic()
+            if deadline is not None and deadline <= now:
+                return None
+            end = now + (self._SLICE if word == "DRAIN" else self._slice())
+            _wait(self._u32, at, turn, end if deadline is None else min(end, deadline))
+            has_slept = True
+
+    def _slice(self):
+        """How long to sleep at the most: less while another attachment holds an item, and may be killed."""
+        is_held = any(word >> 8 not in (0, self._id) for word in self._states())
+        return self._SLICE if is_held else self._LONG_SLICE
+
+    # --- The dead
+
+    def _watch(self):
+        """Look for the dead, if the last look is a while ago; return whether a slot was taken from one."""
+        now = time.monotonic()
+        if now - self._watched_at < self._WATCH_TIME:
+            return False
+        self._watched_at = now
+        living, is_rescued = {}, False
+        for slot, word in enumerate(self._states()):
+            if self._checked(slot, word) >> 8 == 0:
+                continue
+            with self._threads:  # what a thread is about to take or to claim is not the dead's
+                if not self._is_living(slot, word, living):
+                    is_rescued = self._rescue(slot, word) or is_rescued
+        return is_rescued
+
+    def _is_living(self, slot, word, living):
+        """Whether the owner of a slot lives, and knows that it is the owner."""
+        owner = word >> 8
+        if owner == self._id:
+            return slot in (self._held if word & 7 in (_TAKEN, _DROPPED) else self._own)
+        if owner not in living:
+            living[owner] = self._is_locked(owner)
+        return living[owner]
+
+    def _rescue(self, slot, word):
+        """Take a slot away from a dead owner: change its state, and nothing else."""
+        state, deaths = word & 7, word >> 3 & 31
+        if state == _TAKEN:
+            return self._give_back(slot, word, True)
+        if state in (_FAILED, _GIVEN_UP) and self._read(slot, "CALLER", 0, _LAST_ID) == 0:
+            return self._change(slot, word, _state_word(state, deaths, 0))  # it was about to take what had failed
+        return self._free(slot, word)
+
+    def _give_back(self, slot, word, is_death):
+        """Give an item that was taken to the next one, or give it up."""
+        deaths = (word >> 3 & 31) + is_death
+        caller = self._read(slot, "CALLER", 0, _LAST_ID)
+        if not is_death or deaths < self._read(slot, "ATTEMPTS", 1, self._MOST_ATTEMPTS):
+            if not self._change(slot, word, _state_word(_WAITING, deaths, caller)):
+                return False
+            self._advance(self._header_at("WORK"), 1)
+            return True
+        is_kept = caller != 0 or self.keep_failed
+        if not self._change(slot, word, _state_word(_GIVEN_UP, deaths, caller) if is_kept else 0):
+            return False
+        self._tell(slot, caller, is_kept)
+        self._count("FAILURES")
+        self._look_for_end()
+        return True
+
+    def _tell(self, slot, caller, is_kept):
+        """Wake who waits for the end of an item: its caller, or who wants its slot."""
+        if caller != 0:
+            self._advance(self._at(slot, "ANSWER"), _MOST)
+        elif not is_kept:
+            self._advance(self._header_at("ROOM"), 1)
+
+    def _free(self, slot, word):
+        """Free a slot, if its state is still the same."""
+        if not self._change(slot, word, 0):
+            return False
+        self._advance(self._header_at("ROOM"), 1)
+        self._look_for_end()
+        return True
+
+    # --- The end
+
+    def _look_for_end(self):
+        """Wake those who wait until all is over, if it is."""
+        is_ended = self.is_ended
+        if (is_ended or self._header("DRAIN") & 1) and not self._is_something_left():
+            self._advance(self._header_at("DRAIN"), _MOST)
+            if is_ended:
+                self._advance(self._header_at("WORK"), _MOST)
+
+    def _is_something_left(self):
+        return any(word & 7 in (_FILLING, _WAITING, _TAKEN) for word in self._states())
+
+    def _make_drain_look(self):
+        last = self._header("SEQUENCE")
+        filling = {slot: word for slot, word in enumerate(self._states()) if word & 7 == _FILLING}
+        vain_looks = 0
+
+        def look():
+            nonlocal last, vain_looks
+            self._check_open("wait for")
+            self._watch()
+            for slot, word in list(filling.items()):
+                if self._state(slot) != word:
+                    del filling[slot]
+                    last = self._header("SEQUENCE")  # it has a number by now, if it was put
+            is_over, is_held = not filling, False
+            for slot, word in enumerate(self._states()):
+                if word & 7 in (_WAITING, _TAKEN) and _int32(self._read(slot, "NUMBER") - last) <= 0:
+                    is_over = False
+                    is_held = is_held or word & 7 == _TAKEN
+            if is_over:
+                return True
+            vain_looks = 0 if is_held else vain_looks + 1
+            if vain_looks > 1:
+                self._check_named_lately("wait for")
+            return None
+
+        return look
+
+    # --- Putting
+
+    def _claim(self):
+        """Claim a free slot; None if there is none."""
+        for tries in range(self.slots):
+            slot = (self._next + tries) % self.slots
+            if self._state(slot) != 0:
+                continue
+            with self._threads:
+                if not self._change(slot, 0, _state_word(_FILLING, 0, self._id)):
+                    continue
+                self._own.add(slot)
+            self._next = slot + 1
+            # Who ends the queue stores ENDED first, and then looks at the slots.
+            is_put = False
+            try:
+                is_put = not self.is_ended
+            finally:
+                if not is_put:
+                    self._unclaim(slot)
+            if is_put:
+                return slot
+            break
+        if self.is_ended:
+            raise BrokenPipeError(errno.EPIPE, f"Cannot put into {self.name!r}: it was ended")
+        return None
+
+    def _unclaim(self, slot):
+        """Give a slot back that was claimed here, and was not put."""
+        with self._threads:
+            if slot in self._own:  # a forked child has none of them
+                self._own.remove(slot)
+                self._free(slot, _state_word(_FILLING, 0, self._id))
+                self._close_if_unused()
+
+    def _look_for_room(self):
+        self._check_open("put into")
+        slot = self._claim()
+        if slot is None and self._watch():
+            slot = self._claim()
+        if slot is None:
+            self._check_named_lately("put into")
+        return slot
+
+    def _publish(self, slot, message, attempts):
+        text = self._text_of(message, "put into", "message")
+        _check_process()
+        with self._threads:
+            self._check_open("put into")
+            if slot not in self._own:
+                raise ValueError(f"Cannot put into {self.name!r}: the slot is another process's; this one was forked")
+            self._write(slot, "message", text, "put into")
+            self._store(slot, "CALLER", 0)
+            self._store(slot, "ATTEMPTS", attempts)
+            self._store(slot, "TAKER", 0)
+            self._store(slot, "NUMBER", self._count("SEQUENCE"))
+            if not self._change(slot, _state_word(_FILLING, 0, self._id), _state_word(_WAITING, 0, 0)):
+                self._own.remove(slot)
+                self._refuse_state(slot, self._state(slot))
+            self._own.remove(slot)
+        self._advance(self._header_at("WORK"), 1)
+
+    # --- Taking
+
+    def _look_for_work(self):
+        self._check_open("take from")
+        self._watch()
+        is_ended = self.is_ended  # read before the slots are looked at: nothing is put after it
+        item = self._try_take()
+        if item is not None:
+            return item
+        if is_ended and not self._is_something_left():
+            return _NOTHING
+        self._check_named_lately("take from")
+        return None
+
+    def _try_take(self):
+        """Take the oldest item that waits; None if there is none."""
+        for _ in range(self._MOST_TAKES):
+            now = self._header("SEQUENCE")
+            oldest, oldest_age = None, -1
+            for slot, word in enumerate(self._states()):
+                if word & 7 == _WAITING:
+                    # One that was put meanwhile has a number after `now`.
+                    age = max(0, _int32(now - self._read(slot, "NUMBER")))
+                    if age > oldest_age:
+                        oldest, oldest_age = (slot, word), age
+            if oldest is None:
+                return None
+            slot, word = oldest
+            caller = word >> 8
+            if caller != 0 and not self._is_living(slot, word, {}):
+                self._free(slot, word)  # nobody wants the answer any more
+                continue
+            taken = _state_word(_TAKEN, word >> 3 & 31, self._id)
+            with self._threads:
+                if not self._change(slot, word, taken):
+                    continue
+                item = self._held[slot] = QueueItem(self, slot, taken, caller)
+                self._store(slot, "TAKER", 0)
+                self._store(slot, "PID", os.getpid())
+                self._f64[self._at(slot, "SINCE") // 8] = time.time() * 1000
+                _update(self._u32, self._at(slot, "TAKER"), lambda _: self._id)  # after the two
+            try:
+                if word >> 3 & 31 >= self._read(slot, "ATTEMPTS", 1, self._MOST_ATTEMPTS):
+                    self._refuse_state(slot, taken)
+                item.message = self._message_of(slot)
+            except InvalidData as error:
+                self._fail(item, error)
+                raise
+            return item
+        return None
+
+    def _message_of(self, slot):
+        length = self._read(slot, "MESSAGE_LENGTH", 1, self.message_bytes)
+        start = self._texts + 2 * slot * self._area
+
+        def refuse(constant):
+            raise ValueError(constant)  # NaN is no JSON
+
+        try:
+            return json.loads(self._map[start : start + length].decode("utf-8", "replace"), parse_constant=refuse)
+        except (ValueError, RecursionError) as error:
+            raise InvalidData(f"Cannot use {self.name!r}: a message is no JSON; it is damaged") from error
+
+    def _holds(self, item):
+        _check_process()
+        return self._is_open and self._held.get(item.slot) is item
+
+    def _is_wanted(self, item):
+        return self._holds(item) and self._state(item.slot) == item._word
+
+    def _check_held(self, item, action):
+        self._check_open(action)
+        if not self._holds(item):
+            raise ValueError(f"Cannot {action} {self.name!r}: this item was ended already, or is another process's")
+
+    def _complete(self, item, answer):
+        action = "complete an item of"
+        text = self._text_of(answer, action, "answer")
+        with self._threads:
+            self._check_held(item, action)
+            if item._caller != 0 and self._is_wanted(item):
+                self._write(item.slot, "answer", text, action)
+            return self._finish(item, _DONE, "COMPLETED")
+
+    def _fail(self, item, error):
+        action, text = "fail an item of", self._failure_text(error)
+        with self._threads:
+            self._check_held(item, action)
+            if self._is_wanted(item):
+                self._write(item.slot, "answer", text, action)
+            return self._finish(item, _FAILED, "FAILURES")
+
+    def _finish(self, item, state, counter):
+        slot, word, caller = item.slot, item._word, item._caller
+        is_kept = caller != 0 or (state == _FAILED and self.keep_failed)
+        self._store(slot, "TAKER", 0)
+        del self._held[slot]
+        if not self._change(slot, word, _state_word(state, word >> 3 & 31, caller) if is_kept else 0):
+            self._free_dropped(item)
+            return False
+        self._tell(slot, caller, is_kept)
+        self._count(counter)
+        self._look_for_end()
+        return True
+
+    def _let_go(self, item, is_death, action):
+        """Let an item go that was taken here; it goes to the next one."""
+        with self._threads:
+            self._check_held(item, action)
+            self._store(item.slot, "TAKER", 0)
+            del self._held[item.slot]
+            if not self._give_back(item.slot, item._word, is_death):
+                self._free_dropped(item)
+
+    def _free_dropped(self, item):
+        """Free a slot that was taken here, and whose caller has given up."""
+        if not self._free(item.slot, _state_word(_DROPPED, item._word >> 3 & 31, self._id)):
+            self._refuse_state(item.slot, self._state(item.slot))
+
+    def _failure_text(self, error):
+        """The name and the message of an error, in as many bytes as there is room for."""
+        try:
+            name, message = ("Error", error) if isinstance(error, str) else (type(error).__name__, str(error))
+        except Exception:
+            name, message = "Error", "what was raised cannot be written as text"
+        name, length = name[: self._MOST_OF_NAME], min(len(message), self.message_bytes)
+        while True:
+            parts = {"name": name, "message": message[:length]}
+            text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
+            excess = len(text) - self.message_bytes
+            if excess <= 0:
+                return text
+            if length > 0:
+                length = max(0, length - max(1, excess // 6))  # a character takes 6 bytes at the most
+            else:
+                name = name[:-1]
+
+
+def _in_lines(size):
+    """A number of bytes, rounded up to lines of the cache."""
+    return -(-size // 64) * 64
+
+
+def _queue_texts(slots):
+    """Where the texts of a queue begin, after the header, the states and the parts of the slots."""
+    return QUEUE_BYTES + _in_lines(4 * slots) + SLOT_BYTES * slots
 
 
 _SYS_membarrier = {"x86_64": 324, "aarch64": 283}.get(platform.machine())

@@ -14,7 +14,6 @@ import { SharedMemoryLock } from "@shm/array/sync";
 import { magics } from "../../src/words.ts";
 import { LOCK_BYTES, lockWords } from "../../src/sync/lock_words.ts";
 import * as headerWords from "../../src/publish/header_words.ts";
-import type { Python } from "../helpers/find_python.ts";
 import { segmentPath } from "../helpers/helpers.ts";
 import {
   partOf,
@@ -25,66 +24,11 @@ import {
   withPublication,
 } from "../helpers/publish_helpers.ts";
 import { eachNumPyTest } from "../helpers/python.ts";
-import { scale, slowness } from "../helpers/scale.ts";
-import { Teller } from "../helpers/sync.ts";
+import { askPython as ask, startPython as start, told } from "../helpers/python_teller.ts";
+import { scale } from "../helpers/scale.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "it looks into /dev/shm");
-
-const imports = `
-import errno, json, os, signal, sys, threading, time
-import shm_attach as S
-from shm_attach import Lock, Ring, Versions, attach, notify, wait
-name = sys.argv[1]
-def tell(*what):
-    print(json.dumps(what if len(what) != 1 else what[0]), flush=True)
-def raised(action):
-    try:
-        action()
-        return None
-    except BaseException as error:
-        return type(error).__name__
-def forked(action):
-    """What an action in a forked child returns or raises."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            result = action()
-        except BaseException as error:
-            result = type(error).__name__
-        os.write(write, json.dumps(result).encode())
-        os._exit(0)
-    os.close(write)
-    os.waitpid(child, 0)
-    with os.fdopen(read) as file:
-        return json.loads(file.read())
-`;
-
-/** Starts Python with a program that finds the names above. */
-function start({ path }: Python, program: string, args: string[]): Teller {
-  return Teller.run(path, ["-u", "-B", "-c", imports + program, ...args], {
-    PYTHONPATH: new URL("../../examples/python/", import.meta.url).pathname,
-  });
-}
-
-// deno-lint-ignore no-explicit-any -- whatever the program tells
-async function told(teller: Teller): Promise<any> {
-  // A process that waits for ever is ended, and its line is an error then.
-  const timer = setTimeout(() => teller.kill(), 60_000 * slowness);
-  try {
-    return JSON.parse(await teller.line());
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Runs a program that tells one thing. */
-// deno-lint-ignore no-explicit-any -- whatever the program tells
-async function ask(python: Python, program: string, ...args: string[]): Promise<any> {
-  await using teller = start(python, program, args);
-  return await told(teller);
-}
 
 /** The words of a segment, from outside of any attachment. */
 function words(name: string): Int32Array {
