@@ -1,29 +1,70 @@
 /**
  * Named shared-memory arrays: one process creates an array, any other process on the machine (Deno,
- * Python with NumPy, C) attaches to it by name, and all of them see the same bytes with no copy.
+ * Node, Bun, Python with NumPy, C) attaches to it by name, and all of them see the same bytes with no
+ * copy.
  *
- * {@linkcode SharedMemoryArray} is an n-d array in a named segment, {@linkcode NDArray} is the view of
- * its elements with NumPy's indexing, and {@linkcode SharedMemory} is the bytes alone.
- * {@linkcode shmarrayWrap} lets a function take arrays by description, and
- * {@linkcode SharedMemoryRegister} removes the segments that a job has made.
+ * It needs Linux or macOS, and the permission `--allow-ffi`, without a path (if Deno asks, answer with
+ * A). Importing opens nothing and needs no permission.
  *
- * This module needs Linux or macOS, and the permission `--allow-ffi`; the views need no permission.
+ * @example A program that starts itself again as a second process
+ * ```ts ignore
+ * // deno run --allow-ffi --allow-run=deno squares.ts
+ * import {
+ *   createAndRegisterSma,
+ *   SharedMemoryArray,
+ *   SharedMemoryRegister,
+ * } from "jsr:@shm/array";
  *
- * @example Create an array, attach to it by name
+ * if (Deno.args.length === 0) {
+ *   using register = new SharedMemoryRegister();
+ *   using sma = createAndRegisterSma([2, 3], "float64", register);
+ *   const me = import.meta.filename!;
+ *   const args = ["run", "--allow-ffi", me, JSON.stringify(sma)];
+ *   await new Deno.Command("deno", { args }).spawn().status;
+ *   console.log(String(sma.array)); // [[ 0.  1.  4.] [ 9. 16. 25.]]
+ * } else {
+ *   using sma = SharedMemoryArray.from(JSON.parse(Deno.args[0]));
+ *   const array = sma.load();
+ *   array.assign([[0, 1, 4], [9, 16, 25]]);
+ * }
+ * ```
+ *
+ * @example Two attachments of one array
  * ```ts
  * import { SharedMemoryArray, slice } from "@shm/array";
- * import { assertEquals } from "@std/assert";
  *
- * using mine = new SharedMemoryArray([4, 3], "float32", SharedMemoryArray.buildSmaName("demo"));
+ * const name = SharedMemoryArray.buildSmaName("demo");
+ * using mine = new SharedMemoryArray([4, 3], "float32", name);
  * mine.create().fill(1);
  *
- * // Any process can do this with the same name; here are rows 1 and 2 only.
- * using theirs = SharedMemoryArray.clone(mine, { arraySlice: [slice(1, 3)] });
- * theirs.load().set(0, 0, 7);
+ * // Any process can do this with the name; here are rows 1 and 2.
+ * using theirs = SharedMemoryArray.attach(name, "float32");
+ * theirs.array!.slice(slice(1, 3)).set(0, 0, 7);
  *
- * assertEquals(mine.array!.get(1, 0), 7);
+ * console.log(String(mine.array!.slice(1))); // [7. 1. 1.]
  * mine.unlink();
  * ```
+ *
+ * ## Which entry point is for what
+ *
+ * | import | what it has |
+ * | --- | --- |
+ * | `@shm/array` | arrays, views, raw bytes, registers, `shmarrayWrap` |
+ * | `@shm/array/sync` | waiting, locks and barriers between processes |
+ * | `@shm/array/publish` | frames and tables from one writer to many readers |
+ * | `@shm/array/queue` | work that is shared out, each item to one worker |
+ * | `@shm/array/npy` | NumPy's files |
+ * | `@shm/array/ndarray`, `@shm/array/dtype` | views and element types alone; they need no permission |
+ * | `@shm/array/cli` | the command `shm` |
+ *
+ * ## Lifetime
+ *
+ * 1. `close()` (or `using`) ends one attachment: its views then throw, and never crash.
+ * 2. `unlink()` removes the name; a {@linkcode SharedMemoryRegister} does so for all that it lists.
+ * 3. What a killed process left, {@linkcode SharedMemoryArray.list} shows and
+ * {@linkcode SharedMemoryArray.prune} removes.
+ *
+ * The API is that of `SharedMemoryArray` in {@link https://github.com/CNES/gridr | GRIDR} (CNES).
  *
  * @module
  */

@@ -21,6 +21,8 @@ import { editDistance, kindOf, quote, shorten } from "./check.ts";
 /**
  * The typed array that holds the elements of each dtype, over a buffer of type `B`; its keys are the
  * canonical dtype names.
+ *
+ * @internal
  */
 export interface TypedArrays<B extends ArrayBufferLike = ArrayBufferLike> {
   /** One byte per element, 0 or 1. */
@@ -57,14 +59,25 @@ export type DType = keyof TypedArrays;
 /**
  * The typed array over elements of dtype `D`: `TypedArrayOf<"int16">` is `Int16Array`, and
  * `TypedArrayOf<"int16", ArrayBuffer>` one that is known to be over no `SharedArrayBuffer`.
+ *
+ * @template D the element type, by its canonical name
+ * @template B the buffer that the typed array is over
  */
 export type TypedArrayOf<D extends DType = DType, B extends ArrayBufferLike = ArrayBufferLike> =
   TypedArrays<B>[D];
 
-/** What one element of dtype `D` is in JavaScript: `bigint` for 64-bit integers, else `number`. */
+/**
+ * What one element of dtype `D` is in JavaScript: `bigint` for 64-bit integers, else `number`.
+ *
+ * @template D the element type, by its canonical name
+ */
 export type ElementOf<D extends DType = DType> = D extends "int64" | "uint64" ? bigint : number;
 
-/** What can be stored in an element of dtype `D`: an element, and for `bool` also a boolean. */
+/**
+ * What can be stored in an element of dtype `D`: an element, and for `bool` also a boolean.
+ *
+ * @internal
+ */
 export type StorableOf<D extends DType = DType> = D extends "bool" ? number | boolean
   : ElementOf<D>;
 
@@ -85,7 +98,11 @@ const numpyNames = {
   float64: "<f8",
 } as const satisfies Record<DType, string>;
 
-/** NumPy's kind and size of each dtype, without a byte order, and the dtype that it names. */
+/**
+ * NumPy's kind and size of each dtype, without a byte order, and the dtype that it names.
+ *
+ * @internal
+ */
 export interface NumPyCodes {
   /** Booleans of one byte. */
   b1: "bool";
@@ -115,7 +132,11 @@ export interface NumPyCodes {
   f8: "float64";
 }
 
-/** The signs of byte order that are native for a code: one byte has no order, so that any sign is. */
+/**
+ * The signs of byte order that are native for a code: one byte has no order, so that any sign is.
+ *
+ * @internal
+ */
 export type NativeOrder<Code extends keyof NumPyCodes> =
   | ""
   | "<"
@@ -123,7 +144,11 @@ export type NativeOrder<Code extends keyof NumPyCodes> =
   | "|"
   | (Code extends "b1" | "?" | "i1" | "u1" ? ">" : never);
 
-/** Every native spelling of a NumPy type string, and the dtype that it names. */
+/**
+ * Every native spelling of a NumPy type string, and the dtype that it names.
+ *
+ * @internal
+ */
 export type NumPySpellings = {
   [Code in keyof NumPyCodes as `${NativeOrder<Code>}${Code}`]: NumPyCodes[Code];
 };
@@ -131,7 +156,11 @@ export type NumPySpellings = {
 /** A NumPy type string in a native spelling: `"f4"`, `"<f4"`, `"=f4"`, `"|u1"`, `"?"`. */
 export type NumPyTypeString = keyof NumPySpellings;
 
-/** The names of dtypes that npm `ndarray` has otherwise, and the dtype that each is. */
+/**
+ * The names of dtypes that npm `ndarray` has otherwise, and the dtype that each is.
+ *
+ * @internal
+ */
 export interface NdarrayNames {
   /** Unsigned integers of 8 bits that clamp. */
   uint8_clamped: "uint8c";
@@ -141,7 +170,11 @@ export interface NdarrayNames {
   biguint64: "uint64";
 }
 
-/** The names by which typed arrays call themselves, and the dtype that each is. */
+/**
+ * The names by which typed arrays call themselves, and the dtype that each is.
+ *
+ * @internal
+ */
 export interface ArrayTags {
   /** `Int8Array`. */
   Int8Array: "int8";
@@ -190,14 +223,22 @@ export type TypedArrayConstructor =
  */
 export type DTypeLike = DType | keyof NdarrayNames | NumPyTypeString | TypedArrayConstructor;
 
-/** The canonical dtype that a {@linkcode DTypeLike} names, computed by the compiler. */
+/**
+ * The canonical dtype that a {@linkcode DTypeLike} names, computed by the compiler.
+ *
+ * @template T the element type, in any accepted spelling
+ */
 export type DTypeOf<T extends DTypeLike> = T extends DType ? T
   : T extends keyof NdarrayNames ? NdarrayNames[T]
   : T extends NumPyTypeString ? NumPySpellings[T]
   : T extends TypedArrayConstructor ? TagOf<InstanceType<T>>
   : never;
 
-/** The dtype of a typed array, from the name by which it calls itself. */
+/**
+ * The dtype of a typed array, from the name by which it calls itself.
+ *
+ * @internal
+ */
 export type TagOf<A> = A extends
   { readonly [Symbol.toStringTag]: infer Tag extends keyof ArrayTags } ? ArrayTags[Tag]
   : never;
@@ -252,6 +293,7 @@ for (const [name, dtype] of Object.entries(ndarrayNames)) bySpelling.set(name, d
 /**
  * Gives the canonical name of a dtype in any accepted spelling.
  *
+ * @template T the element type, in any accepted spelling
  * @param like the name (`"float32"`), npm `ndarray`'s name (`"uint8_clamped"`), the NumPy type string in
  * a native spelling (`"<f4"`, `"=f4"`, `"f4"`, `"|u1"`, `"?"`), or the typed array's constructor
  * (`Float32Array`)
@@ -452,6 +494,7 @@ export function numpyTypeString(dtype: DType): string {
 /**
  * Gives the constructor of the typed array that holds a dtype's elements.
  *
+ * @template D the element type, by its canonical name
  * @param dtype a canonical dtype name
  * @returns the constructor: `Float32Array` for `"float32"`, `Uint8Array` for `"bool"`
  * @throws {TypeError} for `"float16"`, where the runtime has no `Float16Array`
@@ -475,7 +518,11 @@ export function typedArrayOf<D extends DType>(dtype: D): TypedArrayMaker<D> {
   return constructor as unknown as TypedArrayMaker<D>;
 }
 
-/** A constructor of the typed arrays that hold dtype `D`. */
+/**
+ * A constructor of the typed arrays that hold dtype `D`.
+ *
+ * @internal
+ */
 export interface TypedArrayMaker<D extends DType> {
   /** Makes a zero-filled typed array of `length` elements on the heap. */
   new (length: number): TypedArrayOf<D>;

@@ -67,7 +67,11 @@ const PIECE_BYTES = 2 ** 18;
  */
 export type NpySource = string | URL | ArrayBufferLike | ArrayBufferView<ArrayBufferLike>;
 
-/** How {@linkcode readNpy} reads a file, and what it makes of it. */
+/**
+ * How {@linkcode readNpy} reads a file, and what it makes of it.
+ *
+ * @template T the element type, in any accepted spelling
+ */
 export interface ReadNpyOptions<T extends DTypeLike = DTypeLike> extends RegisterSmaOptions {
   /** The segment's name, which must be free; by default a new one is made. */
   name?: string;
@@ -86,7 +90,11 @@ export interface ReadNpyOptions<T extends DTypeLike = DTypeLike> extends Registe
   complex?: "pairs";
 }
 
-/** An array that {@linkcode readNpy} read. */
+/**
+ * An array that {@linkcode readNpy} read.
+ *
+ * @template T the element type, by its canonical name
+ */
 export interface NpyArray<T extends DType = DType> {
   /**
    * The array in shared memory, attached, which the caller closes. It describes what the file says: its shape,
@@ -106,6 +114,7 @@ export interface NpyArray<T extends DType = DType> {
  * (`complex: "pairs"`). Structured, text and object dtypes are refused, and so are empty arrays, because a segment
  * cannot be empty.
  *
+ * @template T the element type of the option `dtype`, in any accepted spelling
  * @param source the file: its path, its URL, or its bytes
  * @param register what the segment's name is pushed into: an array, or a `SharedMemoryRegister`
  * @param options the segment's name, permission bits, whether to reserve the memory, whether the segment is

@@ -6,7 +6,11 @@
  * @module
  */
 
-/** The names of the classes. */
+/**
+ * The names of the classes.
+ *
+ * @internal
+ */
 export type ErrorName =
   | "AlreadyExists"
   | "BadResource"
@@ -41,7 +45,11 @@ const codes: { readonly [name in ErrorName]: string } = {
   WouldBlock: "EAGAIN",
 };
 
-/** A class of errors. */
+/**
+ * A class of errors.
+ *
+ * @internal
+ */
 export interface ErrorClass {
   /** Makes an error. */
   new (message?: string, options?: ErrorOptions): Error;
@@ -55,7 +63,11 @@ export interface CodedError extends Error {
   code: string;
 }
 
-/** The classes by their names. */
+/**
+ * The classes by their names.
+ *
+ * @internal
+ */
 export type ErrorClasses = { readonly [name in ErrorName]: ErrorClass };
 
 /** The classes that were asked for. */

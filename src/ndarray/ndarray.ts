@@ -31,10 +31,18 @@ import { View } from "./view.ts";
 export { type Slice, slice, type SliceItem } from "./slice.ts";
 export type * from "../dtype.ts";
 
-/** Elements in nested arrays, as `toArray()` gives them; the last level may be typed arrays. */
+/**
+ * Elements in nested arrays, as `toArray()` gives them; the last level may be typed arrays.
+ *
+ * @template T what the elements are
+ */
 export type NestedArray<T> = readonly (T | NestedArray<T>)[] | ArrayLike<T>;
 
-/** A source whose elements {@linkcode NDArray.assign} converts: a typed array, a view, or an npm `ndarray`. */
+/**
+ * A source whose elements {@linkcode NDArray.assign} converts: a typed array, a view, or an npm `ndarray`.
+ *
+ * @internal
+ */
 export type ElementSource =
   | TypedArrayOf
   | NDArray<DType, number, ArrayBufferLike>
@@ -52,6 +60,8 @@ export type ElementSource =
 /**
  * A source that {@linkcode NDArray.assign} takes: one element, or elements of any dtype; also nested arrays of
  * elements, typed arrays or views.
+ *
+ * @template D the element type, by its canonical name
  */
 export type AssignSource<D extends DType = DType> =
   | StorableOf<D>
@@ -62,13 +72,25 @@ export type AssignSource<D extends DType = DType> =
 /** The lengths of an array's axes in elements, or one length for a single axis. */
 export type Shape = number | readonly number[];
 
-/** How many axes a shape has, as far as the compiler can know: `RankOf<[61, 87]>` is 2. */
+/**
+ * How many axes a shape has, as far as the compiler can know: `RankOf<[61, 87]>` is 2.
+ *
+ * @internal
+ */
 export type RankOf<S extends Shape> = S extends readonly number[] ? S["length"] : 1;
 
-/** One index per axis, where the compiler knows the number of axes; else any number of them. */
+/**
+ * One index per axis, where the compiler knows the number of axes; else any number of them.
+ *
+ * @template R the number of axes
+ */
 export type Indices<R extends number> = number extends R ? number[] : IndexTuples[R];
 
-/** Lists of indices by their length. */
+/**
+ * Lists of indices by their length.
+ *
+ * @internal
+ */
 export type IndexTuples = {
   [rank: number]: number[];
   0: [];
@@ -80,7 +102,11 @@ export type IndexTuples = {
   6: [i: number, j: number, k: number, l: number, m: number, n: number];
 };
 
-/** How many axes a row of a view of `R` axes has: one less. */
+/**
+ * How many axes a row of a view of `R` axes has: one less.
+ *
+ * @internal
+ */
 export type RowRank<R extends number> = number extends R ? number
   : IndexTuples[R] extends [number, ...infer Rest] ? Rest["length"]
   : number;
@@ -88,12 +114,18 @@ export type RowRank<R extends number> = number extends R ? number
 /**
  * The buffer that a typed array is known to be over. Where its type does not say which one
  * (`Float32Array` without a parameter), this is an `ArrayBuffer`, as nearly all are.
+ *
+ * @internal
  */
 export type BufferOf<A> = A extends { readonly buffer: infer B extends ArrayBufferLike }
   ? (ArrayBufferLike extends B ? ArrayBuffer : B)
   : ArrayBuffer;
 
-/** How a new view lies in its typed array. */
+/**
+ * How a new view lies in its typed array.
+ *
+ * @template S the shape; where it is a tuple, the compiler knows the number of axes
+ */
 export interface NDArrayOptions<S extends Shape = Shape> {
   /** The lengths of the axes in elements, or one length; by default all elements from `offset` on. */
   shape?: S;
@@ -130,6 +162,10 @@ export interface NDArrayOptions<S extends Shape = Shape> {
  * row.set(0, 9);
  * assertEquals(view.get(0, 2), 9);
  * ```
+ *
+ * @template D the element type, by its canonical name
+ * @template R the number of axes; `number` where the compiler does not know it
+ * @template B what the elements lie in: an `ArrayBuffer`, or a `SharedArrayBuffer`
  *
  * @see {@link https://numpy.org/doc/stable/reference/arrays.ndarray.html | NumPy: ndarray}
  */

@@ -118,7 +118,11 @@ export interface PutAsyncOptions extends PutOptions {
   signal?: AbortSignal;
 }
 
-/** How an item is put whose answer is wanted. */
+/**
+ * How an item is put whose answer is wanted.
+ *
+ * @template T what the call gives
+ */
 export interface CallOptions<T = Json> extends PutAsyncOptions {
   /** What happens if all slots are in use: to wait for one, or `Deno.errors.Busy`; by default `"wait"`. */
   full?: "wait" | "throw";

@@ -57,8 +57,10 @@ export class SharedMemory {
   readonly #mapping: Mapping;
 
   /**
-   * Not for callers: {@linkcode SharedMemory.create} and {@linkcode SharedMemory.open} make instances.
+   * Not for callers: {@linkcode SharedMemory.create} and {@linkcode SharedMemory.open} make instances. It is not
+   * `private`, because `assertInstanceOf(value, SharedMemory)` would not compile then.
    *
+   * @internal
    * @throws {TypeError} always, for callers
    */
   constructor(key: unknown, mapping: unknown) {

@@ -199,6 +199,8 @@ const memoryOf = sharedAmongCopies("memory of registers", () => new WeakMap<obje
 /**
  * Creates an array under a name of its own and enters the name into a register.
  *
+ * @template T the element type, in any accepted spelling
+ * @template S the shape; where it is a tuple, the compiler knows the number of axes
  * @param shape the lengths of the axes in elements, or one length
  * @param dtype the element type, in any accepted spelling
  * @param register what the name is pushed into: an array, or a {@linkcode SharedMemoryRegister}

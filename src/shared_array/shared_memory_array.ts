@@ -78,6 +78,8 @@ identifyMemoryBy(sharedBytesOf);
 /**
  * What an array is, as plain data: an instance's own properties, and what `structuredClone`,
  * `postMessage` and JSON make of it.
+ *
+ * @template T the element type, in any accepted spelling
  */
 export interface SharedMemoryDescriptor<T extends DTypeLike = DTypeLike> {
   /** The lengths of the axes in elements. */
@@ -95,12 +97,20 @@ export interface SharedMemoryDescriptor<T extends DTypeLike = DTypeLike> {
 /** What an `arraySlice` may be. */
 export type Selection = readonly SliceItem[] | null | undefined;
 
-/** How many axes an array of shape `S` has after `load()`: with an `arraySlice` the compiler does not know. */
+/**
+ * How many axes an array of shape `S` has after `load()`: with an `arraySlice` the compiler does not know.
+ *
+ * @internal
+ */
 export type LoadedRank<S extends Shape, P extends Selection> = P extends null | undefined
   ? RankOf<S>
   : number;
 
-/** The parts of a descriptor that {@linkcode SharedMemoryArray.clone} is to change. */
+/**
+ * The parts of a descriptor that {@linkcode SharedMemoryArray.clone} is to change.
+ *
+ * @template T the element type, in any accepted spelling
+ */
 export type DescriptorOverride<T extends DTypeLike = DTypeLike> = Partial<
   SharedMemoryDescriptor<T>
 >;
@@ -123,6 +133,10 @@ export let createAnonymousArray: (
  * the last process that maps it has closed it or ended.
  *
  * The API is that of the class of the same name in GRIDR (CNES).
+ *
+ * @template T the element type, in any accepted spelling
+ * @template S the shape; where it is a tuple, the compiler knows the number of axes
+ * @template P the selection, `arraySlice`; `null` if there is none
  *
  * @example Two attachments of one array
  * ```ts

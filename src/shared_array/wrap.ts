@@ -14,6 +14,8 @@ import { SharedMemoryArray, type SharedMemoryDescriptor } from "./shared_memory_
 /**
  * A view, or something that stands for it: an instance, or the plain data that JSON or `postMessage` made of
  * one. For a view of any dtype the data may spell the dtype in any way.
+ *
+ * @internal
  */
 export type OrShared<V> = V extends NDArray<infer D, number, ArrayBufferLike>
   ? V | SharedMemoryArray<D> | SharedMemoryDescriptor<DType extends D ? DTypeLike : D>
@@ -22,13 +24,19 @@ export type OrShared<V> = V extends NDArray<infer D, number, ArrayBufferLike>
 /**
  * The arguments that a wrapped function takes for a parameter of type `P`: in the place of a view also
  * something that stands for it, and the same for each value of an array or an options object.
+ *
+ * @internal
  */
 export type WrappedParameter<P> = P extends NDArray<DType, number, ArrayBufferLike> ? OrShared<P>
   : P extends ((...args: never) => unknown) ? P
   : P extends object ? P | { [K in keyof P]: OrShared<P[K]> }
   : P;
 
-/** A function that takes descriptions of arrays in the place of the views that `fn` takes. */
+/**
+ * A function that takes descriptions of arrays in the place of the views that `fn` takes.
+ *
+ * @internal
+ */
 export type WrappedFunction<This, Args extends unknown[], Result> = (
   this: This,
   ...args: { [I in keyof Args]: WrappedParameter<Args[I]> }
@@ -50,6 +58,9 @@ export type WrappedFunction<This, Args extends unknown[], Result> = (
  * It is also a standard decorator of methods. (The compiler does not let a decorator change a
  * method's type: declare such a parameter as `NDArray<D> | SharedMemoryArray<D>`.)
  *
+ * @template This what the function is called on
+ * @template Args what the function takes; the wrapped one takes arrays or descriptions in the place of views
+ * @template Result what the function returns
  * @param fn a function or an async function
  * @returns the wrapped function, with the same name and length
  * @throws {TypeError} if `fn` is no function, or a generator function: its body would run after the
@@ -99,6 +110,9 @@ export function shmarrayWrap<This, Args extends unknown[], Result>(
 /**
  * Wraps a method, as a decorator.
  *
+ * @template This what the method is called on
+ * @template Args what the method takes
+ * @template Result what the method returns
  * @param method the method
  * @param context what is decorated
  * @returns the wrapped method
