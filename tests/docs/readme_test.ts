@@ -69,6 +69,21 @@ Deno.test("README: what sixty seconds bring prints what the page says, with thos
     assertEquals(printed, markdown.match(/^```text\n(.*?)^```$/ms)![1]);
   }));
 
+Deno.test("mod.ts: the program of the package's page prints what it says", () =>
+  withPasted(async (folder) => {
+    const page = Deno.readTextFileSync(new URL("mod.ts", root)).replace(/^ \* ?/gm, "");
+    const [, code] = page.match(/^```ts ignore\n(.*?)^```$/ms)!;
+    await Deno.writeTextFile(
+      `${folder}/squares.ts`,
+      code.replace("jsr:@shm/array", "@shm/array"),
+    );
+    const printed = await runPasted(
+      folder,
+      argumentsOf(code.replace(/^\/\/ /m, ""), "run", "squares.ts"),
+    );
+    assertEquals(printed, "[[ 0.  1.  4.]\n [ 9. 16. 25.]]\n");
+  }));
+
 Deno.test("README: the workers on rows do what is said of them, with those permissions", () =>
   withPasted(async (folder, markdown) => {
     assertEquals(await runPasted(folder, argumentsOf(markdown, "run", "rows.ts")), "255 255\n");
