@@ -40,6 +40,10 @@ const examples: { [file: string]: [prefix: string, output: RegExp] } = {
     "workerpool",
     /^16 tiles: (\d+) pixels in the set, \1 in the picture\n.*TimeoutError: .* 500 ms\n.*RangeError: Cannot draw tile 99: there are 16\n.*TerminateError: .*\nOnce more: \1 pixels in the set\n$/,
   ],
+  "supervisor.ts": [
+    "supervisor",
+    /^(?=[^]*A worker ended by code 70; the next starts in 100 ms\n)[^]*Answer: 1\nAnswer: 4\nAnswer: 9\nAnswer: 16\n[^]*All workers have ended\.\n$/,
+  ],
   "npy.ts": [
     "npy",
     /in\.npy is in shared memory now, .*:\nNDArray\(\[\[0\.5, [^]*has the same 12 elements/,
@@ -97,12 +101,13 @@ function segmentsOf(prefix: string): string[] {
   return SharedMemoryArray.list().filter((s) => s.prefix === prefix).map(({ name }) => name);
 }
 
-/** Registers the test of an example, which may need something of the system, or arguments. */
+/** Registers the test of an example, which may need something of the system, or arguments, and may write files. */
 function exampleTest(
   file: string,
   [prefix, output]: [prefix: string, output: RegExp],
   needs: Need | readonly Need[],
   prepare: (folder: string) => Promise<string[]> = () => Promise.resolve([]),
+  check: (folder: string, stdout: string) => void = () => {},
 ): void {
   testWith(
     needs,
@@ -120,6 +125,7 @@ function exampleTest(
         assert(performance.now() - start < 180_000);
         const made = segmentsOf(prefix).filter((name) => !before.includes(name));
         assertEquals(await thoseThatStay(made), []);
+        check(folder, stdout);
       }),
   );
 }
@@ -157,8 +163,57 @@ exampleTest(
   },
 );
 
+/** What a median filter of nine pixels makes of the picture of tiles.ts, by sorting. */
+function medians(width: number, height: number): Uint8Array {
+  const noisy = Uint8Array.from(
+    { length: width * height },
+    (_, i) => i % 17 === 0 ? 255 : i % width / width * 200,
+  );
+  const clamp = (x: number, length: number): number => Math.min(Math.max(x, 0), length - 1);
+  const near = new Uint8Array(9);
+  return Uint8Array.from(noisy, (_, i) => {
+    const [x, y] = [i % width, Math.floor(i / width)];
+    for (let j = 0; j < 9; j++) {
+      const [dx, dy] = [j % 3 - 1, Math.floor(j / 3) - 1];
+      near[j] = noisy[clamp(y + dy, height) * width + clamp(x + dx, width)];
+    }
+    return near.sort()[4];
+  });
+}
+
+exampleTest(
+  "tiles.ts",
+  [
+    "tiles",
+    /^16 of 32 tiles are done; a worker is killed\n32 of 32 .*\n0 to 31: \d+\n[^]*224 to 255: \d+\n$/,
+  ],
+  "Linux",
+  (folder) => Promise.resolve(["1990", "990", `${folder}/filtered.npy`]),
+  (folder, stdout) => {
+    const expected = medians(1990, 990);
+    const written = Deno.readFileSync(`${folder}/filtered.npy`).subarray(-expected.length);
+    assert(written.every((shade, i) => shade === expected[i]), "a pixel is another one");
+    // No tile is missing in the histogram, and none is in it twice.
+    const counts = new Array(8).fill(0);
+    for (const shade of expected) counts[shade >> 5]++;
+    const lines = counts.map((count, bin) => `${bin * 32} to ${bin * 32 + 31}: ${count}\n`);
+    assertEquals(stdout.slice(stdout.indexOf("0 to 31")), lines.join(""));
+  },
+);
+
+exampleTest(
+  "inference.ts",
+  [
+    "inference",
+    /^A request: +200 {"label":7,"attempt":1}\n.* 200 {"label":7,"attempt":2}\n.* 504 time is up\n20 at once: +200 for [1-9]\d*, 503 for [1-9]\d*\n$/,
+  ],
+  "Linux",
+  () => Promise.resolve(["2500"]),
+);
+
 Deno.test("examples: none wants all permissions", () => {
-  for (const file of [...Object.keys(examples), "video_ring.ts", "zarr.ts"]) {
+  const others = ["video_ring.ts", "zarr.ts", "tiles.ts", "inference.ts"];
+  for (const file of [...Object.keys(examples), ...others]) {
     const args = runArguments(file);
     assert(!args.some((arg) => ["-A", "--allow-all", "--allow-run"].includes(arg)), file);
   }
