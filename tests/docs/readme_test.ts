@@ -40,8 +40,8 @@ async function withPasted(
 Deno.test("README: the first example does in two processes what is said of it", () =>
   withPasted(async (folder, markdown) => {
     const printed = await runWriterAndReader(
-      argumentsOf(markdown, "run", "writer.ts"),
-      argumentsOf(markdown, "run", "reader.ts"),
+      [Deno.execPath(), ...argumentsOf(markdown, "run", "writer.ts")],
+      [Deno.execPath(), ...argumentsOf(markdown, "run", "reader.ts")],
       { folder },
     );
     assertEquals(printed, {

@@ -45,8 +45,8 @@ export interface StartOptions {
 /**
  * Runs the README's example: the writer first, the reader when the writer waits for it.
  *
- * @param writer the arguments of `deno` for the writer
- * @param reader the arguments of `deno` for the reader
+ * @param writer the command for the writer: a program and its arguments
+ * @param reader the command for the reader
  * @returns what the two printed, and with which code the writer ended
  */
 export async function runWriterAndReader(
@@ -54,8 +54,8 @@ export async function runWriterAndReader(
   reader: string[],
   { folder, env }: StartOptions,
 ): Promise<{ writer: string; reader: string; code: number }> {
-  const start = (args: string[]): Deno.ChildProcess =>
-    new Deno.Command(Deno.execPath(), {
+  const start = ([program, ...args]: string[]): Deno.ChildProcess =>
+    new Deno.Command(program, {
       args,
       cwd: folder,
       stdout: "piped",

@@ -33,3 +33,6 @@ export const supported = ["node", "node-26.9", "bun", "bun-1.3"] as const;
 
 /** Those that are too old for it. */
 export const tooOld = ["node-26.8", "node-24", "node-22", "bun-1.2"] as const;
+
+/** What a user of Node who compiles has besides. */
+export const packages = { "typescript": "7.0.2", "@types/node": "26.6.6" } as const;

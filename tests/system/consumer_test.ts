@@ -112,8 +112,8 @@ Deno.test("a fresh project adds the package, and runs the README's example in tw
     await consumer.deno("check", "--all", "writer.ts", "reader.ts");
     assertEquals(
       await runWriterAndReader(
-        argumentsOf(markdown, "run", "writer.ts"),
-        argumentsOf(markdown, "run", "reader.ts"),
+        [Deno.execPath(), ...argumentsOf(markdown, "run", "writer.ts")],
+        [Deno.execPath(), ...argumentsOf(markdown, "run", "reader.ts")],
         consumer,
       ),
       {
@@ -210,7 +210,14 @@ testWith(
       for (const name of ["writer.ts", "reader.ts"]) {
         await Deno.rename(`${consumer.folder}/one-${name}.js`, `${elsewhere}/one-${name}.js`);
       }
-      const command = ["run", "--allow-ffi", "--no-remote", "--no-npm", "--no-config"];
+      const command = [
+        Deno.execPath(),
+        "run",
+        "--allow-ffi",
+        "--no-remote",
+        "--no-npm",
+        "--no-config",
+      ];
       const printed = await runWriterAndReader(
         [...command, "one-writer.ts.js"],
         [...command, "one-reader.ts.js"],
