@@ -3,8 +3,9 @@
  * Node, Bun, Python with NumPy, C) attaches to it by name, and all of them see the same bytes with no
  * copy.
  *
- * It needs Linux or macOS, and the permission `--allow-ffi`, without a path (if Deno asks, answer with
- * A). Importing opens nothing and needs no permission.
+ * It needs Linux or macOS, and in Deno the permission `--allow-ffi`, without a path (if it asks, answer
+ * with A). It runs in Node from 26.9 and in Bun from 1.3 on. Importing opens nothing and needs no
+ * permission.
  *
  * @example A program that starts itself again as a second process
  * ```ts ignore

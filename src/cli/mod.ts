@@ -5,7 +5,8 @@
  * deno install -g -n shm --allow-ffi jsr:@shm/array/cli
  * ```
  *
- * installs it; `shm` alone prints its usage. It needs Linux, and the permission `--allow-ffi`.
+ * installs it; `shm` alone prints its usage. It needs Linux, and the permission `--allow-ffi`. In Node and Bun it is
+ * `node node_modules/@shm/array/src/cli/mod.js`, as JSR's packages bring no commands there.
  *
  * @example List the segments, remove leftovers, remove one by name
  * ```sh
