@@ -28,6 +28,9 @@ export function libc(): Library {
   return library ??= openLibrary();
 }
 
+/** The groups that are open, by what declares them: several files use functions of one. */
+const groups = new Map<unknown, unknown>();
+
 /**
  * Gives a group of functions of C. It is opened at the first use: each symbol takes a tenth of a
  * millisecond, which only programs that use it should pay.
@@ -43,7 +46,14 @@ export function openOnUse<const D extends Declarations>(
     return () => libc().symbols as Functions<Declarations> as Functions<D>;
   }
   let opened: Functions<D> | undefined;
-  return () => opened ??= runtime().openLibrary(libc().name, declare(libc().platform));
+  return () => opened ??= open();
+
+  function open(): Functions<D> {
+    const functions = groups.get(declare) ??
+      runtime().openLibrary(libc().name, declare(libc().platform));
+    groups.set(declare, functions);
+    return functions as Functions<D>;
+  }
 }
 
 /**
