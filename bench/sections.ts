@@ -74,6 +74,7 @@ export const sections: { readonly [name: string]: Section } = {
   npy,
   handover,
   ipc,
+  runtimes,
   sync,
   publish,
   start,
@@ -458,6 +459,12 @@ async function start(): Promise<SectionResult> {
 async function ipc(): Promise<SectionResult> {
   const { measureIpc } = await import("./peers/ipc.ts");
   return await measureIpc();
+}
+
+/** The same work in Deno, Node and Bun. */
+async function runtimes(): Promise<SectionResult> {
+  const { measureRuntimes } = await import("./peers/runtimes.ts");
+  return await measureRuntimes();
 }
 
 async function many(): Promise<SectionResult> {
