@@ -56,7 +56,7 @@ export const table: readonly Row[] = [
   {
     layer: "3",
     where: "src/sync/",
-    purpose: "waiting and locking between processes",
+    purpose: "waiting, locking and meeting between processes",
     mayImport: ["2", "1", "0", "−1"],
   },
   {

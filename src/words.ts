@@ -111,6 +111,7 @@ export const magics = {
   ring: { text: "SHMRING1", at: 0, what: "a ring" },
   versions: { text: "SHMVERS1", at: 0, what: "a publication of versions" },
   queue: { text: "SHMQUEUE", at: 0, what: "a queue" },
+  barrier: { text: "SHMBARR1", at: 0, what: "a barrier" },
 } as const satisfies { readonly [kind: string]: Magic };
 
 /** The kinds of segments that have a magic. */

@@ -51,7 +51,9 @@ Deno.test("@shm/array/queue exports exactly these values", () => {
 
 Deno.test("@shm/array/sync exports exactly these values", () => {
   assertEquals(Object.keys(sync).sort(), [
+    "BrokenBarrierError",
     "LockGuard",
+    "SharedMemoryBarrier",
     "SharedMemoryLock",
     "exitWithParent",
     "notify",

@@ -517,6 +517,9 @@ def _attach_other(name, found, wanted):
     return attach_to(name, found)
 
 
+# What Python takes no part in.
+_BARRIER_MAGIC = b"SHMBARR1"
+
 _OTHER_KINDS = {
     "lock": lambda name, found: Lock(name),
     "ring": lambda name, found: Ring(name, found.shape, found.dtype),
@@ -537,6 +540,8 @@ def _refuse_other_kinds(file, size, name):
         kind = "Versions"
     elif head.startswith(QUEUE_MAGIC):
         kind = "Queue"
+    elif head.startswith(_BARRIER_MAGIC):
+        raise TypeError(f"Cannot attach to {name!r} as an array: the segment is that of a barrier, which Python has not")
     else:
         return
     raise TypeError(f"Cannot attach to {name!r} as an array: the segment is that of a {kind}, which attaches to it")

@@ -138,6 +138,25 @@ export function locksOf(identity: string): FileLock[] | null {
 }
 
 /**
+ * Finds the bytes of a file on which an open file has a lock of its own, as `F_OFD_SETLK` gives it.
+ *
+ * @param identity the file, as `statx` gives it
+ * @returns their positions, but for those of locks on several bytes; `null` where the kernel does not tell
+ */
+export function lockedBytes(identity: string): ReadonlySet<number> | null {
+  const text = readProcFile("/proc/locks");
+  if (text === null) return null;
+  const wanted = inHex(identity);
+  // 12: OFDLCK ADVISORY  WRITE -1 00:1a:2148097 4294967297 4294967297
+  const line = /^\d+: OFDLCK +\S+ +\S+ +\S+ (?<file>\S+) (?<first>\d+) (?<last>\d+)$/gm;
+  return new Set(
+    [...new TextDecoder().decode(text).matchAll(line)]
+      .filter(({ groups }) => groups!.file === wanted && groups!.first === groups!.last)
+      .map(({ groups }) => Number(groups!.first)),
+  );
+}
+
+/**
  * Tells the name of the program that a process runs.
  *
  * @param pid the process

@@ -16,6 +16,7 @@ import { lookAtParent } from "../process/parent.ts";
 import { ownPid } from "../process/proc.ts";
 import type { OpenSegment } from "../segment/mod.ts";
 import { deadlineOf, EventCount, letEventLoopRun, timeLeft } from "../sync/event_count.ts";
+import { claimId, isWitnessed } from "../sync/witness.ts";
 import type { Word } from "../words.ts";
 import {
   ANSWER,
@@ -31,7 +32,6 @@ import {
   FILLING,
   FREE,
   GIVEN_UP,
-  LAST_ID,
   LOCK_BASE,
   NEXT_ID,
   NUMBER,
@@ -71,8 +71,6 @@ const LONG_SLICE = 250;
 const WATCH_TIME = 25;
 /** After this time a look also looks whether the name is there. */
 const NAME_TIME = 50;
-/** How many ids are tried: those before may belong to attachments that live. */
-const MOST_TRIES = 2 ** 16;
 /** How often a change is tried while others change the same slot. */
 const MOST_CHANGES = 100;
 
@@ -155,24 +153,12 @@ export class AttachedQueue {
     this.#work = new EventCount(words, WORK.at / 4, null, true);
     this.#room = new EventCount(words, ROOM.at / 4, null, true);
     this.#drain = new EventCount(words, DRAIN.at / 4, null);
-    this.id = this.#claimId();
+    this.id = claimId(segment, () => this.words.add(NEXT_ID));
     // After 2^24 attachments an id comes again. What the one before left is taken away by its successor.
     for (let slot = 0; slot < header.slots; slot++) {
       const word = this.words.state(slot);
       if (ownerOf(word) === this.id) this.#rescue(slot, this.words.checkedState(slot));
     }
-  }
-
-  #claimId(): number {
-    for (let tries = 0; tries < MOST_TRIES; tries++) {
-      const id = this.words.add(NEXT_ID) & LAST_ID;
-      if (id !== 0 && this.#segment.tryLockByte(LOCK_BASE + id)) return id;
-    }
-    throw busy(
-      `Cannot load ${
-        quoteName(this.name)
-      }: ${MOST_TRIES} attachments live, or somebody locks their bytes`,
-    );
   }
 
   // --- The attachment --------------------------------------------------------------------------
@@ -278,7 +264,7 @@ export class AttachedQueue {
     }
     let lives = living?.get(owner);
     if (lives === undefined) {
-      lives = this.#segment.isByteLocked(LOCK_BASE + owner);
+      lives = isWitnessed(this.#segment, owner);
       living?.set(owner, lives);
     }
     return lives;

@@ -10,7 +10,10 @@
 
 import { quoteName } from "../check.ts";
 import { invalidData } from "../errors.ts";
+import { LAST_ID } from "../sync/witness.ts";
 import { checkWord, invalidWord, readWord32, type Word, writeMagic } from "../words.ts";
+
+export { LAST_ID, LOCK_BASE } from "../sync/witness.ts";
 
 // --- The header --------------------------------------------------------------------------------
 
@@ -133,17 +136,8 @@ export const stateNames: readonly string[] = [
   "GIVEN_UP",
 ];
 
-/** The largest id of an attachment. */
-export const LAST_ID: number = 2 ** 24 - 1;
-
 /** The most attempts that an item can have. */
 export const MOST_ATTEMPTS = 30;
-
-/**
- * The byte of the segment's file that the attachment with the id 0 would lock. Each locks the one that is by its id
- * after this one.
- */
-export const LOCK_BASE: number = 2 ** 32;
 
 /** Makes the word of a slot: state (3 bits), deaths (5), owner (24). */
 export function stateWord(state: number, deaths: number, owner: number): number {

@@ -1,10 +1,11 @@
 /**
- * Waiting and locking between processes that share memory: {@linkcode wait}, {@linkcode notify} and {@linkcode
- * waitAsync} do between processes what those of `Atomics` do between threads, and {@linkcode SharedMemoryLock}
- * is a lock that is free again when its holder is killed. It needs the permission `--allow-ffi`.
+ * Waiting, locking and meeting between processes that share memory: {@linkcode wait}, {@linkcode notify} and {@linkcode
+ * waitAsync} do between processes what those of `Atomics` do between threads; {@linkcode SharedMemoryLock} is a lock
+ * that is free again when its holder is killed; at a {@linkcode SharedMemoryBarrier} nobody goes on before all have
+ * come, and nobody waits for the dead. It needs the permission `--allow-ffi`.
  *
- * The examples below are recipes: event, semaphore, barrier and seqlock, in a few lines each, for words of
- * an array of `int32`. Their functions can be copied. All words begin as 0, as `create()` leaves them.
+ * The examples below are recipes: event, semaphore, a barrier without seats, and seqlock, in a few lines each, for words
+ * of an array of `int32`. Their functions can be copied. All words begin as 0, as `create()` leaves them.
  *
  * Each recipe keeps the rule of waiting: change the word by `Atomics`, then notify; when woken, look at the
  * word again.
@@ -71,7 +72,7 @@
  * import { notify, wait } from "@shm/array/sync";
  *
  * // Word 0 counts the parties that have come, word 1 the rounds. After it, all see what each stored before.
- * // The others wait in vain for a party that is killed: give wait() a time limit where that can happen.
+ * // The others wait in vain for a party that is killed: where that can happen, use a SharedMemoryBarrier.
  * function meet(barrier: Int32Array, parties: number): void {
  *   const round = Atomics.load(barrier, 1);
  *   if (Atomics.add(barrier, 0, 1) === parties - 1) {
@@ -129,6 +130,15 @@
  * @module
  */
 
+export { BrokenBarrierError } from "./attached_barrier.ts";
+export {
+  type BarrierCreateOrLoadOptions,
+  type BarrierDescriptor,
+  type BarrierLoadOptions,
+  type MeetAsyncOptions,
+  type MeetOptions,
+  SharedMemoryBarrier,
+} from "./barrier.ts";
 export {
   type AcquireAsyncOptions,
   type AcquireOptions,

@@ -232,8 +232,8 @@ Deno.test("a witness that is wrong in 2 of 100 is found out", () =>
   withNames(async (a, b, c, d) => {
     const { collisions, mixed } = await run([a, b, c, d], {
       file: "attached_queue.ts",
-      text: "lives = this.#segment.isByteLocked(LOCK_BASE + owner);",
-      by: "lives = Math.random() > 0.02 && this.#segment.isByteLocked(LOCK_BASE + owner);",
+      text: "lives = isWitnessed(this.#segment, owner);",
+      by: "lives = Math.random() > 0.02 && isWitnessed(this.#segment, owner);",
     });
     assert(collisions + mixed > 0);
   }));

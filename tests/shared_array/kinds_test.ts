@@ -4,7 +4,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { SharedMemory, SharedMemoryArray, shmarrayWrap } from "../../mod.ts";
 import { SharedMemoryRing, SharedMemoryVersions } from "../../src/publish/mod.ts";
 import { SharedMemoryQueue } from "../../src/queue/mod.ts";
-import { SharedMemoryLock } from "../../src/sync/mod.ts";
+import { SharedMemoryBarrier, SharedMemoryLock } from "../../src/sync/mod.ts";
 import { magics } from "../../src/words.ts";
 import { errorOf, mappingsOf, segmentPath, withNames } from "../helpers/helpers.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
@@ -20,6 +20,8 @@ const others: { [kind: string]: (name: string) => Disposable } = {
     return ring;
   },
   versions: (name) => new SharedMemoryVersions([4], "int32", name).create(),
+  queue: (name) => new SharedMemoryQueue(name, 4).create(),
+  barrier: (name) => new SharedMemoryBarrier(name, 2).create(),
 };
 
 /** How each other kind attaches. */
@@ -28,6 +30,7 @@ const loading: { [kind: string]: (name: string) => Disposable } = {
   ring: (name) => new SharedMemoryRing([4], "int32", name, 2).load(),
   versions: (name) => new SharedMemoryVersions([4], "int32", name).load(),
   queue: (name) => new SharedMemoryQueue(name, 4).load(),
+  barrier: (name) => new SharedMemoryBarrier(name, 2).load(),
 };
 
 /** The ways in which a program comes to attach an array. */
@@ -92,6 +95,7 @@ Deno.test("an array takes what only resembles another kind", () => {
     fill(7, magics.ring.text.slice(0, 7), 0); // too short for the whole magic
     fill(200, magics.ring.text, 1);
     fill(200, magics.versions.text.toLowerCase(), 0);
+    fill(200, `${magics.barrier.text.slice(0, 7)}2`, 0);
     fill(200, "", 0);
   });
 });

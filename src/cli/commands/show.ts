@@ -8,6 +8,7 @@ import { quoteName } from "../../check.ts";
 import type { NDArray } from "../../ndarray/mod.ts";
 import { magics, type SegmentKind } from "../../words.ts";
 import { UsageError } from "../arguments.ts";
+import { barrierFacts, barrierLines, readBarrier } from "../barrier_look.ts";
 import { type Command, defineCommand, jsonOption } from "../command.ts";
 import {
   readLock,
@@ -50,8 +51,8 @@ export const show: Command = defineCommand({
   help: [
     "Prints the elements of an array as NumPy does; of a ring the newest frame, of",
     "versions the current one; of a lock who holds it and who waits; of a queue its",
-    "counts, and who holds which item. Nothing is written to the segment, and nobody",
-    "is held up.",
+    "counts, and who holds which item; of a barrier its generation, and who has which",
+    "seat. Nothing is written to the segment, and nobody is held up.",
     "",
     ...targetHelp,
   ],
@@ -88,7 +89,7 @@ function showSubject(subject: Subject, target: Target, wanted: Wanted, screen: S
     refuseElements(subject, target, wanted);
     if (kind === "lock") return showLock(subject, wanted, screen);
     if (kind === "queue") return showQueue(subject, wanted, screen);
-    return showOther(subject, wanted, screen);
+    return showBarrier(subject, wanted, screen);
   }
   const { dtype, shape, view } = takeArray("show", subject, wanted.told, target.selection);
   if (wanted.isJson) screen.out(factsText({ name: target.name, kind, shape, dtype }, view));
@@ -151,26 +152,29 @@ function showLock(subject: Subject, { isJson }: Wanted, { out }: Screen): void {
   showUsers(users, out);
 }
 
-function showQueue(subject: Subject, { isJson }: Wanted, { out }: Screen): void {
+function showQueue(subject: Subject, wanted: Wanted, screen: Screen): void {
   const state = readQueue(subject);
-  const users = usersOf(subject);
-  if (isJson) {
-    out(jsonText({ name: subject.name, kind: "queue", ...queueFacts(state), mappedBy: users }));
-    return;
-  }
-  for (const line of queueLines(state)) out(line);
-  showUsers(users, out);
+  showFacts(subject, queueFacts(state), queueLines(state), wanted, screen);
 }
 
-/** Says of a kind that has nothing more to show what it is, and who takes part. */
-function showOther(subject: Subject, { isJson }: Wanted, { out }: Screen): void {
+function showBarrier(subject: Subject, wanted: Wanted, screen: Screen): void {
+  const state = readBarrier(subject);
+  showFacts(subject, barrierFacts(state), barrierLines(state), wanted, screen);
+}
+
+/** Says what there is to say of a kind without elements, and who takes part. */
+function showFacts(
+  subject: Subject,
+  facts: object,
+  lines: readonly string[],
+  { isJson }: Wanted,
+  { out }: Screen,
+): void {
   const { name, kind } = subject;
   const users = usersOf(subject);
-  if (isJson) out(jsonText({ name, kind, mappedBy: users }));
-  else {
-    out(`${kind[0].toUpperCase()}${kind.slice(1)}`);
-    showUsers(users, out);
-  }
+  if (isJson) return out(jsonText({ name, kind, ...facts, mappedBy: users }));
+  for (const line of lines) out(line);
+  showUsers(users, out);
 }
 
 function showUsers(users: User[] | null, out: (line: string) => void): void {

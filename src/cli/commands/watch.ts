@@ -12,6 +12,13 @@ import { errors } from "../../errors.ts";
 import { openDescriptorOf } from "../../process/proc.ts";
 import { isAnonymousName } from "../../segment/mod.ts";
 import { UsageError } from "../arguments.ts";
+import {
+  barrierFacts,
+  type BarrierState,
+  comeSeats,
+  deadSeats,
+  readBarrier,
+} from "../barrier_look.ts";
 import { type Command, defineCommand } from "../command.ts";
 import {
   type LockState,
@@ -40,9 +47,10 @@ export const watch: Command = defineCommand({
     "Prints a line a second: of a ring or versions the newest number, how many came",
     "per second, how old the newest is, how many a reader misses that looks once a",
     "second, and who reads; of a lock who holds it and who waits; of a queue how many",
-    "items wait, are taken, and were over per second, and who holds some; of an array",
-    "whether its first 64 MiB changed, and who uses it. The segment is not kept: each",
-    "look attaches and lets go.",
+    "items wait, are taken, and were over per second, and who holds some; of a barrier",
+    "its generation, how many came per second, and how many seats are taken, have come",
+    "and are dead; of an array whether its first 64 MiB changed, and who uses it. The",
+    "segment is not kept: each look attaches and lets go.",
     "",
     "It ends when the segment is removed, or its stream has ended, and says so; at",
     "Ctrl-C by that signal, as a shell sees it (130); with --count after N lines.",
@@ -136,6 +144,7 @@ interface Look {
   readonly stream: Stream | null;
   readonly lock: LockState | null;
   readonly queue: QueueState | null;
+  readonly barrier: BarrierState | null;
   /** A number that changes when elements do. */
   readonly sum: number | null;
 }
@@ -157,6 +166,7 @@ function lookAt(name: string, last: Look | null, clock: FrameClock): Look | null
         stream,
         lock,
         queue: kind === "queue" ? readQueue(subject) : null,
+        barrier: kind === "barrier" ? readBarrier(subject) : null,
         sum: kind === "array" ? sumOf(subject) : null,
       };
     });
@@ -212,7 +222,7 @@ function cut(line: string, columns: number | null): string {
 }
 
 function cellsOf(look: Look, last: Look | null): Cell[] {
-  const { stream, lock, queue, users } = look;
+  const { stream, lock, queue, barrier, users } = look;
   if (stream !== null) {
     const { newest, age } = stream;
     const { rate, skipped } = progressOf(look, last);
@@ -243,6 +253,19 @@ function cellsOf(look: Look, last: Look | null): Cell[] {
       ["HELD BY", peopleText(takersOf(queue)), 0, "left"],
     ];
   }
+  if (barrier !== null) {
+    const { parties, generation, seats } = barrier;
+    const rate = meetingRate(look, last);
+    const parted = seats.map(({ party }) => party).filter((party) => party !== null);
+    return [
+      ["GENERATION", String(generation), 10, "right"],
+      ["RATE", rate === null ? "-" : rateText(rate), 8, "right"],
+      ["SEATS", `${seats.length - deadSeats(seats)}/${parties}`, 5, "right"],
+      ["COME", String(comeSeats(seats)), 4, "right"],
+      ["DEAD", String(deadSeats(seats)), 4, "right"],
+      ["PARTIES", peopleText(onceEach(parted)), 0, "left"],
+    ];
+  }
   const changed = hasChanged(look, last);
   return [
     ["CHANGED", changed === null ? "-" : changed ? "yes" : "no", 7, "left"],
@@ -259,8 +282,17 @@ function queueRate({ queue, at }: Look, last: Look | null): number | null {
 
 /** Who holds items, each once. */
 function takersOf({ holders }: QueueState): User[] {
-  const takers = holders.map(({ taker }) => taker).filter((taker) => taker !== null);
-  return [...new Map(takers.map((taker) => [taker.pid, taker])).values()];
+  return onceEach(holders.map(({ taker }) => taker).filter((taker) => taker !== null));
+}
+
+function onceEach(users: readonly User[]): User[] {
+  return [...new Map(users.map((user) => [user.pid, user])).values()];
+}
+
+/** How many meetings a second there were. */
+function meetingRate({ barrier, at }: Look, last: Look | null): number | null {
+  if (last === null) return null;
+  return (barrier!.generation - last.barrier!.generation) / ((at - last.at) / 1000);
 }
 
 function rateText(rate: number): string {
@@ -278,7 +310,7 @@ function readersOf({ users, stream }: Look): User[] | null {
 }
 
 function factsOf(look: Look, last: Look | null): object {
-  const { stream, lock, queue, users } = look;
+  const { stream, lock, queue, barrier, users } = look;
   if (stream !== null) {
     const { rate, skipped } = progressOf(look, last);
     return {
@@ -296,6 +328,10 @@ function factsOf(look: Look, last: Look | null): object {
   if (queue !== null) {
     const rate = queueRate(look, last);
     return { kind: "queue", ...queueFacts(queue), rate, mappedBy: users };
+  }
+  if (barrier !== null) {
+    const rate = meetingRate(look, last);
+    return { kind: "barrier", ...barrierFacts(barrier), rate, mappedBy: users };
   }
   return { kind: look.kind, changed: hasChanged(look, last), usedBy: users };
 }

@@ -4,7 +4,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { NDArray, SharedMemory, SharedMemoryArray } from "@shm/array";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
 import { SharedMemoryQueue } from "@shm/array/queue";
-import { SharedMemoryLock } from "@shm/array/sync";
+import { SharedMemoryBarrier, SharedMemoryLock } from "@shm/array/sync";
+import { hang, startParty } from "../../helpers/barrier_helpers.ts";
 import { segmentPath, until, withNames } from "../../helpers/helpers.ts";
 import { runPython } from "../../helpers/python.ts";
 import { idOf, Member } from "../../helpers/publish_helpers.ts";
@@ -399,6 +400,62 @@ Deno.test("show tells the counts of a queue, and who holds what", async () => {
     using memory = SharedMemory.open(name);
     new Int32Array(memory.buf!)[2] = 4096;
     assertMatch(shell("show", name).err[0], /less than its slots need/);
+  });
+});
+
+Deno.test("show tells the generation of a barrier, and who has which seat", async () => {
+  await withNames(async (name) => {
+    using barrier = new SharedMemoryBarrier(name, 4).create();
+    assertEquals(shell("show", name), {
+      code: 0,
+      out: [
+        "Barrier of 4 parties, generation 0",
+        "Seats: 0 taken, 0 of them have come, 0 dead, 4 never taken",
+        "Mapped by: nobody",
+      ],
+      err: [],
+    });
+    barrier.load();
+    const party = await startParty(
+      barrier,
+      `barrier.meetAsync({ patient: true }).catch(() => {}); ${hang}`,
+    );
+    try {
+      await party.line();
+      const dead = await startParty(barrier, hang);
+      try {
+        await dead.line();
+      } finally {
+        await dead.kill();
+      }
+      assertEquals(shell("show", name).out, [
+        "Barrier of 4 parties, generation 0",
+        "Seats: 2 taken, 1 of them have come, 1 dead, 1 never taken",
+        `Seat 0: deno:${Deno.pid}`,
+        `Seat 1: deno:${party.pid}, has come`,
+        "Seat 2: its party has ended; a replacement must load",
+        `Mapped by: deno:${party.pid}`,
+      ]);
+      const facts = JSON.parse(shell("show", name, "--json").out.join("\n"));
+      assertEquals([facts.kind, facts.parties, facts.generation], ["barrier", 4, 0]);
+      assertEquals(facts.seats, [
+        { seat: 0, party: { pid: Deno.pid, program: "deno" }, come: false, dead: false },
+        { seat: 1, party: { pid: party.pid, program: "deno" }, come: true, dead: false },
+        { seat: 2, party: null, come: false, dead: true },
+      ]);
+      // A number in the segment is believed only if the kernel says the same.
+      using memory = SharedMemory.open(name);
+      new Int32Array(memory.buf!)[(192 + 8) / 4] = party.pid;
+      assertEquals(shell("show", name).out[2], "Seat 0: a process that cannot be seen");
+      assertMatch(shell("show", `${name}[0]`).err[0], /it is a barrier, which has no elements/);
+      new Int32Array(memory.buf!)[2] = 4096;
+      assertMatch(shell("show", name).err[0], /less than its seats need/);
+      new Int32Array(memory.buf!)[2] = 5000;
+      assertMatch(shell("show", name).err[0], /its word PARTIES is 5000/);
+      assertMatch(shell("ls").out.join("\n"), new RegExp(`${name} +barrier `));
+    } finally {
+      await party.kill();
+    }
   });
 });
 

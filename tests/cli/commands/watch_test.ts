@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { SharedMemory, SharedMemoryArray } from "@shm/array";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
 import { SharedMemoryQueue } from "@shm/array/queue";
-import { SharedMemoryLock } from "@shm/array/sync";
+import { SharedMemoryBarrier, SharedMemoryLock } from "@shm/array/sync";
 import { segmentPath, withNames } from "../../helpers/helpers.ts";
 import { Member } from "../../helpers/publish_helpers.ts";
 import { cli, command, shell } from "../../helpers/shell.ts";
@@ -218,6 +218,32 @@ Deno.test("watch tells of a queue what waits and who works, until all is over", 
     const last = JSON.parse(text.trimEnd().split("\n").at(-1)!);
     assertEquals([last.kind, last.free, last.completed, last.ended], ["queue", 4, 2, true]);
     assert(last.rate > 0, text);
+  });
+});
+
+Deno.test("watch tells of a barrier how far it is and who sits", async () => {
+  await withNames(async (name) => {
+    using barrier = new SharedMemoryBarrier(name, 2).createOrLoad();
+    using other = SharedMemoryBarrier.from(barrier).load();
+    const met = other.meetAsync();
+    barrier.meet();
+    await met;
+    const waiting = other.meetAsync();
+    const one = shell("watch", name, "--count", "1");
+    assertEquals(one.out[0], "TIME      GENERATION      RATE  SEATS  COME  DEAD  PARTIES");
+    assertMatch(one.out[1], new RegExp(` 1 +- +2/2 +1 +0 +deno:${Deno.pid}$`));
+    barrier.meet();
+    await waiting;
+    other.close();
+    const { out } = shell("watch", name, "--count", "1", "--json");
+    const facts = JSON.parse(out[0]);
+    assertEquals([facts.kind, facts.parties, facts.generation, facts.rate], [
+      "barrier",
+      2,
+      2,
+      null,
+    ]);
+    assertEquals(facts.seats.map(({ dead }: { dead: boolean }) => dead), [false, true]);
   });
 });
 
