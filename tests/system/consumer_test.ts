@@ -188,6 +188,31 @@ Deno.test("every entry point is imported without a permission, and only create()
     assertMatch(printed, /^2 <f4\ntrue Requires ffi access.*--allow-ffi/m);
   }));
 
+Deno.test("an example that was copied alone runs, with the deno.json that examples/README.md shows", () =>
+  withConsumer(async (consumer) => {
+    const examples = new URL("examples/", root);
+    const page = Deno.readTextFileSync(new URL("README.md", examples));
+    const [, config] = page.match(/^```json\n(.*?)^```$/ms)!;
+    const { imports } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
+    for (const [name, target] of Object.entries(JSON.parse(config).imports)) {
+      if (!name.startsWith("@shm/array")) assertEquals(target, imports[name], name);
+    }
+    consumer.write("deno.json", config);
+    for (const { name, isFile } of Deno.readDirSync(examples)) {
+      if (!isFile || !name.endsWith(".ts")) continue;
+      const code = Deno.readTextFileSync(new URL(name, examples));
+      const needed = Array.from(code.matchAll(/ from "(.*?)"/g), ([, specifier]) => specifier);
+      // The page's imports are all that examples take; those of npm are loaded by tests of documents.
+      for (const specifier of needed.filter((each) => !/^(\.|node:|@shm\/array)/.test(each))) {
+        assert(specifier in JSON.parse(config).imports, `${name} imports ${specifier}`);
+      }
+      if (needed.every((each) => /^(node:|@shm\/array)/.test(each))) consumer.write(name, code);
+    }
+    await consumer.deno("check", ".");
+    await consumer.deno("run", "-A", "npy.ts");
+    await consumer.deno("run", "-A", "config_bytes.ts");
+  }));
+
 testWith(
   "deno bundle",
   "the package and a program become one file by deno bundle, for two processes",
