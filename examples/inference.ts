@@ -57,9 +57,7 @@ async function main(timeout: number): Promise<void> {
   }
   console.log("A request:       ", await ask(""));
   const stalls = ask("stall");
-  while (queue.holders()[0]?.pid === undefined) {
-    await new Promise((resume) => setTimeout(resume, 5));
-  }
+  while (!queue.holders()[0]?.pid) await new Promise((resume) => setTimeout(resume, 5));
   workers.get(queue.holders()[0].pid)?.kill("SIGKILL");
   console.log("Its worker dies: ", await stalls);
   console.log("Its worker hangs:", await ask("hang"));

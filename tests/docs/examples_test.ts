@@ -1,6 +1,7 @@
 // Every example runs by the command in its header, with the permissions named there and no others.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { SharedMemoryArray } from "@shm/array";
+import { NDArray, SharedMemoryArray } from "@shm/array";
+import { writeNpy } from "@shm/array/npy";
 import FileSystemStore from "@zarrita/storage/fs";
 import { dirname } from "node:path";
 import * as zarr from "zarrita";
@@ -211,8 +212,45 @@ exampleTest(
   () => Promise.resolve(["2500"]),
 );
 
+/** The plate of heat.ts after some steps, by one process. */
+function plate(size: number, steps: number): Float64Array {
+  let [from, to] = [0, 1].map(() => new Float64Array(size * size).fill(100, 0, size));
+  for (let step = 0; step < steps; step++, [from, to] = [to, from]) {
+    for (let i = size; i < size * (size - 1); i++) {
+      if (i % size === 0 || i % size === size - 1) continue;
+      to[i] = (from[i - size] + from[i + size] + from[i - 1] + from[i + 1]) / 4;
+    }
+  }
+  return from;
+}
+
+/** Compares a checkpoint of heat.ts, bit for bit. */
+function assertPlate(path: string, size: number, steps: number): void {
+  const expected = new Uint8Array(plate(size, steps).buffer);
+  assertEquals(Deno.readFileSync(path).subarray(-expected.length), expected);
+}
+
+exampleTest(
+  "heat.ts",
+  ["heat", /^\S+\/100\.npy is written\n\S+\/200\.npy is written\n$/],
+  "Linux",
+  (folder) => Promise.resolve(["67", "200", folder]),
+  (folder) => {
+    for (const steps of [100, 200]) assertPlate(`${folder}/${steps}.npy`, 67, steps);
+  },
+);
+
+testWith("Linux", "heat: it goes on at the newest checkpoint", () =>
+  withFolder(async (folder) => {
+    writeNpy(`${folder}/200.npy`, new NDArray(plate(20, 200), { shape: [20, 20] }));
+    const { success, stdout, stderr } = await run("heat.ts", "20", "300", folder);
+    assert(success, stderr);
+    assertEquals(stdout, `${folder}/300.npy is written\n`);
+    assertPlate(`${folder}/300.npy`, 20, 300);
+  }));
+
 Deno.test("examples: none wants all permissions", () => {
-  const others = ["video_ring.ts", "zarr.ts", "tiles.ts", "inference.ts"];
+  const others = ["video_ring.ts", "zarr.ts", "tiles.ts", "inference.ts", "heat.ts"];
   for (const file of [...Object.keys(examples), ...others]) {
     const args = runArguments(file);
     assert(!args.some((arg) => ["-A", "--allow-all", "--allow-run"].includes(arg)), file);
