@@ -31,8 +31,8 @@ export function fcntl(fd: number, command: number, argument: number, subject: st
   return checked("fcntl", subject, () => memfd().fcntl(fd, command, argument));
 }
 
-/** How bytes are locked: by one open file, or by any number of them. */
-export type ByteLockKind = "exclusive" | "shared";
+/** How something is locked: by one open file, or by any number of them. */
+export type LockKind = "exclusive" | "shared";
 
 const F_RDLCK = 0;
 const F_WRLCK = 1;
@@ -62,7 +62,7 @@ function commands(): NonNullable<Platform["byteLocks"]> {
   throw makeError("NotSupported", `Cannot lock bytes of a segment: ${os} has no such locks`);
 }
 
-function typeOf(kind: ByteLockKind): number {
+function typeOf(kind: LockKind): number {
   return kind === "shared" ? F_RDLCK : F_WRLCK;
 }
 
@@ -80,7 +80,7 @@ export function tryLockByte(
   fd: number,
   at: number,
   subject: string,
-  kind: ByteLockKind = "exclusive",
+  kind: LockKind = "exclusive",
 ): boolean {
   const { F_OFD_SETLK } = commands();
   return checked(
@@ -105,7 +105,7 @@ export function unlockByte(fd: number, at: number, subject: string): void {
 
 /** A lock on bytes of a file. */
 export interface ByteLock {
-  readonly kind: ByteLockKind;
+  readonly kind: LockKind;
   /** The first byte. */
   readonly start: number;
   /** How many bytes; 0 means all up to the end of the file, wherever that is. */
@@ -129,7 +129,7 @@ export function findByteLock(
   start: number,
   length: number,
   subject: string,
-  kind: ByteLockKind = "exclusive",
+  kind: LockKind = "exclusive",
 ): ByteLock | null {
   const { F_OFD_GETLK } = commands();
   checked(

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { LockKind } from "./fcntl.ts";
 import { checked, falseIfTaken, openOnUse } from "./library.ts";
 import { declareFlock } from "./symbols.ts";
 
@@ -26,7 +27,7 @@ const LOCK_UN = 8;
 export function tryFlock(
   fd: number,
   subject: string,
-  kind: "exclusive" | "shared" = "exclusive",
+  kind: LockKind = "exclusive",
 ): boolean {
   const operation = (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB;
   return checked("flock", subject, () => functions().flock(fd, operation), falseIfTaken) !== false;

@@ -130,10 +130,14 @@ function takeTurn(fd: number, name: string): boolean {
   try {
     return tryLockByte(fd, REMOVAL_BYTE, name);
   } catch (error) {
-    // Not every kernel that calls itself Linux has such locks (gVisor).
-    if (hasCode(error, "EINVAL", "ENOLCK", "ENOSYS", "EOPNOTSUPP")) return true;
+    if (lacksByteLocks(error)) return true;
     throw error;
   }
+}
+
+/** Whether an error says that the kernel cannot lock bytes: not every one that calls itself Linux can (gVisor). */
+export function lacksByteLocks(error: unknown): boolean {
+  return hasCode(error, "EINVAL", "ENOLCK", "ENOSYS", "EOPNOTSUPP");
 }
 
 /**

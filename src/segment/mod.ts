@@ -16,7 +16,7 @@ export {
   descriptionOf,
   type FoundDescription,
 } from "./description.ts";
-export { unlink } from "./file.ts";
+export { lacksByteLocks, unlink } from "./file.ts";
 export {
   clearSegments,
   listSegments,

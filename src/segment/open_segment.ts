@@ -6,7 +6,7 @@
  */
 
 import { type Advice, hasCode } from "../../ffi/errors.ts";
-import { findByteLock, tryLockByte, unlockByte } from "../../ffi/fcntl.ts";
+import { findByteLock, type LockKind, tryLockByte, unlockByte } from "../../ffi/fcntl.ts";
 import { close, fstat, identityText } from "../../ffi/files.ts";
 import { tryFlock, unflock } from "../../ffi/flock.ts";
 import { platform } from "../../ffi/platform.ts";
@@ -264,13 +264,15 @@ export class OpenSegment {
   }
 
   /**
-   * Takes the lock of the segment, if no other open file has a lock that excludes it.
+   * Takes the lock of the segment, if no other open file has a lock that excludes it. A lock of this open file is
+   * replaced, which the kernel does in two steps: others may come between.
    *
+   * @param kind whether only one may have it
    * @returns whether it was taken
    * @see {@link https://man7.org/linux/man-pages/man2/flock.2.html | flock(2)}
    */
-  tryLock(): boolean {
-    return tryFlock(this.#fd, this.name);
+  tryLock(kind?: LockKind): boolean {
+    return tryFlock(this.#fd, this.name, kind);
   }
 
   /** Gives the lock of the segment back. */
@@ -283,11 +285,12 @@ export class OpenSegment {
    * beyond the data.
    *
    * @param at the position of the byte
+   * @param kind whether only one may have it
    * @returns whether it was taken
    * @see {@link https://man7.org/linux/man-pages/man2/F_OFD_SETLK.2const.html | F_OFD_SETLK(2const)}
    */
-  tryLockByte(at: number): boolean {
-    return tryLockByte(this.#fd, at, this.name);
+  tryLockByte(at: number, kind?: LockKind): boolean {
+    return tryLockByte(this.#fd, at, this.name, kind);
   }
 
   /** Gives the lock of one byte back. */

@@ -10,9 +10,10 @@
  *
  * There are two ways to announce oneself. Both are part of the layout of segments, and cannot change:
  *
- * - in a word of its own, `WAITING` (locks): the waiter loads `TURN`, then stores 1 in `WAITING`. In the other order
- *   it could load the turn that its own announcement began, and sleep through it unannounced. The changer takes
- *   `WAITING` back to 0 by an exchange, and adds 1 to `TURN`.
+ * - in a word of its own, `WAITING` (locks): the waiter loads `TURN`, then sets bit 0 of `WAITING`, and bit 1, too, if
+ *   all sleepers are to be woken where it sleeps. In the other order it could load the turn that its own announcement
+ *   began, and sleep through it unannounced. The changer clears both bits by an atomic "and", and adds 1 to `TURN`. The
+ *   other bits are not this file's.
  * - in bit 0 of `TURN` (publications): the waiter sets the bit by an atomic "or", which gives it the turn, too. The
  *   changer adds 1 to `TURN`, by which the bit is cleared and the bits above it count.
  *
@@ -38,6 +39,12 @@ export function timeLeft(deadline: number): number {
 /** The longest sleep between two looks in milliseconds, or what tells it after a look. */
 type Slice = number | (() => number);
 
+/** In `WAITING`: somebody may be asleep. */
+export const ONE_SLEEPS = 1;
+
+/** In `WAITING`: somebody may be asleep who is to be woken with all others. */
+export const ALL_SLEEP = 2;
+
 /** The result of an advance for which a waiter was announced. */
 export interface Advance {
   /** The turn that it began. */
@@ -52,6 +59,7 @@ export class EventCount {
   readonly #turn: number;
   readonly #waiting: number | null;
   readonly #wakesOne: boolean;
+  readonly #announcement: number;
 
   /**
    * @param words words of a mapped segment
@@ -59,12 +67,20 @@ export class EventCount {
    * @param waiting the position of `WAITING`; `null` if bit 0 of `TURN` serves for it
    * @param wakesOne whether an advance may wake one of several sleepers. The others are not announced any more then:
    * a sleeper of `until()` or `untilAsync()` that has found something wakes the next one, which announces itself.
+   * @param announcement the bits by which a waiter announces itself in `WAITING`
    */
-  constructor(words: Int32Array, turn: number, waiting: number | null, wakesOne = false) {
+  constructor(
+    words: Int32Array,
+    turn: number,
+    waiting: number | null,
+    wakesOne = false,
+    announcement: number = ONE_SLEEPS,
+  ) {
     this.#words = words;
     this.#turn = turn;
     this.#waiting = waiting;
     this.#wakesOne = wakesOne;
+    this.#announcement = announcement;
   }
 
   /** The current turn. */
@@ -81,16 +97,26 @@ export class EventCount {
    * Begins a new turn, if a waiter is announced, and wakes sleepers. The thing that they wait for must have
    * been changed before.
    *
-   * @param count how many to wake at the most; by default all
+   * @param count how many to wake at the most, where none of them is to be woken with all others; by default all
    * @returns the result; `null` if nobody was announced
    */
   advance(count?: number): Advance | null {
     const words = this.#words;
+    let announced = ONE_SLEEPS;
     if (this.#waiting === null) {
       if ((Atomics.load(words, this.#turn) & 1) === 0) return null;
-    } else if (Atomics.exchange(words, this.#waiting, 0) === 0) return null;
+    } else {
+      announced = Atomics.and(words, this.#waiting, ~(ONE_SLEEPS | ALL_SLEEP));
+      if ((announced & (ONE_SLEEPS | ALL_SLEEP)) === 0) return null;
+    }
     const turn = Atomics.add(words, this.#turn, 1) + 1 | 0;
-    return { turn, woken: notify(words, this.#turn, count) };
+    const areAll = (announced & ALL_SLEEP) !== 0;
+    let woken = notify(words, this.#turn, areAll ? undefined : count);
+    // The one that was woken may have come meanwhile, and not be the one that can make use of it.
+    if (!areAll && this.#waiting !== null && Atomics.load(words, this.#waiting) & ALL_SLEEP) {
+      woken += notify(words, this.#turn);
+    }
+    return { turn, woken };
   }
 
   /** Wakes one sleeper in the place of a woken one that does not use its turn. */
@@ -107,7 +133,7 @@ export class EventCount {
     const words = this.#words;
     if (this.#waiting === null) return Atomics.or(words, this.#turn, 1) | 1;
     const turn = Atomics.load(words, this.#turn);
-    Atomics.store(words, this.#waiting, 1);
+    Atomics.or(words, this.#waiting, this.#announcement);
     return turn;
   }
 

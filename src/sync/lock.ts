@@ -16,32 +16,22 @@ import {
   quote,
   quoteName,
   readOptions,
-  sharedAmongCopies,
   UNFAMILIAR_FRAMES,
 } from "../check.ts";
 import { badResource, busy, errors, fromCaller, notFound, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
+import { checkLocksSegments, checkName, descriptionOf, nameMax, unlink } from "../segment/mod.ts";
 import {
-  checkLocksSegments,
-  checkName,
-  descriptionOf,
-  nameMax,
-  OpenSegment,
-  type SharedMemory,
-  unlink,
-} from "../segment/mod.ts";
-import { deadlineOf, EventCount, turnOfEventLoop } from "./event_count.ts";
-import {
-  checkLock,
-  HELD,
-  indexOf,
-  LOCK_BYTES,
-  LOCK_SLICE,
-  TURN,
-  WAITING,
-  wordsOf,
-  writeLock,
-} from "./lock_words.ts";
+  addTo,
+  AttachedLock,
+  debtOf,
+  forgetDebt,
+  heldHere,
+  waitingHere,
+  WaitingWriter,
+} from "./attached_lock.ts";
+import { deadlineOf, turnOfEventLoop } from "./event_count.ts";
+import { LOCK_SLICE } from "./lock_words.ts";
 
 /** A lock as plain data, as `structuredClone`, `postMessage` and JSON make it. */
 export interface LockDescriptor {
@@ -74,8 +64,17 @@ export interface LockCreateOrLoadOptions extends LockCreateOptions {
   timeout?: number;
 }
 
-/** How long to wait for a lock. */
-export interface AcquireOptions {
+/** How to take a lock. */
+export interface TryAcquireOptions {
+  /**
+   * Whether others may have the lock at the same time, if they, too, take it shared: for those who only read what it
+   * protects. By default one has it alone.
+   */
+  shared?: boolean;
+}
+
+/** How to take a lock, and how long to wait for it. */
+export interface AcquireOptions extends TryAcquireOptions {
   /** The time limit in milliseconds; by default none. With 0 there is one try. */
   timeout?: number;
 }
@@ -85,6 +84,10 @@ export interface AcquireAsyncOptions extends AcquireOptions {
   /** Gives the waiting up: the promise is rejected with the signal's reason. */
   signal?: AbortSignal;
 }
+
+/** The kinds of options. */
+const CREATION = { mode: "number such as 0o600", describe: "boolean" } as const;
+const ACQUISITION = { timeout: "number of milliseconds", shared: "boolean" } as const;
 
 /** Proves that a guard is made by this file. */
 const KEY = Symbol();
@@ -111,27 +114,28 @@ const KEY = Symbol();
  */
 export class LockGuard {
   /**
-   * Whether the last holder ended, or dropped its guard, without giving the lock back: what the lock
-   * protects may be half done.
+   * Whether the last one that had the lock alone ended, or dropped its guard, without giving it back: what the lock
+   * protects may be half done. Guards of a shared lock tell it, too, and change nothing about it: all of them do, until
+   * somebody has had the lock alone, could mend, and has given it back. One that had it shared leaves nothing behind.
    */
   readonly abandoned: boolean;
-  readonly #release: () => void;
+  readonly #holding: Holding;
 
   /**
    * Not for callers: {@linkcode SharedMemoryLock.acquire} and its like make guards.
    *
    * @throws {TypeError} always, for callers
    */
-  constructor(key: unknown, abandoned: unknown, release: unknown) {
+  constructor(key: unknown, abandoned: unknown, holding: unknown) {
     if (key !== KEY) {
       throw new TypeError("Cannot construct LockGuard: use acquire() of a SharedMemoryLock");
     }
     this.abandoned = abandoned as boolean;
-    this.#release = release as () => void;
+    this.#holding = holding as Holding;
   }
 
   /**
-   * Gives the lock back and wakes a waiter; the second time does nothing.
+   * Gives the lock back and wakes who waits; the second time does nothing.
    *
    * @example The next one can have it
    * ```ts
@@ -149,7 +153,7 @@ export class LockGuard {
    * ```
    */
   release(): void {
-    this.#release();
+    this.#holding.release();
   }
 
   /** The same as `release()`, for `using`. */
@@ -158,115 +162,85 @@ export class LockGuard {
   }
 
   static {
-    showAs(this.prototype, (guard) => #release in guard ? { abandoned: guard.abandoned } : {});
+    showAs(this.prototype, (guard) => #holding in guard ? { abandoned: guard.abandoned } : {});
   }
 }
 showCallers(LockGuard);
 
-/** A lock's segment: the file that is locked, and the words. */
-class Attachment {
-  readonly segment: OpenSegment;
-  readonly event: EventCount;
-  readonly #words: Int32Array;
-
-  private constructor(segment: OpenSegment) {
-    this.segment = segment;
-    this.#words = wordsOf(segment.buffer!);
-    this.event = new EventCount(this.#words, indexOf(TURN), indexOf(WAITING));
-  }
-
-  static create(lock: SharedMemoryLock, options: LockCreateOptions): Attachment {
-    const describe = () => descriptionOf(lock);
-    return new Attachment(
-      OpenSegment.create(lock.name, LOCK_BYTES, options, writeLock, describe),
-    );
-  }
-
-  static open(name: string, timeout = 0): Attachment {
-    return new Attachment(OpenSegment.open(name, timeout, isLock, { kind: "lock" }));
-  }
-
-  static createOrOpen(
-    lock: SharedMemoryLock,
-    options: LockCreateOptions,
-    timeout: number,
-  ): Attachment {
-    const { name } = lock;
-    const describe = () => descriptionOf(lock);
-    return new Attachment(
-      OpenSegment.createOrOpen(
-        name,
-        LOCK_BYTES,
-        options,
-        writeLock,
-        describe,
-        timeout,
-        isLock,
-        "lock",
-      ),
-    );
-  }
-
-  /** Notes that a holder is in the section; returns whether the last one never left it. */
-  enter(): boolean {
-    return Atomics.exchange(this.#words, indexOf(HELD), 1) !== 0;
-  }
-
-  /** Notes that nobody is in the section. */
-  leave(): void {
-    Atomics.store(this.#words, indexOf(HELD), 0);
-  }
-
-  /** Gives the lock back, unless the attachment was given up already. */
-  unlock(): void {
-    if (this.segment.isOpen) this.segment.unlock();
-  }
-
-  /** Wakes a waiter, if there is one, and notes that this thread lets it in. */
-  wakeNext(): void {
-    const { segment, event } = this;
-    if (!segment.isOpen) return;
-    const advance = event.advance(1);
-    if (advance === null) return;
-    const isCertain = advance.woken > 0;
-    const until = monotonicNow() + (isCertain ? LOCK_SLICE : PASSAGE_TIME);
-    if (debts.size >= MOST_DEBTS) forgetOldDebts();
-    debts.set(segment.identity, { turn: advance.turn, until, isCertain });
-  }
-}
-
-/** Looks whether a segment is that of a lock. */
-function isLock({ buf, name }: SharedMemory, isTimeUp: boolean): boolean {
-  return checkLock(buf!, name, isTimeUp);
-}
-
 /** Opens the lock that was made anew under a name that was removed. */
-function openNext(name: string): Attachment {
+function openNext(name: string): AttachedLock {
   try {
-    return Attachment.open(name);
+    return AttachedLock.open(name);
   } catch (cause) {
     if (!(cause instanceof errors.NotFound)) throw cause;
     throw notFound(
       `Cannot acquire ${quoteName(name)}: ` +
-        "its name was removed; close() this instance, and create() a new lock",
+        "its name was removed, or the process that made it without a name has ended; " +
+        "close() this instance, and create() a new lock",
       cause,
     );
   }
 }
 
 /** The lock that a guard stands for. */
-interface Holding {
+class Holding {
   readonly name: string;
-  readonly attachment: Attachment;
+  readonly isShared: boolean;
+  readonly #attachment: AttachedLock;
   /** Called when the lock is held no more. */
-  readonly ended: () => void;
+  readonly #ended: () => void;
+  /** How many of the steps of a release are done. */
+  #steps = 0;
+
+  constructor(name: string, attachment: AttachedLock, isShared: boolean, ended: () => void) {
+    this.name = name;
+    this.isShared = isShared;
+    this.#attachment = attachment;
+    this.#ended = ended;
+  }
+
+  /**
+   * Gives the lock back. At the end of the stack each step may throw. Called again, this goes on with the step that is
+   * missing. The steps before must not be done twice, because another process may have the lock by then.
+   */
+  release(): void {
+    if (this.#steps === 0) {
+      if (!this.isShared) this.#attachment.leave();
+      this.#steps = 1;
+    }
+    this.giveBack();
+  }
+
+  /** The same, without a note that the one who had it alone has left the section. */
+  giveBack(): void {
+    const attachment = this.#attachment;
+    if (this.#steps <= 1) {
+      let isFree = true;
+      if (this.isShared) isFree = attachment.endShare();
+      else attachment.unlock();
+      this.#steps = isFree ? 2 : 3;
+    }
+    if (this.#steps === 2) {
+      attachment.wakeNext();
+      this.#steps = 3;
+    }
+    if (this.#steps === 3) {
+      droppedGuards.unregister(this);
+      addTo(heldHere, attachment.segment.identity, this.isShared ? -1 : 1);
+      this.#steps = 4;
+    }
+    if (this.#steps === 4) {
+      this.#ended();
+      this.#steps = 5;
+      frames.sync = TAKING_FRAMES;
+    }
+  }
 }
 
 /** Gives a lock back after its guard was garbage-collected without a release. */
-const droppedGuards = new FinalizationRegistry<Holding>(({ name, attachment, ended }) => {
-  attachment.unlock();
-  attachment.wakeNext();
-  ended();
+const droppedGuards = new FinalizationRegistry<Holding>((holding) => {
+  holding.giveBack();
+  const { name } = holding;
   if (warnedOf.has(name)) return;
   warnedOf.add(name);
   console.warn(
@@ -282,6 +256,7 @@ const warnedOf = new Set<string>();
 
 /** A call of `acquireAsync()` that has not ended. */
 interface Task {
+  readonly isShared: boolean;
   readonly resolve: (guard: LockGuard) => void;
   readonly reject: (reason: unknown) => void;
   /** Aborted with the reason with which the task is to be rejected. */
@@ -294,12 +269,23 @@ interface Task {
  */
 const MOVED = Symbol("moved");
 
+/** How a try to take the lock is made. */
+interface Trying {
+  /** Whether the caller has announced itself before. */
+  readonly hasWaited: boolean;
+  /** Whether this thread runs none of its tasks until it has the lock. */
+  readonly isBlocking: boolean;
+}
+
 /**
- * How long the lock is left to a waiter that is announced but does not sleep, in milliseconds. It may be on the
- * way to sleep or back, it may look every millisecond where the kernel cannot wait for it, or it may have given
- * up.
+ * Whether a writer that waits holds back a reader. A reader that blocks its thread comes before the writers among the
+ * tasks of that thread, which cannot run meanwhile, unless they wait for what this thread holds.
  */
-const PASSAGE_TIME = 2;
+function isHeldBack(attachment: AttachedLock, { isBlocking }: Trying): boolean {
+  if (!attachment.isGateClosed) return false;
+  const { identity } = attachment.segment;
+  return !(isBlocking && waitingHere.has(identity) && !heldHere.has(identity));
+}
 
 /** How often one try follows a name that leads to one segment after another. */
 const MOST_MOVES = 100;
@@ -356,12 +342,21 @@ export class SharedMemoryLock {
   /** The segment's name, without a slash. */
   declare readonly name: string;
 
-  #attachment: Attachment | null = null;
-  #isHeld = false;
+  #attachment: AttachedLock | null = null;
+  /** How many guards of this instance have the lock shared; -1 where one has it alone. */
+  #held = 0;
   readonly #tasks: Task[] = [];
   #isServing = false;
   /** Resumes the first task that waits until this instance gives the lock back; `null` if there is none. */
   #resume: (() => void) | null = null;
+  readonly #endedShared = (): void => {
+    this.#resume?.(); // This comes first: at the end of the stack it may throw, and is called again.
+    this.#held--;
+  };
+  readonly #endedAlone = (): void => {
+    this.#resume?.();
+    this.#held = 0;
+  };
 
   /**
    * Describes a lock. Nothing is created or attached.
@@ -414,10 +409,9 @@ export class SharedMemoryLock {
    * ```
    */
   create(options?: LockCreateOptions): this {
-    const kinds = { mode: "number such as 0o600", describe: "boolean" } as const;
-    const checked = readOptions(options, kinds, "create");
+    const checked = readOptions(options, CREATION, "create");
     this.#checkDetached("create");
-    this.#attachment = Attachment.create(this, checked);
+    this.#attachment = AttachedLock.create(this.name, checked, () => descriptionOf(this));
     return this;
   }
 
@@ -451,7 +445,7 @@ export class SharedMemoryLock {
     const { timeout } = readOptions(options, { timeout: "number of milliseconds" }, "load");
     const limit = checkTimeout(timeout, "load", 0);
     this.#checkDetached("load");
-    this.#attachment = Attachment.open(this.name, limit);
+    this.#attachment = AttachedLock.open(this.name, limit);
     return this;
   }
 
@@ -484,16 +478,51 @@ export class SharedMemoryLock {
    * ```
    */
   createOrLoad(options?: LockCreateOrLoadOptions): this {
-    const kinds = {
-      mode: "number such as 0o600",
-      describe: "boolean",
-      timeout: "number of milliseconds",
-    } as const;
+    const kinds = { ...CREATION, timeout: "number of milliseconds" } as const;
     const { timeout, ...creation } = readOptions(options, kinds, "create or load");
     const limit = checkTimeout(timeout, "create or load", 0);
     this.#checkDetached("create or load");
-    this.#attachment = Attachment.createOrOpen(this, creation, limit);
+    const describe = () => descriptionOf(this);
+    this.#attachment = AttachedLock.createOrOpen(this.name, creation, describe, limit);
     return this;
+  }
+
+  /**
+   * Creates a lock that has no name in `/dev/shm`: it is gone when the last process that has it ends. Others load it
+   * by its name, as long as its creator lives and has not unlinked it. After that nobody can acquire it, and who waits
+   * for it gets `Deno.errors.NotFound`: the processes that still have it may keep what they hold, and no more.
+   *
+   * @param options permission bits, and whether to describe the lock
+   * @returns a new instance, which is attached
+   * @throws {TypeError} if an option is of the wrong kind
+   * @throws {RangeError} if the mode is out of range
+   * @throws {Error} if there is no descriptor left (`EMFILE`)
+   * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+   * @throws {Deno.errors.NotSupported} on other systems than Linux
+   *
+   * @example For the children of this process
+   * ```ts
+   * import { SharedMemoryLock } from "@shm/array/sync";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using lock = SharedMemoryLock.createAnonymous();
+   * using same = SharedMemoryLock.from(JSON.parse(JSON.stringify(lock))).load();
+   * using _guard = lock.acquire();
+   * assertEquals(same.tryAcquire(), null);
+   * lock.unlink();
+   * ```
+   *
+   * @see {@link https://man7.org/linux/man-pages/man2/memfd_create.2.html | memfd_create(2)}
+   */
+  static createAnonymous(options?: LockCreateOptions): SharedMemoryLock {
+    const action = "make an anonymous lock";
+    const checked = readOptions(options, CREATION, action);
+    checkLocksSegments("create", "an anonymous lock", "locks between processes are");
+    const describe = () => descriptionOf(new SharedMemoryLock("lock"));
+    const attachment = AttachedLock.createAnonymous(checked, describe);
+    const lock = new SharedMemoryLock(attachment.segment.name);
+    lock.#attachment = attachment;
+    return lock;
   }
 
   /**
@@ -527,7 +556,7 @@ export class SharedMemoryLock {
     const attachment = this.#attachment;
     if (attachment === null) return;
     needStack(UNFAMILIAR_FRAMES);
-    if (this.#isHeld) {
+    if (this.#held !== 0) {
       throw busy(
         `Cannot close ${quoteName(this.name)}: ` +
           "this instance holds the lock; release() its guard first",
@@ -633,39 +662,48 @@ export class SharedMemoryLock {
    * ```
    */
   acquire(options?: AcquireOptions): LockGuard {
-    const timeout = options === undefined ? Infinity : checkTimeout(
-      readOptions(options, { timeout: "number of milliseconds" }, "acquire").timeout,
-      "acquire",
-      Infinity,
-    );
+    let [timeout, isShared] = [Infinity, false];
+    if (options !== undefined) {
+      const given = readOptions(options, ACQUISITION, "acquire");
+      timeout = checkTimeout(given.timeout, "acquire", Infinity);
+      isShared = given.shared === true;
+    }
     needStack(frames.sync);
     this.#attached();
-    if (this.#isHeld) {
-      throw busy(
-        `Cannot acquire ${quoteName(this.name)}: this instance holds the lock already`,
-      );
-    }
+    this.#checkNotHeld(isShared);
     const deadline = deadlineOf(timeout);
     // A process that has let a waiter in must announce itself before it takes the lock. Otherwise the waiters
     // behind it sleep on beside a free lock.
-    const guard = this.#letIn(deadline) ? null : this.#take();
+    const guard = this.#letIn(deadline, isShared) ? null : this.#take(isShared, true);
     if (guard !== null) return guard;
     const check = (): void => {
-      if (timeout === Infinity) this.#checkNotHeldHere();
+      if (timeout === Infinity) this.#checkNotHeldHere(isShared);
     };
     check();
-    if (timeout === 0) throw timeoutError(this.name);
-    while (true) {
-      const attachment = this.#attached();
-      const look = (): LockGuard | typeof MOVED | null => {
-        const found = this.#tryTake(attachment, true);
-        if (found === null) check();
-        return found;
-      };
-      const found = attachment.event.until(look, deadline, LOCK_SLICE);
-      if (found === null) throw timeoutError(this.name);
-      if (found !== MOVED) return found;
-      if (monotonicNow() > deadline) throw timeoutError(this.name);
+    if (timeout === 0) throw timeoutError(this.name, isShared);
+    const writer = isShared ? null : new WaitingWriter();
+    let hasLock = false;
+    try {
+      while (true) {
+        const attachment = this.#attached();
+        const look = (): LockGuard | typeof MOVED | null => {
+          const found = this.#tryTake(attachment, isShared, { hasWaited: true, isBlocking: true });
+          if (found === null) {
+            check();
+            writer?.wait(attachment);
+          }
+          return found;
+        };
+        const found = attachment.eventOf(isShared).until(look, deadline, LOCK_SLICE);
+        if (found === null) throw timeoutError(this.name, isShared);
+        if (found !== MOVED) {
+          hasLock = true;
+          return found;
+        }
+        if (monotonicNow() > deadline) throw timeoutError(this.name, isShared);
+      }
+    } finally {
+      writer?.end(hasLock);
     }
   }
 
@@ -688,10 +726,15 @@ export class SharedMemoryLock {
    * lock.unlink();
    * ```
    */
-  tryAcquire(): LockGuard | null {
+  tryAcquire(options?: TryAcquireOptions): LockGuard | null {
+    const isShared = options !== undefined &&
+      readOptions(options, { shared: "boolean" }, "acquire").shared === true;
     needStack(frames.sync);
     const attachment = this.#attached();
-    return this.#isHeld || debtOf(attachment)?.isCertain ? null : this.#take();
+    if (!this.#mayJoin(isShared) || debtOf(attachment)?.isCertain) return null;
+    // The gate holds back the readers of other instances only.
+    if (isShared && this.#tasks.some((task) => !task.isShared)) return null;
+    return this.#take(isShared, false);
   }
 
   /**
@@ -725,9 +768,9 @@ export class SharedMemoryLock {
    * ```
    */
   async acquireAsync(options?: AcquireAsyncOptions): Promise<LockGuard> {
-    const { timeout, signal } = readOptions(
+    const { timeout, signal, shared: isShared = false } = readOptions(
       options,
-      { timeout: "number of milliseconds", signal: "AbortSignal" },
+      { ...ACQUISITION, signal: "AbortSignal" },
       "acquire",
     );
     const limit = checkTimeout(timeout, "acquire", Infinity);
@@ -735,13 +778,13 @@ export class SharedMemoryLock {
     this.#attached();
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<LockGuard>();
-    const task: Task = { resolve, reject, failure: new AbortController() };
+    const task: Task = { isShared, resolve, reject, failure: new AbortController() };
     this.#tasks.push(task);
     if (!this.#isServing) this.#serve();
     if (!this.#tasks.includes(task)) return await promise;
     const abort = (): void => this.#fail(task, signal!.reason);
     signal?.addEventListener("abort", abort, { once: true });
-    const cancel = atTime(limit, () => this.#fail(task, timeoutError(this.name)));
+    const cancel = atTime(limit, () => this.#fail(task, timeoutError(this.name, isShared)));
     try {
       return await promise;
     } finally {
@@ -758,7 +801,7 @@ export class SharedMemoryLock {
   static {
     showAs(this.prototype, (lock) => {
       if (!(#attachment in lock)) return {}; // `console.log` may show the prototype itself, too
-      return { name: lock.name, attached: lock.#attachment !== null, held: lock.#isHeld };
+      return { name: lock.name, attached: lock.#attachment !== null, held: lock.#held !== 0 };
     });
   }
 
@@ -772,7 +815,7 @@ export class SharedMemoryLock {
     checkLocksSegments(action, this.name, "locks between processes are");
   }
 
-  #attached(): Attachment {
+  #attached(): AttachedLock {
     const attachment = this.#attachment;
     if (attachment === null) {
       throw badResource(
@@ -783,12 +826,33 @@ export class SharedMemoryLock {
     return attachment;
   }
 
-  /** Refuses to block this thread for a lock that only this thread can give back. */
-  #checkNotHeldHere(): void {
-    if (!heldHere.has(this.#attached().segment.identity)) return;
+  /** Whether one more guard of this instance can have the lock beside those that have it. */
+  #mayJoin(isShared: boolean): boolean {
+    return this.#held === 0 || isShared && this.#held > 0;
+  }
+
+  /** Refuses what this instance would have to wait for itself for. */
+  #checkNotHeld(isShared: boolean): void {
+    if (this.#mayJoin(isShared)) return;
     throw busy(
       `Cannot acquire ${quoteName(this.name)}: ` +
-        "another instance of this thread holds the lock, and could not give it " +
+        (this.#held < 0
+          ? "this instance holds the lock already"
+          : "this instance holds the lock already, shared; a shared lock is not made one's own: " +
+            "release() it first, and look again at what it protects, as others may come between"),
+    );
+  }
+
+  /** Refuses to block this thread for a lock that only this thread can give back. */
+  #checkNotHeldHere(isShared: boolean): void {
+    const held = heldHere.get(this.#attached().segment.identity);
+    if (held === undefined) return;
+    throw busy(
+      `Cannot acquire ${quoteName(this.name)}: ` +
+        (isShared && held > 0
+          ? "this thread holds the lock shared already, and a writer waits for that"
+          : "another instance of this thread holds the lock") +
+        ", and could not give it " +
         "back while this call blocks; acquireAsync() does not block, and { timeout } ends the waiting",
     );
   }
@@ -797,100 +861,81 @@ export class SharedMemoryLock {
    * Blocks until the waiter that this thread has woken at its last release has had its turn.
    *
    * @param deadline when to give up
+   * @param isShared how this thread wants the lock
    * @returns whether there was one
    * @throws {DOMException} named "TimeoutError" if time was up before its turn was over
    */
-  #letIn(deadline: number): boolean {
+  #letIn(deadline: number, isShared: boolean): boolean {
     const attachment = this.#attached();
     const debt = debtOf(attachment);
     if (debt === null) return false;
     const rest = deadline - monotonicNow();
     if (!debt.isCertain && rest <= 0) return false;
-    const { segment, event } = attachment;
+    const event = attachment.eventOf(isShared);
     event.announce();
     event.sleep(debt.turn, Math.max(0, Math.min(debt.until - monotonicNow(), rest)));
     if (debt.isCertain && deadline < debt.until && debtOf(attachment) !== null) {
       event.handOn(); // This thread makes no use of a wake-up that it may have had.
-      throw timeoutError(this.name);
+      throw timeoutError(this.name, isShared);
     }
-    debts.delete(segment.identity);
+    forgetDebt(attachment);
     return true;
   }
 
-  /** Takes the lock if nobody has it. This instance must not have it. */
-  #take(): LockGuard | null {
+  /**
+   * Takes the lock if it can be had. No guard of this instance must stand against it.
+   *
+   * @param isShared whether to take it shared
+   * @param isBlocking whether this thread runs none of its tasks until it has the lock
+   */
+  #take(isShared: boolean, isBlocking: boolean): LockGuard | null {
     for (let moves = 0; moves < MOST_MOVES; moves++) {
-      const found = this.#tryTake(this.#attached(), false);
+      const found = this.#tryTake(this.#attached(), isShared, { hasWaited: false, isBlocking });
       if (found !== MOVED) return found;
     }
     return null;
   }
 
   /**
-   * Takes the lock if nobody has it.
+   * Takes the lock if it can be had.
    *
    * @param attachment what this instance is attached to
-   * @param hasWaited whether the caller has announced itself before
-   * @returns the guard; `null` if somebody has the lock; {@linkcode MOVED} if the name was removed and leads to
+   * @param isShared whether to take it shared
+   * @param how whether the caller has announced itself before, and whether it blocks its thread
+   * @returns the guard; `null` if somebody stands against it; {@linkcode MOVED} if the name was removed and leads to
    * another segment, to which this instance is attached now
    */
-  #tryTake(attachment: Attachment, hasWaited: boolean): LockGuard | typeof MOVED | null {
+  #tryTake(
+    attachment: AttachedLock,
+    isShared: boolean,
+    how: Trying,
+  ): LockGuard | typeof MOVED | null {
     const { segment } = attachment;
-    const isTaken = segment.tryLock();
+    const isTaken = !(isShared && isHeldBack(attachment, how)) && attachment.tryLock(isShared);
     let isNamed = false;
     try {
       isNamed = segment.isNamed;
-      if (isNamed) return isTaken ? this.#hold(attachment, hasWaited) : null;
+      if (isNamed) return isTaken ? this.#hold(attachment, isShared, how.hasWaited) : null;
       // The name was removed. No other process comes to this segment any more, so this goes over to the new
       // one.
       this.#attachment = openNext(this.name);
     } finally {
-      if (isTaken && !isNamed) {
-        attachment.unlock();
-        attachment.event.advance();
-      }
+      if (isTaken && !isNamed) attachment.undoLock();
     }
-    segment.close();
+    attachment.abandon();
     return MOVED;
   }
 
   /** Makes the guard for the lock that was just taken. */
-  #hold(attachment: Attachment, hasWaited: boolean): LockGuard {
-    const { identity } = attachment.segment;
-    const isAbandoned = attachment.enter();
+  #hold(attachment: AttachedLock, isShared: boolean, hasWaited: boolean): LockGuard {
+    const isAbandoned = attachment.enter(isShared);
     // The process that has let a waiter in learns by this that the waiter has had its turn.
-    if (hasWaited) attachment.event.count();
-    this.#isHeld = true;
-    heldHere.add(identity);
-    let steps = 0;
-    const ended = (): void => {
-      heldHere.delete(identity);
-      this.#isHeld = false;
-      this.#resume?.();
-    };
-    const holding: Holding = { name: this.name, attachment, ended };
-    const guard = new LockGuard(KEY, isAbandoned, () => {
-      // At the end of the stack each step may throw. Called again, this goes on with the step that is missing.
-      // The steps before must not be done twice, because another process may have the lock by then.
-      if (steps === 0) {
-        attachment.leave();
-        steps = 1;
-      }
-      if (steps === 1) {
-        attachment.unlock();
-        steps = 2;
-      }
-      if (steps === 2) {
-        attachment.wakeNext();
-        steps = 3;
-      }
-      if (steps === 3) {
-        droppedGuards.unregister(holding);
-        ended();
-        steps = 4;
-        frames.sync = TAKING_FRAMES;
-      }
-    });
+    if (hasWaited) attachment.writers.count();
+    this.#held += isShared ? 1 : -1;
+    addTo(heldHere, attachment.segment.identity, isShared ? 1 : -1);
+    const ended = isShared ? this.#endedShared : this.#endedAlone;
+    const holding = new Holding(this.name, attachment, isShared, ended);
+    const guard = new LockGuard(KEY, isAbandoned, holding);
     droppedGuards.register(guard, holding, holding);
     return guard;
   }
@@ -900,28 +945,31 @@ export class SharedMemoryLock {
     this.#isServing = true;
     while (this.#tasks.length > 0) {
       const [task] = this.#tasks;
+      const writer = task.isShared ? null : new WaitingWriter();
+      let hasLock = false;
       try {
-        const guard = await this.#takeAsync(task.failure.signal);
-        if (guard === null) continue;
+        let guard: LockGuard | null = null;
+        while (guard === null) guard = await this.#takeAsync(task, writer);
+        hasLock = true;
         task.resolve(guard);
         frames.async = FAMILIAR_FRAMES;
       } catch (error) {
         task.reject(error);
+      } finally {
+        writer?.end(hasLock);
       }
       this.#tasks.shift();
     }
     this.#isServing = false;
   }
 
-  /**
-   * Takes the lock for a task, or waits until something has changed, and returns `null`.
-   *
-   * @param signal is aborted when the task is to end
-   */
-  async #takeAsync(signal: AbortSignal): Promise<LockGuard | null> {
+  /** Takes the lock for a task, or waits until something has changed, and returns `null`. */
+  async #takeAsync(task: Task, writer: WaitingWriter | null): Promise<LockGuard | null> {
+    const { isShared, failure: { signal } } = task;
     signal.throwIfAborted();
     const attachment = this.#attached();
-    if (this.#isHeld) {
+    if (!this.#mayJoin(isShared)) {
+      writer?.wait(attachment);
       await new Promise<void>((resume) => {
         this.#resume = resume;
         signal.addEventListener("abort", () => resume(), { once: true });
@@ -930,20 +978,25 @@ export class SharedMemoryLock {
       return null;
     }
     try {
+      const event = attachment.eventOf(isShared);
       const debt = debtOf(attachment);
       if (debt !== null) {
-        debts.delete(attachment.segment.identity);
-        attachment.event.announce();
-        await attachment.event.sleepAsync(debt.turn, debt.until - monotonicNow(), signal);
+        forgetDebt(attachment);
+        event.announce();
+        await event.sleepAsync(debt.turn, debt.until - monotonicNow(), signal);
       } else {
-        const guard = this.#take();
+        const guard = this.#take(isShared, false);
         if (guard !== null) return guard;
         if (this.#attachment !== attachment) return null;
       }
       // Another call may have taken the lock, or left the segment, while this one slept.
-      const look = (): LockGuard | typeof MOVED | null =>
-        this.#isHeld || this.#attachment !== attachment ? MOVED : this.#tryTake(attachment, true);
-      const found = await attachment.event.untilAsync(look, Infinity, LOCK_SLICE, signal);
+      const look = (): LockGuard | typeof MOVED | null => {
+        if (!this.#mayJoin(isShared) || this.#attachment !== attachment) return MOVED;
+        const found = this.#tryTake(attachment, isShared, { hasWaited: true, isBlocking: false });
+        if (found === null) writer?.wait(attachment);
+        return found;
+      };
+      const found = await event.untilAsync(look, Infinity, LOCK_SLICE, signal);
       if (found !== MOVED) return found;
       await turnOfEventLoop(); // Timers must run, even if a program gives the name to one segment after another.
       return null;
@@ -976,47 +1029,6 @@ const frames = { sync: UNFAMILIAR_FRAMES, async: UNFAMILIAR_FRAMES };
 
 /** How much is needed when a lock has been taken and given back before: 100 frames would take half a microsecond. */
 const TAKING_FRAMES = 60;
-
-// --- What this thread has done with locks ------------------------------------------------------
-
-/** The locks that instances of this thread hold, by the identity of their segments. */
-const heldHere = sharedAmongCopies("locks that are held", () => new Set<string>());
-
-/**
- * A turn that this thread owes to a waiter of another thread or process that it has woken. It does not take the
- * lock again before that waiter has had its turn, or did not come.
- */
-interface Debt {
-  /** The turn that the release began. It is over when a waiter has taken the lock. */
-  readonly turn: number;
-  /** The moment at which the debt ends, because the waiter may have been stopped or killed. */
-  readonly until: number;
-  /** Whether the kernel has said that it woke a waiter. */
-  readonly isCertain: boolean;
-}
-
-/** The debts of this thread, by the identity of the segments. */
-const debts = new Map<string, Debt>();
-
-/**
- * How many debts are kept before this thread looks for those that are over. Locks that were closed leave theirs
- * behind.
- */
-const MOST_DEBTS = 100;
-
-function forgetOldDebts(): void {
-  const now = monotonicNow();
-  for (const [identity, { until }] of debts) if (until <= now) debts.delete(identity);
-}
-
-/** Tells whether this thread has to let a waiter in. */
-function debtOf({ segment, event }: Attachment): Debt | null {
-  const debt = debts.get(segment.identity);
-  if (debt === undefined) return null;
-  if (event.turn === debt.turn && monotonicNow() < debt.until) return debt;
-  debts.delete(segment.identity);
-  return null;
-}
 
 // --- Arguments ---------------------------------------------------------------------------------
 
@@ -1051,9 +1063,11 @@ function describe(value: unknown): string {
   return typeof value === "string" ? quote(value) : kindOf(value);
 }
 
-function timeoutError(name: string): DOMException {
+function timeoutError(name: string, isShared: boolean): DOMException {
   return new DOMException(
-    `Cannot acquire ${quoteName(name)}: somebody has the lock still, and time is up`,
+    `Cannot acquire ${quoteName(name)}: somebody has the lock still${
+      isShared ? ", or a writer waits for it" : ""
+    }, and time is up`,
     "TimeoutError",
   );
 }

@@ -3,7 +3,7 @@
  * other languages; `tests/model/lock.pml` proves them, under the same names.
  *
  * No word excludes anybody. The `flock` of the segment does, which the kernel gives back when its holder ends.
- * So no value of a word admits a second holder, and none delays a waiter for longer than {@linkcode
+ * So no value of a word admits a writer beside anybody, and none delays a waiter for longer than {@linkcode
  * LOCK_SLICE}.
  *
  * @module
@@ -11,6 +11,7 @@
 
 import { quoteName } from "../check.ts";
 import { checkMagic, magics, refuseOtherKinds, type Word, writeMagic } from "../words.ts";
+import { ALL_SLEEP, ONE_SLEEPS } from "./event_count.ts";
 
 /** The size of a lock's segment in bytes. */
 export const LOCK_BYTES: number = magics.lock.size;
@@ -18,12 +19,34 @@ export const LOCK_BYTES: number = magics.lock.size;
 /** One more after each release for which a waiter was announced, and whenever a waiter takes the lock. */
 export const TURN: Word = { name: "TURN", at: 0, type: "i32" };
 
-/** Not 0 if somebody may be asleep in `TURN`. */
+/**
+ * Bits: {@linkcode ANNOUNCED} if somebody may be asleep in `TURN`, both of {@linkcode READER_ANNOUNCED} if a reader may
+ * be, {@linkcode GATED} if a writer may hold back new readers.
+ */
 export const WAITING: Word = { name: "WAITING", at: 4, type: "i32" };
 
+/** In `WAITING`: somebody may be asleep who wants the lock alone. */
+export const ANNOUNCED: number = ONE_SLEEPS;
+
+/** In `WAITING`: somebody may be asleep who wants the lock shared. A release wakes all sleepers then. */
+export const READER_ANNOUNCED: number = ONE_SLEEPS | ALL_SLEEP;
+
 /**
- * Not 0 while a holder is in the section. A process that takes the lock and finds it so knows that the last
- * holder never left the section.
+ * In `WAITING`: a writer may hold back new readers. It spares readers the question to the kernel, which alone knows
+ * whether it is so. A release leaves this bit; a reader that finds the gate open clears it.
+ */
+export const GATED = 4;
+
+/**
+ * The byte of the lock's file that each writer locks while it waits, shared, so that any number of them can: the
+ * gate. A new reader does not take the lock while somebody else has a lock on it. The kernel opens it when the writer
+ * ends.
+ */
+export const GATE_BYTE: number = 2 ** 32;
+
+/**
+ * Not 0 while one that has the lock alone is in the section. A process that takes the lock and finds it so knows that
+ * the last such holder never left the section. Readers do not change it.
  */
 export const HELD: Word = { name: "HELD", at: 8, type: "i32" };
 

@@ -148,6 +148,7 @@ export {
   LockGuard,
   type LockLoadOptions,
   SharedMemoryLock,
+  type TryAcquireOptions,
 } from "./lock.ts";
 export { exitWithParent } from "../process/parent.ts";
 export {
