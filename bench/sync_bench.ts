@@ -62,6 +62,7 @@ function descriptorOf(name: string): number {
 }
 
 const COUNT = 2000;
+const SHARED = { shared: true };
 
 /** Takes and gives back a lock that nobody else wants. */
 export function lockCycles(count: number): void {
@@ -107,6 +108,31 @@ export const groups: readonly Group[] = [
         const { flock } = raw;
         for (let i = 0; i < COUNT; i++) {
           flock(fd, 6);
+          flock(fd, 8);
+        }
+      },
+    }],
+  },
+  {
+    item: "shared lock and unlock, nobody else wants it",
+    what: "",
+    count: COUNT,
+    unit: "ns",
+    check() {
+      using one = lock.acquire(SHARED);
+      using two = lock.acquire(SHARED);
+      expectSame("abandoned", one.abandoned || two.abandoned, false);
+    },
+    ours() {
+      for (let i = 0; i < COUNT; i++) lock.acquire(SHARED).release();
+    },
+    against: [{
+      name: "flock by FFI alone",
+      goal: { most: 1.3 },
+      run() {
+        const { flock } = raw;
+        for (let i = 0; i < COUNT; i++) {
+          flock(fd, 5);
           flock(fd, 8);
         }
       },

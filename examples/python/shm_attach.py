@@ -22,6 +22,7 @@ docs/publication.md and docs/queue.md describe the segments.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -861,7 +862,7 @@ def _futex(words, at, operation, value, timeout=None, second=None, more=0):
     return _libc.syscall(number, ctypes.byref(words, at), operation, value, timeout, second, ctypes.c_uint32(more))
 
 
-_ADD, _OR = 1, 2
+_ADD, _OR, _CLEAR = 1, 2, 3
 _nobody = ctypes.c_int32(0)  # nobody sleeps here
 
 
@@ -984,6 +985,10 @@ def _word(array, index):
     return ctypes.c_int32.from_buffer(words, 4 * index)
 
 
+# The numbers of Linux; Python has them since 3.9.
+_F_OFD_GETLK, _F_OFD_SETLK = 36, 37
+
+
 class _Segment:
     """An open segment: one descriptor to lock, and a mapping of another one.
 
@@ -1051,16 +1056,35 @@ class _Segment:
         except FileNotFoundError:
             return False
 
-    def try_lock(self):
+    def try_lock(self, shared=False):
         """Whether this process has the kernel's lock now."""
         try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
             return False
 
     def unlock(self):
         fcntl.flock(self.fd, fcntl.LOCK_UN)
+
+    def lock_byte(self, at, is_locked=True):
+        """Lock a byte of the file, shared, for this open file, or give it back."""
+        self._byte(_F_OFD_SETLK, fcntl.F_RDLCK if is_locked else fcntl.F_UNLCK, at)
+
+    def is_byte_locked(self, at):
+        """Whether another open file has a lock on a byte of the file."""
+        return self._byte(_F_OFD_GETLK, fcntl.F_WRLCK, at) != fcntl.F_UNLCK
+
+    def _byte(self, command, kind, at):
+        try:
+            flock = struct.pack("@hhqqi4x", kind, os.SEEK_SET, at, 1, 0)
+            return struct.unpack_from("@h", fcntl.fcntl(self.fd, command, flock))[0]
+        except OSError as error:
+            # Not every kernel that calls itself Linux has such locks (gVisor): then nobody is held back. Another
+            # program may have locked the byte alone.
+            if error.errno not in (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EAGAIN):
+                raise
+            return fcntl.F_UNLCK
 
     def close(self):
         """Give up the descriptor, and the lock with it; the mapping goes with the last view."""
@@ -1096,6 +1120,10 @@ class Lock:
     exclude each other, too. Who waits sleeps 20 ms at a time at the most. A forked child does not hold what its
     parent holds: leaving `with` there gives nothing back.
 
+    Who only reads takes it shared, with other readers: `with lock.shared(): ...`, or `acquire(shared=True)`. A writer
+    that waits holds back new readers. The threads of a process take turns at one instance, also if they take it
+    shared: let each have an instance of its own.
+
     >>> lock = Lock.create(f"doctest-lock-{os.getpid()}")
     >>> with lock:
     ...     attach(lock.name).acquire(timeout=0)  # doctest: +ELLIPSIS
@@ -1104,12 +1132,17 @@ class Lock:
     >>> with lock:
     ...     lock.abandoned
     False
+    >>> with lock.shared(), attach(lock.name).shared():
+    ...     print("two readers")
+    two readers
     >>> unlink(lock.name)
     True
     """
 
     _TURN, _WAITING, _HELD = (LOCK_WORDS[word][0] // 4 for word in ("TURN", "WAITING", "HELD"))
     _SLICE = 0.02
+    _ANNOUNCED, _READER, _GATED = 1, 3, 4  # bits of WAITING
+    _GATE = 2**32  # the byte that each writer locks that waits
     _ON_THE_WAY = 0.002  # how long somebody may need who has announced itself and does not sleep yet
     _all = weakref.WeakSet()
 
@@ -1119,6 +1152,7 @@ class Lock:
         self.abandoned: bool = False
         self._threads = threading.Lock()
         self._is_held = False
+        self._is_shared = False
         self._is_inherited = False  # whether this is a forked child, whose parent held it at the fork
         # The turn that the last release began, until when whoever waited is let in, and whether one was woken.
         self._debt = None
@@ -1137,33 +1171,58 @@ class Lock:
         os.close(_make(name, LOCK_BYTES, mode, True, {"kind": "lock"} if describe else None, fill))
         return cls(name)
 
-    def acquire(self, timeout: Optional[float] = None) -> None:
-        """Take the lock; after `timeout` seconds raise TimeoutError. `abandoned` is told anew."""
+    def acquire(self, timeout: Optional[float] = None, *, shared: bool = False) -> None:
+        """Take the lock; after `timeout` seconds raise TimeoutError. `abandoned` is told anew.
+
+        With `shared`, others that take it shared may have it, too. `abandoned` then stays true for the next ones,
+        until somebody has had the lock alone.
+        """
         deadline = _deadline(timeout, "acquire")
         _check_process()
         self._check_open()
         limit = -1 if deadline is None else min(max(0, deadline - time.monotonic()), threading.TIMEOUT_MAX)
         if not self._threads.acquire(timeout=limit):
             raise TimeoutError(f"Cannot acquire {self.name!r}: another thread has it still")
+        gate = None  # the segment whose gate this closes
         try:
-            has_let_in = self._let_in(deadline)
-            if not has_let_in and self._try(False):
+            has_let_in = self._let_in(deadline, shared)
+            if not has_let_in and self._try(False, shared):
                 return
             while True:
-                words = self._words
+                words, segment = self._words, self._segment
                 turn = words[self._TURN]  # before the announcement, or it may be the turn that this begins
-                words[self._WAITING] = 1
-                if self._try(True):
+                self._announce(shared)
+                if self._try(True, shared):
                     return
                 now = time.monotonic()
                 if deadline is not None and deadline <= now:
                     raise TimeoutError(f"Cannot acquire {self.name!r}: it is held still")
+                if segment is not self._segment:
+                    continue
+                if not shared:
+                    if gate is not segment:
+                        gate = segment
+                        segment.lock_byte(self._GATE)
+                    _atomic(_OR, words, 4 * self._WAITING, self._GATED)
                 end = now + self._SLICE
-                if words is self._words:
-                    _wait(words, 4 * self._TURN, turn, end if deadline is None else min(end, deadline))
+                _wait(words, 4 * self._TURN, turn, end if deadline is None else min(end, deadline))
         except BaseException:
             self._threads.release()
             raise
+        finally:
+            if gate is not None and gate.is_open:
+                gate.lock_byte(self._GATE, False)
+                if not self._is_held and gate is self._segment and self._words[self._WAITING] & 2:
+                    self._wake(_MOST)  # the readers that were held back
+
+    @contextlib.contextmanager
+    def shared(self, timeout: Optional[float] = None) -> Iterator[Lock]:
+        """Take the lock shared, for `with`."""
+        self.acquire(timeout, shared=True)
+        try:
+            yield self
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Give the lock back, and wake who waits for it. What a forked child's parent holds stays held."""
@@ -1174,15 +1233,28 @@ class Lock:
         if not self._is_held:
             raise RuntimeError(f"Cannot release {self.name!r}: this instance does not hold it")
         self._is_held = False
-        words = self._words
-        words[self._HELD] = 0
+        if not self._is_shared:
+            self._words[self._HELD] = 0
         self._segment.unlock()
-        if words[self._WAITING] != 0:
-            words[self._WAITING] = 0  # before TURN: who announces itself now sees that the turn is over
-            turn = _int32(words[self._TURN] + 1)
-            woken = _atomic(_ADD, words, 4 * self._TURN, 1, wake=1)
-            self._debt = turn, time.monotonic() + (self._SLICE if woken else self._ON_THE_WAY), woken > 0
+        self._debt = self._wake(1) or self._debt
         self._threads.release()
+
+    def _announce(self, shared):
+        _atomic(_OR, self._words, 4 * self._WAITING, self._READER if shared else self._ANNOUNCED)
+
+    def _wake(self, count):
+        """Begin a new turn if somebody is announced, and wake; return the turn that is owed to them."""
+        words = self._words
+        announced = words[self._WAITING] & self._READER
+        if not announced:
+            return None
+        # Before TURN: who announces itself now sees that the turn is over. A reader that does it between stays so.
+        _atomic(_CLEAR, words, 4 * self._WAITING, announced)
+        turn = _int32(words[self._TURN] + 1)
+        woken = _atomic(_ADD, words, 4 * self._TURN, 1, wake=_MOST if announced & 2 else count)
+        if words[self._WAITING] & 2:  # the one that was woken may be a reader that came meanwhile, and is held back
+            woken += _futex(words, 4 * self._TURN, _FUTEX_WAKE, _MOST)
+        return turn, time.monotonic() + (self._SLICE if woken else self._ON_THE_WAY), woken > 0
 
     def close(self) -> None:
         """Give up the attachment; the segment stays."""
@@ -1218,7 +1290,7 @@ class Lock:
         self._segment = segment
         self._words = (ctypes.c_int32 * (LOCK_BYTES // 4)).from_buffer(segment.map)
 
-    def _let_in(self, deadline):
+    def _let_in(self, deadline, shared):
         """Block until who was woken by the last release had its turn; return whether there was one."""
         if self._debt is None:
             return False
@@ -1227,7 +1299,7 @@ class Lock:
         if words[self._TURN] != turn or now >= until or (not is_certain and deadline is not None and deadline <= now):
             self._debt = None
             return False
-        words[self._WAITING] = 1
+        self._announce(shared)
         _wait(words, 4 * self._TURN, turn, until if deadline is None else min(deadline, until))
         if is_certain and deadline is not None and deadline < until and words[self._TURN] == turn:
             _futex(words, 4 * self._TURN, _FUTEX_WAKE, 1)  # in the place of a wake-up that this may have had
@@ -1235,19 +1307,20 @@ class Lock:
         self._debt = None
         return True
 
-    def _try(self, has_waited):
-        """Take the lock if nobody has it, of the segment that has the name now."""
+    def _try(self, has_waited, shared):
+        """Take the lock if it can be had, of the segment that has the name now."""
         for _ in range(100):
             segment = self._segment
-            taken = segment.try_lock()
+            taken = not (shared and segment.is_byte_locked(self._GATE)) and segment.try_lock(shared)
             if segment.is_named:
                 if taken:
                     words = self._words
                     self.abandoned = words[self._HELD] != 0
-                    words[self._HELD] = 1
+                    if not shared:
+                        words[self._HELD] = 1
                     if has_waited:  # who let somebody in learns that one had its turn
                         _atomic(_ADD, words, 4 * self._TURN, 1)
-                    self._is_held = True
+                    self._is_held, self._is_shared = True, shared
                 return taken
             if taken:
                 segment.unlock()

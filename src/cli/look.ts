@@ -26,7 +26,14 @@ import {
   type SegmentLook,
   segmentOf,
 } from "../segment/mod.ts";
-import { HELD, indexOf, LOCK_BYTES, WAITING, wordsOf } from "../sync/lock_words.ts";
+import {
+  HELD,
+  indexOf,
+  LOCK_BYTES,
+  READER_ANNOUNCED,
+  WAITING,
+  wordsOf,
+} from "../sync/lock_words.ts";
 import { invalidWord, kindOfSegment, type SegmentKind } from "../words.ts";
 import type { Told } from "./selection.ts";
 import { type User, Who } from "./who.ts";
@@ -413,7 +420,7 @@ export interface LockState {
   readonly waiters: User[];
   /** Whether a user of this package has announced that it waits. It may have given up meanwhile. */
   readonly someoneWaits: boolean;
-  /** Whether somebody holds it, or the last holder ended without giving it back. */
+  /** Whether somebody holds it alone, or the last one that did ended without giving it back. */
   readonly isMarked: boolean;
 }
 
@@ -424,10 +431,11 @@ export function readLock({ name, identity, memory }: Subject): LockState {
   const words = wordsOf(memory.buf!);
   const held = locks?.filter(({ isWaiting }) => !isWaiting) ?? [];
   return {
-    holders: locks === null ? null : held.map(({ pid }) => processOf(pid)),
+    // One process may hold it shared several times.
+    holders: locks === null ? null : [...new Set(held.map(({ pid }) => pid))].map(processOf),
     isShared: held.some(({ isShared }) => isShared),
     waiters: locks?.filter(({ isWaiting }) => isWaiting).map(({ pid }) => processOf(pid)) ?? [],
-    someoneWaits: Atomics.load(words, indexOf(WAITING)) !== 0,
+    someoneWaits: (Atomics.load(words, indexOf(WAITING)) & READER_ANNOUNCED) !== 0,
     isMarked: Atomics.load(words, indexOf(HELD)) !== 0,
   };
 }

@@ -50,7 +50,9 @@ export function streamFacts({ kind, slots, writer, isEnded, dtype, shape }: Stre
 /** Who holds a lock, in words. */
 export function holdersText({ holders, isShared, isMarked }: LockState): string {
   if (holders !== null && holders.length > 0) {
-    return `held ${isShared ? "shared " : ""}by ${usersText(holders)}`;
+    const by = `by ${usersText(holders)}`;
+    if (!isShared) return `held ${by}`;
+    return `held shared ${by}${isMarked ? ", abandoned by the last holder before" : ""}`;
   }
   if (holders === null) return isMarked ? "held, or abandoned" : "free, as far as can be told";
   return isMarked ? "free, abandoned by its last holder" : "free";
@@ -71,7 +73,7 @@ export function lockFacts(
     shared: isShared,
     waiters,
     waiting: someoneWaits || waiters.length > 0,
-    abandoned: holders?.length === 0 && isMarked,
+    abandoned: holders !== null && (holders.length === 0 || isShared) && isMarked,
   };
 }
 

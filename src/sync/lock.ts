@@ -291,8 +291,8 @@ function isHeldBack(attachment: AttachedLock, { isBlocking }: Trying): boolean {
 const MOST_MOVES = 100;
 
 /**
- * A lock that at most one holder has, among all processes of the machine that use its name, and among the tasks
- * of each. If its holder is killed, the lock is free, and the guard of the next holder says so.
+ * A lock that at most one holder has, or any number of readers, among all processes of the machine that use its name,
+ * and among the tasks of each. If its holder is killed, the lock is free, and the guard of the next holder says so.
  *
  * An instance is a description that can be sent to other processes as plain data, `{ kind, name }`, and, between
  * `create()` or `load()` and `close()`, an attachment to the lock's own segment. The tasks of a program
@@ -303,6 +303,12 @@ const MOST_MOVES = 100;
  * releases the lock while another waits does not get it again before one that waited had its turn, or 20 ms have
  * passed: the waiter may be stopped or dead. The one that has waited longest is woken first; one that comes just then may
  * be faster. Plain users of `flock` are not part of this order, and can keep others out.
+ *
+ * Those who only read take it shared, `acquire({ shared: true })`: any number of them have it at once, in one instance
+ * and in many. A writer that waits for it holds back new readers until it has had its turn, gives up, or dies: the
+ * kernel witnesses it. A shared lock is not made one's own, since the kernel would let others in between: release it,
+ * acquire it, and look again. Where a thread that has it shared takes it shared once more, a writer may have come
+ * between, and neither could go on: that is `Deno.errors.Busy`, or a time-out. So do not nest them.
  *
  * A holder that was killed is noticed within 20 ms. A `Worker` that is terminated while it holds the lock
  * keeps it until the process ends: nothing of it can run any more, and its file stays open. If the name is removed
@@ -331,6 +337,31 @@ const MOST_MOVES = 100;
  * assertEquals(balance.toArray(), [-5, 5]);
  *
  * account.unlink();
+ * lock.unlink();
+ * ```
+ *
+ * @example Many read, one changes
+ * ```ts
+ * import { SharedMemoryArray } from "@shm/array";
+ * import { SharedMemoryLock } from "@shm/array/sync";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using table = new SharedMemoryArray([2], "float64", SharedMemoryArray.buildSmaName("table"));
+ * const cells = table.create();
+ * using lock = new SharedMemoryLock(`${table.name}.lock`).create();
+ *
+ * async function change(value: number): Promise<void> {
+ *   using _guard = await lock.acquireAsync();
+ *   cells.fill(value);
+ * }
+ * async function read(): Promise<unknown> {
+ *   using _guard = await lock.acquireAsync({ shared: true });
+ *   return cells.toArray();
+ * }
+ * await change(5);
+ * assertEquals(await Promise.all([read(), read()]), [[5, 5], [5, 5]]);
+ *
+ * table.unlink();
  * lock.unlink();
  * ```
  *
@@ -587,7 +618,8 @@ export class SharedMemoryLock {
    * name, whatever segment it leads to.
    *
    * @returns `false` if the name was gone already, or leads to another segment by now, which stays
-   * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
+   * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`), or another process has made it
+   * without a name
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    *
    * @example Remove it once
@@ -638,13 +670,14 @@ export class SharedMemoryLock {
    *
    * The event loop stands still meanwhile; with a listener for `SIGINT`, Ctrl-C waits, too.
    *
-   * @param options the time limit; beyond 2^53 ms there is none
+   * @param options whether to take it shared, and the time limit; beyond 2^53 ms there is none
    * @returns the guard, by which the caller gives the lock back
    * @throws {TypeError} if an option is of the wrong kind
    * @throws {RangeError} if the time limit is negative or NaN
    * @throws {Deno.errors.BadResource} if this instance is not attached
-   * @throws {Deno.errors.Busy} if this instance holds the lock already, or another instance of this thread does and
-   * there is no time limit: it could not give the lock back while this call blocks
+   * @throws {Deno.errors.Busy} if this instance holds the lock already, and not both are shared; or, without a time
+   * limit, if the call could wait for this very thread, which could not give the lock back while it blocks: another
+   * instance of it holds the lock, or it holds the lock shared and a writer waits for that
    * @throws {Deno.errors.NotFound} if the lock's name was removed (`ENOENT`)
    * @throws {DOMException} named "TimeoutError" if time was up; nothing is left behind
    *
@@ -674,12 +707,14 @@ export class SharedMemoryLock {
     const deadline = deadlineOf(timeout);
     // A process that has let a waiter in must announce itself before it takes the lock. Otherwise the waiters
     // behind it sleep on beside a free lock.
-    const guard = this.#letIn(deadline, isShared) ? null : this.#take(isShared, true);
-    if (guard !== null) return guard;
     const check = (): void => {
       if (timeout === Infinity) this.#checkNotHeldHere(isShared);
     };
-    check();
+    if (!this.#letIn(deadline, isShared)) {
+      const guard = this.#take(isShared, true);
+      if (guard !== null) return guard;
+      check();
+    }
     if (timeout === 0) throw timeoutError(this.name, isShared);
     const writer = isShared ? null : new WaitingWriter();
     let hasLock = false;
@@ -710,8 +745,11 @@ export class SharedMemoryLock {
   /**
    * Takes the lock if it can be had at once, also while tasks of this instance wait for it.
    *
+   * @param options whether to take it shared
    * @returns the guard, by which the caller gives the lock back; `null` if somebody has the lock, this
-   * instance included, or it is the turn of one that waits since this thread released the lock
+   * instance included, and not both are shared; if it is the turn of one that waits since this thread released the lock;
+   * or if it is to be shared, and a writer waits for it, a task of this instance included
+   * @throws {TypeError} if an option is of the wrong kind
    * @throws {Deno.errors.BadResource} if this instance is not attached
    * @throws {Deno.errors.NotFound} if the lock's name was removed (`ENOENT`)
    *
@@ -739,9 +777,9 @@ export class SharedMemoryLock {
 
   /**
    * Takes the lock when it can be had, without blocking. The tasks of an instance are served in the order
-   * in which they asked, also while this instance holds the lock.
+   * in which they asked, also while this instance holds the lock. Readers that come one after another are in together.
    *
-   * @param options the time limit, and a signal that gives the waiting up
+   * @param options whether to take it shared, the time limit, and a signal that gives the waiting up
    * @returns a promise of the guard, by which the caller gives the lock back. It is rejected with a
    * `DOMException` named "TimeoutError" if time was up, with the signal's reason, with
    * `Deno.errors.NotFound` if the lock's name was removed, with `Deno.errors.BadResource` if this instance

@@ -341,6 +341,47 @@ Deno.test("show tells who holds a lock, and who waits", async () => {
   });
 });
 
+Deno.test("show tells who holds a lock shared", async () => {
+  await withNames(async (name) => {
+    using lock = new SharedMemoryLock(name).create();
+    using other = SharedMemoryLock.from(lock).load();
+    const guards = [lock, lock, other].map((lock) => lock.acquire({ shared: true }));
+    assertEquals(shell("show", name).out.slice(0, 2), [
+      `Lock, held shared by deno:${Deno.pid}`,
+      "Waiting: nobody",
+    ]);
+    const flock = new Deno.Command("flock", {
+      args: ["-s", segmentPath(name), "sh", "-c", "read line"],
+      stdin: "piped",
+    }).spawn();
+    await until("two that read", () => shell("show", name).out[0].includes("flock:"));
+    const facts = JSON.parse(shell("show", name, "--json").out.join("\n"));
+    assertEquals([facts.shared, facts.holders.length, facts.abandoned], [true, 2, false]);
+    const writing = other.acquireAsync();
+    const waiting = lock.acquireAsync({ shared: true });
+    assertEquals(shell("show", name).out[1], "Waiting: somebody");
+    for (const guard of guards) guard.release();
+    await flock.stdin.close();
+    await flock.status;
+    (await writing).release();
+    (await waiting).release();
+    assertEquals(shell("show", name).out, ["Lock, free", "Waiting: nobody", "Mapped by: nobody"]);
+    // What a writer leaves that dies, its readers do not mend.
+    using memory = SharedMemory.open(name);
+    new Int32Array(memory.buf!)[2] = 1;
+    using _guard = lock.acquire({ shared: true });
+    assertEquals(
+      shell("show", name).out[0],
+      `Lock, held shared by deno:${Deno.pid}, abandoned by the last holder before`,
+    );
+    assertEquals(JSON.parse(shell("show", name, "--json").out.join("\n")).abandoned, true);
+    assertEquals(
+      JSON.parse(shell("watch", name, "--count", "1", "--json").out.join("\n")).shared,
+      true,
+    );
+  });
+});
+
 Deno.test("show says that the last holder of a lock ended without giving it back", async () => {
   await withNames(async (name) => {
     using _lock = new SharedMemoryLock(name).create();
