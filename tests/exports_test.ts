@@ -188,7 +188,7 @@ Deno.test("SharedMemoryLock and LockGuard have exactly these members", () => {
       "tryAcquire",
       "unlink",
     ],
-    statics: ["from"],
+    statics: ["createAnonymous", "from"],
   });
   assertEquals(membersOf(sync.LockGuard), {
     instance: [
