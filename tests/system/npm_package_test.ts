@@ -113,7 +113,7 @@ const { SharedMemoryArray, SharedMemoryRegister, NDArray, errors } = ${load}("@s
 const { NDArray: Same } = ${load}("@shm/array/ndarray");
 const { parseDType } = ${load}("@shm/array/dtype");
 const { readNpy, writeNpy } = ${load}("@shm/array/npy");
-const { SharedMemoryLock } = ${load}("@shm/array/sync");
+const { SharedMemoryBarrier, SharedMemoryLock } = ${load}("@shm/array/sync");
 const { SharedMemoryRing, SharedMemoryVersions } = ${load}("@shm/array/publish");
 const { SharedMemoryQueue } = ${load}("@shm/array/queue");
 const { run } = ${load}("@shm/array/cli");
@@ -125,7 +125,7 @@ other.load().set(1, -1, 9);
 const lines = [];
 const result = [
   one.array.toArray(), parseDType("<f4"), NDArray === Same,
-  [readNpy, writeNpy, SharedMemoryLock, SharedMemoryRing, SharedMemoryVersions, SharedMemoryQueue,
+  [readNpy, writeNpy, SharedMemoryBarrier, SharedMemoryLock, SharedMemoryRing, SharedMemoryVersions, SharedMemoryQueue,
     SharedMemoryRegister].map((each) => typeof each).join(),
   run(["ls"], (line) => lines.push(line), console.error), lines.some((line) => line.startsWith(name)),
   one.unlink(),
@@ -139,7 +139,7 @@ const used = [
   [[7, 7, 7], [7, 7, 9]],
   "float32",
   true,
-  Array(7).fill("function").join(),
+  Array(8).fill("function").join(),
   0,
   true,
   true,
@@ -174,7 +174,7 @@ import { createAndRegisterSma, errors, NDArray, SharedMemoryArray, SharedMemoryR
 import { NDArray as Same } from "@shm/array/ndarray";
 import { type DType, parseDType } from "@shm/array/dtype";
 import { readNpy } from "@shm/array/npy";
-import { SharedMemoryLock, waitAsync } from "@shm/array/sync";
+import { SharedMemoryBarrier, SharedMemoryLock, waitAsync } from "@shm/array/sync";
 import { SharedMemoryRing } from "@shm/array/publish";
 import { SharedMemoryQueue } from "@shm/array/queue";
 import { run } from "@shm/array/cli";
@@ -194,7 +194,7 @@ const failed = (error: unknown): boolean => error instanceof errors.NotFound;
 const text: number = run(["ls"], (line: string) => console.log(line), () => {});
 const file = readNpy(new URL("x.npy", import.meta.url), register, { dtype: "float32" });
 export default [element, wrong, descriptor, dtype, same, big, mean(sma), failed, text, file, slice(1),
-  SharedMemoryLock, waitAsync, SharedMemoryRing, SharedMemoryQueue, process.pid];
+  SharedMemoryBarrier, SharedMemoryLock, waitAsync, SharedMemoryRing, SharedMemoryQueue, process.pid];
 `;
 
 testWith(

@@ -48,6 +48,7 @@ function look(
     () => mod.createAndRegisterSma(3, "int8", []),
     () => npy.readNpy(npyFile, []),
     () => new sync.SharedMemoryLock("x").create(),
+    () => new sync.SharedMemoryBarrier("x", 2).create(),
     () => new publish.SharedMemoryRing(3, "int8", "x", 2).create(),
     () => new publish.SharedMemoryVersions(3, "int8", "x").load(),
     () => new queue.SharedMemoryQueue("x", 2).load(),
@@ -86,7 +87,7 @@ function found(message: string): ReturnType<typeof look> {
       [6, 2, 3, 4, 5, 6],
       [[6, 2, 3], [4, 5, 6]],
     ],
-    uses: Array(16).fill(["NotSupported", "ENOTSUP", message, true]),
+    uses: Array(17).fill(["NotSupported", "ENOTSUP", message, true]),
     shell: [1, [message]],
   };
 }
