@@ -103,6 +103,12 @@ export const table: readonly Row[] = [
   },
   {
     layer: "1",
+    where: "src/json_text.ts",
+    purpose: "JSON that stands in segments",
+    mayImport: ["src/check.ts", "src/errors.ts"],
+  },
+  {
+    layer: "1",
     where: "src/words.ts",
     purpose: "how words of a segment are read",
     mayImport: ["src/check.ts", "src/errors.ts"],

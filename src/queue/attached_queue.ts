@@ -12,6 +12,7 @@
 
 import { isThenable, quoteName } from "../check.ts";
 import { badResource, brokenPipe, busy, notFound } from "../errors.ts";
+import { type Json, jsonTextOf, parseJsonText } from "../json_text.ts";
 import { lookAtParent } from "../process/parent.ts";
 import { ownPid } from "../process/proc.ts";
 import type { OpenSegment } from "../segment/mod.ts";
@@ -36,7 +37,6 @@ import {
   NEXT_ID,
   NUMBER,
   ownerOf,
-  parseText,
   type QueueHeader,
   QueueWords,
   ROOM,
@@ -48,15 +48,6 @@ import {
   WAITING,
   WORK,
 } from "./queue_words.ts";
-
-/** What can be a message or an answer: what JSON can write. */
-export type Json =
-  | null
-  | boolean
-  | number
-  | string
-  | readonly Json[]
-  | { readonly [key: string]: Json | undefined };
 
 /** What `put()` and its like take, but for promises: a message, or a function that makes it for a slot. */
 export type FillNow = Json | ((slot: number) => Json | undefined);
@@ -521,7 +512,7 @@ export class AttachedQueue {
   /** Makes a slot that was filled wait for a taker. */
   #publish(slot: number, message: Json | undefined, attempts: number, isCall: boolean): void {
     const { words } = this;
-    words.writeMessage(slot, this.#textOf(message, "put into", "message"), "put into");
+    words.writeMessage(slot, jsonTextOf(message, "put into", this.name, "message"), "put into");
     const caller = isCall ? this.id : 0;
     words.store(slot, CALLER, caller);
     words.store(slot, ATTEMPTS, attempts);
@@ -536,26 +527,6 @@ export class AttachedQueue {
     else this.#own.delete(slot);
     if (!isPut) throw words.lostSlot(slot);
     this.#work.advance(1);
-  }
-
-  /** Writes a value as JSON. */
-  #textOf(value: Json | undefined, action: string, what: string): string {
-    const refuse = (why: string, cause?: unknown): never => {
-      throw new TypeError(
-        `Cannot ${action} ${
-          quoteName(this.name)
-        }: the ${what} is nothing that JSON can write${why}`,
-        { cause },
-      );
-    };
-    let text: string | undefined;
-    try {
-      text = JSON.stringify(value ?? null);
-    } catch (error) {
-      if (error instanceof TypeError) refuse(`: ${error.message}`, error);
-      throw error; // of a toJSON() of the program, or of the end of the stack
-    }
-    return text ?? refuse("");
   }
 
   /** Claims a slot if there is one, and no other call waits for one; `null` if not. */
@@ -759,7 +730,7 @@ export class AttachedQueue {
   /** The answer that is there; throws what the taker said, or that there is none. */
   #answerOf(slot: number, word: number): Json {
     const { words, name } = this;
-    if (stateOf(word) === DONE) return parseText(words.answerOf(slot), name, "an answer");
+    if (stateOf(word) === DONE) return parseJsonText(words.answerOf(slot), name, "an answer");
     throw this.#failureOf(slot, word, "call");
   }
 
@@ -774,7 +745,7 @@ export class AttachedQueue {
         }, whose takers died`,
       );
     }
-    const told = parseText(words.answerOf(slot), name, "what a taker said of its failure");
+    const told = parseJsonText(words.answerOf(slot), name, "what a taker said of its failure");
     const error = new Error(String(told?.message));
     Object.defineProperty(error, "name", {
       value: String(told?.name),
@@ -827,7 +798,7 @@ export class AttachedQueue {
     const { words } = this;
     try {
       if (deathsOf(word) >= words.attemptsOf(slot)) throw words.lostSlot(slot);
-      return parseText(words.messageOf(slot), this.name, "a message");
+      return parseJsonText(words.messageOf(slot), this.name, "a message");
     } catch (error) {
       this.fail(taken, error);
       throw error;
@@ -886,7 +857,7 @@ export class AttachedQueue {
 
   /** Ends an item that was taken here by an answer; returns whether somebody wanted it. */
   complete(taken: Taken, answer: Json | undefined): boolean {
-    const text = this.#textOf(answer, "complete an item of", "answer");
+    const text = jsonTextOf(answer, "complete an item of", this.name, "answer");
     if (taken.caller !== 0 && this.isWanted(taken)) {
       this.words.writeAnswer(taken.slot, text, "complete an item of");
     }
@@ -953,7 +924,7 @@ export class AttachedQueue {
       if (!isKept(kept) || !words.change(oldest, kept, word)) continue;
       try {
         return {
-          message: parseText(words.messageOf(oldest), this.name, "a message"),
+          message: parseJsonText(words.messageOf(oldest), this.name, "a message"),
           attempts: deathsOf(word) + (stateOf(word) === FAILED ? 1 : 0),
           error: this.#failureOf(oldest, word, "finish an item of"),
         };

@@ -37,7 +37,8 @@
  * @module
  */
 
-export type { FillNow, FillSoon, Json } from "./attached_queue.ts";
+export type { Json } from "../json_text.ts";
+export type { FillNow, FillSoon } from "./attached_queue.ts";
 export {
   type AnonymousQueueOptions,
   type CallOptions,

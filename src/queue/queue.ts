@@ -21,6 +21,7 @@ import {
 } from "../check.ts";
 import { badResource, busy, fromCaller, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
+import type { Json } from "../json_text.ts";
 import {
   checkLocksSegments,
   checkName,
@@ -39,7 +40,6 @@ import {
   closedError,
   type FillNow,
   type FillSoon,
-  type Json,
   type Taken,
 } from "./attached_queue.ts";
 import {

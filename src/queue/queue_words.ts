@@ -9,7 +9,6 @@
  */
 
 import { quoteName } from "../check.ts";
-import { invalidData } from "../errors.ts";
 import { LAST_ID } from "../sync/witness.ts";
 import { checkWord, invalidWord, readWord32, type Word, writeMagic } from "../words.ts";
 
@@ -406,25 +405,5 @@ export class QueueWords {
 
   #read(at: number, length: number): string {
     return (decoder ??= new TextDecoder()).decode(this.#bytes.subarray(at, at + length));
-  }
-}
-
-/**
- * Reads a text of a segment as JSON.
- *
- * @param text the text
- * @param name the segment's name, for the message
- * @param what what it is, for the message
- * @throws {Deno.errors.InvalidData} if it is none
- */
-// deno-lint-ignore no-explicit-any -- as JSON.parse() gives it
-export function parseText(text: string, name: string, what: string): any {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw invalidData(
-      `Cannot use ${quoteName(name)}: ${what} is no JSON; somebody has written over the segment`,
-      cause,
-    );
   }
 }
