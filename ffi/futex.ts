@@ -28,6 +28,7 @@ const FUTEX_WAKE = 1;
 const FUTEX_WAIT_BITSET = 9;
 const FUTEX_PRIVATE_FLAG = 128;
 const FUTEX_BITSET_MATCH_ANY = 0xffff_ffff;
+const CLOCK_REALTIME = 0;
 const CLOCK_MONOTONIC = 1;
 const FUTEX2_SIZE_U32 = 0x02;
 const FUTEX2_PRIVATE = 128;
@@ -81,7 +82,22 @@ const scratch = makeTimespec();
  */
 export function monotonicNow(): number {
   if (!hasFutex()) return performance.now(); // without a futex, only loops of this library ask for the time
-  functions().clock_gettime(CLOCK_MONOTONIC, scratch);
+  return timeBy(CLOCK_MONOTONIC);
+}
+
+/**
+ * Tells the time of day, more precisely than `Date.now()` does. All processes of the machine read the same clock, and
+ * it may be set back or forth.
+ *
+ * @returns milliseconds of the Unix epoch, with a fraction
+ * @see {@link https://man7.org/linux/man-pages/man3/clock_gettime.3.html | clock_gettime(3)}
+ */
+export function realTimeNow(): number {
+  return hasFutex() ? timeBy(CLOCK_REALTIME) : Date.now();
+}
+
+function timeBy(clock: number): number {
+  functions().clock_gettime(clock, scratch);
   return (scratch[0] + scratch[1] * 2 ** 32) * 1000 + scratch[2] / 1e6;
 }
 

@@ -33,7 +33,7 @@ export {
   type SegmentLook,
 } from "./mapping.ts";
 export { checkName, checkUsableName, makeName, nameMax } from "./name.ts";
-export { checkLocksSegments, OpenSegment, type SegmentCheck } from "./open_segment.ts";
+export { type Access, checkLocksSegments, OpenSegment, type SegmentCheck } from "./open_segment.ts";
 export {
   groupsOfParts,
   PART_NAME_BYTES,
@@ -47,6 +47,8 @@ export {
   unlinkWithParts,
 } from "./parts.ts";
 export {
+  ACCESS_KIND,
+  checkAccess,
   checkCreateOptions,
   checkFreeName,
   createAnonymousMemory,

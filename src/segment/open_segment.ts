@@ -17,11 +17,11 @@ import { notFound, notSupported } from "../errors.ts";
 import { sleep } from "../process/parent.ts";
 import { ownsByteLock } from "../process/proc.ts";
 import { isAnonymousName, isAnonymousThere, openAnonymous } from "./anonymous.ts";
-import { segmentOf } from "./buffer_segment.ts";
+import { isPrivateCopy, segmentOf } from "./buffer_segment.ts";
 import { type Describe, found } from "./description.ts";
 import { createOrAttach } from "./create_or_attach.ts";
 import type { WriteHead } from "./create_segment.ts";
-import { type CreateOptions, needStackToMap } from "./mapping.ts";
+import { type CreateOptions, needStackToMap, type OpenOptions } from "./mapping.ts";
 import {
   checkCreateOptions,
   checkFreeName,
@@ -62,7 +62,15 @@ export interface WantedSegment {
   readonly isThere?: boolean;
   /** Whether it may be an anonymous one. */
   readonly takesAnonymous?: boolean;
+  /**
+   * What is done with the memory, of a kind that may be attached to with the permission to read only; of other kinds
+   * it is left out.
+   */
+  readonly access?: Access;
 }
+
+/** What is done with the memory of a segment: it is shared, or read only. */
+export type Access = NonNullable<OpenOptions["access"]>;
 
 /**
  * A mapping and a file descriptor of one segment.
@@ -101,6 +109,7 @@ export class OpenSegment {
    * @param options mode, reservation and whether to describe it, which are checked here
    * @param writeHead writes what tells its kind, into the first 4096 bytes
    * @param describe gives the text that says what it is; `null` for none
+   * @param access what is done with the memory once the head is written
    */
   static create(
     name: string,
@@ -108,9 +117,11 @@ export class OpenSegment {
     options: CreateOptions | undefined,
     writeHead: WriteHead,
     describe: Describe | null = null,
+    access: Access = "read-write",
   ): OpenSegment {
     needStackToMap(false);
-    return OpenSegment.#open(createMemory(name, byteLength, options, describe, { writeHead }));
+    const making = { writeHead, access };
+    return OpenSegment.#open(createMemory(name, byteLength, options, describe, making));
   }
 
   /**
@@ -166,6 +177,7 @@ export class OpenSegment {
    * @param timeout how long to wait for another creator to write what tells the kind, in milliseconds
    * @param check looks whether a segment that somebody else has made is the one that is meant
    * @param kind the kind that it must be described as, if it is described
+   * @param access what is done with the memory, of a kind that may be attached to with the permission to read only
    * @throws {RangeError} if the name is that of an anonymous segment
    */
   static createOrOpen(
@@ -177,6 +189,7 @@ export class OpenSegment {
     timeout: number,
     check: SegmentCheck,
     kind: SegmentKind | null = null,
+    access?: Access,
   ): OpenSegment {
     checkFreeName(name);
     checkCreateOptions(options, true);
@@ -185,8 +198,8 @@ export class OpenSegment {
       name,
       byteLength,
       timeout,
-      attach: (rest) => OpenSegment.open(name, rest, check, { kind, isThere: true }),
-      create: () => OpenSegment.create(name, byteLength, options, writeHead, describe),
+      attach: (rest) => OpenSegment.open(name, rest, check, { kind, isThere: true, access }),
+      create: () => OpenSegment.create(name, byteLength, options, writeHead, describe, access),
     });
   }
 
@@ -206,13 +219,13 @@ export class OpenSegment {
     name: string,
     timeout: number,
     check: SegmentCheck,
-    { kind = null, isThere = false, takesAnonymous = false }: WantedSegment = {},
+    { kind = null, isThere = false, takesAnonymous = false, access }: WantedSegment = {},
   ): OpenSegment {
     if (!takesAnonymous && isAnonymousName(name)) {
       throw new RangeError(
-        `Cannot load ${
-          quote(name)
-        }: names of this form lead to anonymous segments, which hold arrays only`,
+        `Cannot load ${quote(name)}: names of this form lead to anonymous segments, and ${
+          kind === null ? "this kind has" : `${magics[kind].what} has`
+        } none`,
       );
     }
     const deadline = performance.now() + timeout;
@@ -220,10 +233,10 @@ export class OpenSegment {
     const least = Math.min(timeout, 1);
     let rest = timeout;
     for (let successors = 0;; successors++) {
-      const memory = openMemory(name, rest, isThere);
+      const memory = openMemory(name, rest, isThere, access);
       let fd: number | null = null;
       try {
-        fd = openFile(memory, check, deadline, kind);
+        fd = openFile(memory, check, deadline, kind, access === "copy-on-write");
       } catch (error) {
         memory.close();
         if (!hasCode(error, "ENOENT")) throw error;
@@ -240,6 +253,12 @@ export class OpenSegment {
   /** The size of the mapping in bytes. */
   get byteLength(): number {
     return this.#memory.size;
+  }
+
+  /** Whether nothing that is written to the memory reaches the segment. */
+  get isReadOnly(): boolean {
+    const { buf } = this.#memory;
+    return buf !== null && isPrivateCopy(buf);
   }
 
   /** The memory; `null` after `close()`. */
@@ -356,19 +375,27 @@ export function checkLocksSegments(action: string, name: string, what: string): 
 }
 
 /** Attaches. Where that is not permitted, there is another way out than for arrays, which need not write. */
-function openMemory(name: string, timeout: number, isThere: boolean): SharedMemory {
+function openMemory(
+  name: string,
+  timeout: number,
+  isThere: boolean,
+  access: Access | undefined,
+): SharedMemory {
   try {
-    return openRawMemory(name, { timeout }, undefined, false, isThere);
+    return openRawMemory(name, { timeout, access }, undefined, false, isThere);
   } catch (error) {
-    if (hasCode(error, "EACCES") && !isAnonymousName(name)) close(openAny(name));
+    if (access === undefined && hasCode(error, "EACCES") && !isAnonymousName(name)) {
+      close(openAny(name));
+    }
     throw error;
   }
 }
 
 /** Opens a segment once more, by its name. */
-function openAny(name: string): number {
-  if (isAnonymousName(name)) return openAnonymous(name, false);
-  return shmOpen(name, platform().flags.O_RDWR, 0, denialAdvice);
+function openAny(name: string, readOnly = false): number {
+  if (isAnonymousName(name)) return openAnonymous(name, readOnly);
+  const { O_RDONLY, O_RDWR } = platform().flags;
+  return shmOpen(name, readOnly ? O_RDONLY : O_RDWR, 0, denialAdvice);
 }
 
 /**
@@ -381,6 +408,7 @@ function openFile(
   check: SegmentCheck,
   deadline: number,
   kind: SegmentKind | null,
+  readOnly: boolean,
 ): number | null {
   const { name } = memory;
   const last = Math.max(deadline, performance.now() + CREATOR_TIMEOUT);
@@ -393,7 +421,7 @@ function openFile(
     } catch (error) {
       refusal = { error };
     }
-    const fd = openAny(name);
+    const fd = openAny(name, readOnly);
     try {
       const { device, inode } = fstat(fd, name);
       if (segmentOf(memory.buf!) !== `${device}:${inode}`) {

@@ -462,16 +462,28 @@ function checkOpenOptions(
   const { access, timeout, reinterpret }: OpenOptions = canReinterpret
     ? readOptions(options, REINTERPRETED_KINDS, "load")
     : readOptions<Omit<OpenOptions, "reinterpret">>(options, OPEN_KINDS, "load");
-  if (access !== undefined && access !== "read-write" && access !== "copy-on-write") {
-    throw new RangeError(
-      `Cannot load: access must be "read-write" or "copy-on-write", not ${quote(access)}`,
-    );
-  }
-  return { access, timeout: checkTimeout(timeout, "load", 0), reinterpret };
+  return { access: checkAccess(access), timeout: checkTimeout(timeout, "load", 0), reinterpret };
 }
 
+/**
+ * Checks what is to be done with the memory of a segment.
+ *
+ * @param access what the caller gave, a string if anything
+ * @returns the same
+ * @throws {RangeError} if it is none of the two
+ */
+export function checkAccess(access: OpenOptions["access"]): OpenOptions["access"] {
+  if (access === undefined || access === "read-write" || access === "copy-on-write") return access;
+  throw new RangeError(
+    `Cannot load: access must be "read-write" or "copy-on-write", not ${quote(access)}`,
+  );
+}
+
+/** The kind of the option. */
+export const ACCESS_KIND = 'string such as "copy-on-write"';
+
 const OPEN_KINDS: Kinds<Omit<OpenOptions, "reinterpret">> = {
-  access: 'string such as "copy-on-write"',
+  access: ACCESS_KIND,
   timeout: "number of milliseconds",
 };
 const REINTERPRETED_KINDS: Kinds<OpenOptions> = { ...OPEN_KINDS, reinterpret: "boolean" };

@@ -23,7 +23,8 @@
  * @module
  */
 
-import { monotonicNow } from "../../ffi/futex.ts";
+import { monotonicNow, realTimeNow } from "../../ffi/futex.ts";
+import { sleep } from "../../ffi/time.ts";
 import { notify, wait, waitAsync } from "./wait.ts";
 
 /** The moment, by the kernel's monotonic clock, at which a time limit of so many milliseconds ends. */
@@ -34,6 +35,11 @@ export function deadlineOf(timeout: number): number {
 /** How many milliseconds are left until a moment that {@linkcode deadlineOf} gave. */
 export function timeLeft(deadline: number): number {
   return deadline === Infinity ? Infinity : deadline - monotonicNow();
+}
+
+/** The time of day in milliseconds of the Unix epoch, with a fraction: what says when an array was published. */
+export function timestampNow(): number {
+  return realTimeNow();
 }
 
 /** The longest sleep between two looks in milliseconds, or what tells it after a look. */
@@ -220,6 +226,51 @@ export class EventCount {
       if (rest <= 0) return null;
       await this.sleepAsync(turn, Math.min(rest, lengthOf(slice)), signal);
     }
+  }
+}
+
+/**
+ * A count of changes for one that may read only, and so can neither announce itself nor be woken: it looks again and
+ * again. Nothing is written to the words.
+ */
+export class ReadOnlyCount extends EventCount {
+  readonly #interval: number;
+
+  /**
+   * @param words words of a mapped segment
+   * @param turn the position of `TURN` in them
+   * @param interval how long to sleep between two looks, in milliseconds
+   */
+  constructor(words: Int32Array, turn: number, interval: number) {
+    super(words, turn, null);
+    this.#interval = interval;
+  }
+
+  /** Announces nothing, and looks at nothing: the segment may have been closed since the last look. */
+  override announce(): number {
+    return 0;
+  }
+
+  /** Blocks this thread for the interval, or less if time is up before. */
+  override sleep(_turn: number, longest: number): void {
+    sleep(Math.min(longest, this.#interval));
+  }
+
+  /** The same without blocking. */
+  override async sleepAsync(
+    _turn: number,
+    longest: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const end = (): void => resolve();
+    const timer = setTimeout(end, Math.min(longest, this.#interval));
+    signal?.addEventListener("abort", end);
+    await promise;
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
+    lastTurnOfEventLoop = monotonicNow();
+    signal?.throwIfAborted();
   }
 }
 
