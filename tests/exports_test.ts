@@ -218,7 +218,7 @@ Deno.test("SharedMemoryRing, Frame and SharedMemoryVersions have exactly these m
   ];
   assertEquals(membersOf(publish.SharedMemoryRing), {
     instance: [...common, "frames", "latest", "next", "nextAsync", "write"].sort(),
-    statics: ["clone", "from"],
+    statics: ["clone", "createAnonymous", "from"],
   });
   assertEquals(membersOf(publish.Frame), {
     instance: [
@@ -227,6 +227,8 @@ Deno.test("SharedMemoryRing, Frame and SharedMemoryVersions have exactly these m
       "byteOffset",
       "copy",
       "isWhole",
+      "meta",
+      "timestamp",
     ],
     statics: [],
   });

@@ -53,7 +53,8 @@ _lock = threading.Lock()
 _process = os.getpid()  # whose the locks and the claims of this module's instances are
 
 # The words of the segments: where each stands, in bytes, and its type. The names and places are those of
-# src/sync/lock_words.ts, src/publish/header_words.ts and src/queue/queue_words.ts; tests compare them.
+# src/sync/lock_words.ts, src/publish/header_words.ts, src/publish/ring_words.ts and src/queue/queue_words.ts; tests
+# compare them.
 LOCK_WORDS = {"TURN": (0, "i32"), "WAITING": (4, "i32"), "HELD": (8, "i32"), "MAGIC": (12, "char[4]")}
 LOCK_BYTES = 16
 LOCK_MAGIC = b"LCK1"
@@ -65,12 +66,19 @@ HEADER_WORDS = {
     "MODE": (28, "u32"),
     "SLOT_STEP": (32, "u64"),
     "ID": (40, "u64"),
+    "META_BYTES": (48, "u32"),
     "NEWEST": (64, "u64"),
     "BEGUN": (72, "u64"),
     "TURN": (80, "u32"),
     "ENDED": (84, "u32"),
+    "TIMED_A": (88, "u64"),
+    "TIME_A": (96, "f64"),
+    "TIMED_B": (104, "u64"),
+    "TIME_B": (112, "f64"),
 }
 HEADER_BYTES = 128
+# What stands beside a frame, from the first multiple of 8 after its elements on.
+FRAME_WORDS = {"TIMESTAMP": (0, "f64"), "META_LENGTH": (8, "u32"), "META": (12, "char[META_BYTES]")}
 RING_MAGIC = b"SHMRING1"
 VERSIONS_MAGIC = b"SHMVERS1"
 QUEUE_WORDS = {
@@ -1378,6 +1386,7 @@ class _Channel:
     """The header of a publication: which array is the newest, who writes, who sleeps."""
 
     _SLICE = 0.125
+    _LAST_TIME = 8.64e15  # the last moment that JavaScript knows, in milliseconds of the Unix epoch
     _all = weakref.WeakSet()
 
     def __init__(self, name, magic, shape, dtype, slots=None):
@@ -1396,6 +1405,7 @@ class _Channel:
             if found != (dtype.str.encode(), size):
                 raise ValueError(f"Cannot attach to {name!r}: it publishes something else: {found}")
             self.slots, self.step = self._read32("SLOTS"), self._read64("SLOT_STEP")
+            self.meta_bytes, self.beside = self._read32("META_BYTES"), _beside(size)
             if magic == RING_MAGIC:
                 self._check_slots(size, slots)
             mode = self._read32("MODE")
@@ -1414,7 +1424,7 @@ class _Channel:
     def _check_slots(self, size, slots):
         if slots not in (None, self.slots):
             raise ValueError(f"Cannot attach to {self.name!r}: it has {self.slots} slots")
-        if self.step != -(-size // 64) * 64:
+        if self.step != _slot_step(size, self.meta_bytes):
             self._refuse("SLOT_STEP", self.step, f"frames have {size} bytes")
         if self.slots < 1 or HEADER_BYTES + self.slots * self.step > len(self.map):
             self._refuse("SLOTS", self.slots, f"the segment has {len(self.map)} bytes")
@@ -1466,6 +1476,67 @@ class _Channel:
     @property
     def is_named(self):
         return self._segment.is_named
+
+    def check_time(self, word, value):
+        """The moment that a word says, in milliseconds of the Unix epoch."""
+        if not 0 <= value <= self._LAST_TIME:
+            self._refuse(word, value, "it should be a moment in milliseconds of the Unix epoch")
+        return value
+
+    def store_time(self, number, moment):
+        """Note when version `number` is published, before it becomes the newest; that of the newest stays."""
+        newest = self.newest
+        pair = next((pair for pair in "AB" if self._read64(f"TIMED_{pair}") != newest), "A")
+        at = HEADER_WORDS[f"TIMED_{pair}"][0] // 8
+        self._u64[at] = 0
+        _fence()
+        struct.pack_into("<d", self.map, HEADER_WORDS[f"TIME_{pair}"][0], moment)
+        _fence()
+        self._u64[at] = number
+
+    def time_of(self, number):
+        """When version `number` was published; None if that of a later one stands there by now, or none."""
+        for pair in "AB":
+            if self._read64(f"TIMED_{pair}") == number:
+                moment = struct.unpack_from("<d", self.map, HEADER_WORDS[f"TIME_{pair}"][0])[0]
+                _fence()
+                if self._read64(f"TIMED_{pair}") == number:
+                    return self.check_time(f"TIME_{pair}", moment)
+        return None
+
+    def write_beside(self, number, text):
+        """Write what stands beside a frame, between BEGUN and NEWEST of it."""
+        at = self._at_beside(number)
+        struct.pack_into("<d", self.map, at, time.time() * 1000)
+        if self.meta_bytes:
+            start = at + FRAME_WORDS["META"][0]
+            self.map[start : start + len(text)] = text
+            struct.pack_into("<I", self.map, at + FRAME_WORDS["META_LENGTH"][0], len(text))
+
+    def read_beside(self, number):
+        """What stands beside a frame: (timestamp, length of the text, text). It may be that of two frames."""
+        at = self._at_beside(number)
+        moment = struct.unpack_from("<d", self.map, at)[0]
+        if not self.meta_bytes:
+            return moment, 0, b""
+        length = struct.unpack_from("<I", self.map, at + FRAME_WORDS["META_LENGTH"][0])[0]
+        start = at + FRAME_WORDS["META"][0]
+        return moment, length, self.map[start : start + min(length, self.meta_bytes)]
+
+    def check_beside(self, beside):
+        """Check what was read beside a frame that was whole."""
+        self.check_time("TIMESTAMP", beside[0])
+        if beside[1] > self.meta_bytes:
+            self._refuse("META_LENGTH", beside[1], f"there is room for {self.meta_bytes}")
+        return beside
+
+    def _at_beside(self, number):
+        return HEADER_BYTES + (number - 1) % self.slots * self.step + self.beside
+
+    def is_whole(self, number, least):
+        """Whether a frame is not being overwritten; frame `least` was whole before."""
+        _fence()
+        return self.begun_after(least) < number + self.slots
 
     def check_open(self, action):
         if not self._segment.is_open:
@@ -1565,13 +1636,24 @@ class _Channel:
         self._is_writer = False
 
 
-def _make_channel(name, magic, shape, dtype, slots, mode, reserve, describe):
+def _beside(size):
+    """Where the words beside a frame begin, in bytes from the beginning of its slot."""
+    return -(-size // 8) * 8
+
+
+def _slot_step(size, meta_bytes):
+    """The bytes from a slot to the next."""
+    text = FRAME_WORDS["META"][0] + meta_bytes if meta_bytes else FRAME_WORDS["META_LENGTH"][0]
+    return -(-(_beside(size) + text) // 64) * 64
+
+
+def _make_channel(name, magic, shape, dtype, slots, mode, reserve, describe, meta_bytes=0):
     """Make the segment of a ring, or of a publication of versions, before its first array."""
     array = _placed(shape, _checked_dtype(dtype), None)
     if 0 in array.shape:
         raise ValueError(f"Cannot create {name[:80]!r}: shape {list(array.shape)} has no elements")
     size = array.extent()[1]
-    step = -(-size // 64) * 64 if magic == RING_MAGIC else 0
+    step = _slot_step(size, meta_bytes) if magic == RING_MAGIC else 0
     words = {
         "DTYPE": array.dtype.str.encode(),
         "ARRAY_BYTES": size,
@@ -1579,6 +1661,7 @@ def _make_channel(name, magic, shape, dtype, slots, mode, reserve, describe):
         "MODE": mode + (0 if reserve else 2**31),
         "SLOT_STEP": step,
         "ID": secrets.randbelow(2**64 - 1) + 1,
+        "META_BYTES": meta_bytes,
         "MAGIC": magic,
     }
     description = {
@@ -1588,6 +1671,8 @@ def _make_channel(name, magic, shape, dtype, slots, mode, reserve, describe):
     }
     if magic == RING_MAGIC:
         description["slots"] = slots
+        if meta_bytes:
+            description["metaBytes"] = meta_bytes
 
     def fill(mapping):
         for word, value in words.items():
@@ -1600,19 +1685,33 @@ def _make_channel(name, magic, shape, dtype, slots, mode, reserve, describe):
 
 
 class Frame:
-    """A frame of a Ring: `sequence`, `skipped` (how many were missed), `array` (not copied)."""
+    """A frame of a Ring: `sequence`, `skipped` (how many were missed), `array` (not copied); `timestamp` (when it
+    was published, in milliseconds of the Unix epoch: 1000 times what time.time() gives) and `meta`."""
 
     sequence: int
     skipped: int
+    timestamp: float
     array: np.ndarray
 
-    def __init__(self, ring, sequence, skipped, array):
+    def __init__(self, ring, sequence, skipped, beside, array):
         self._ring, self.sequence, self.skipped, self.array = ring, sequence, skipped, array
+        self.timestamp, _, self._text = beside
+
+    @property
+    def meta(self) -> Any:
+        """What the writer gave with the frame, from JSON; None if it gave nothing."""
+        if not self._text:
+            return None
+        try:
+            return json.loads(self._text)
+        except ValueError:
+            raise InvalidData(
+                f"Cannot use {self._ring.name!r}: the meta of frame {self.sequence} is no JSON; it is damaged"
+            ) from None
 
     def is_whole(self) -> bool:
         """Whether the writer has not begun to overwrite it; ask after use."""
-        _fence()
-        return self._ring.begun_after(self.sequence) < self.sequence + self._ring.slots
+        return self._ring.is_whole(self.sequence, self.sequence)
 
     def copy(self) -> Optional[np.ndarray]:
         """The elements in an array of their own, or None if they were overwritten meanwhile."""
@@ -1633,9 +1732,13 @@ class Ring:
     >>> frame = attach(ring.name).latest()
     >>> frame.sequence, frame.array.tolist(), frame.is_whole()
     (1, [1, 2], True)
+    >>> abs(time.time() - frame.timestamp / 1000) < 60, frame.meta
+    (True, None)
     >>> unlink(ring.name)
     True
     """
+
+    _MOST_OVERWRITTEN = 1000  # how many frames may be overwritten while what stands beside them is read
 
     def __init__(self, name: str, shape: Shape, dtype: npt.DTypeLike, slots: Optional[int] = None) -> None:
         import numpy as np
@@ -1648,6 +1751,7 @@ class Ring:
         starts = (HEADER_BYTES + slot * channel.step for slot in range(channel.slots))
         self._views = [np.ndarray(shape, dtype, channel.map, start) for start in starts]
         self._last, self._joined = None, channel.newest
+        self._last_beside = None
 
     @classmethod
     def create(
@@ -1657,19 +1761,34 @@ class Ring:
         dtype: npt.DTypeLike,
         slots: int,
         *,
+        meta_bytes: int = 0,
         mode: int = 0o600,
         reserve: bool = True,
         describe: bool = True,
     ) -> Ring:
-        """Create the segment of a ring, and attach to it. FileExistsError: the name is taken."""
+        """Create the segment of a ring, and attach to it. FileExistsError: the name is taken.
+
+        `meta_bytes`: the most bytes of the JSON text beside a frame.
+        """
         if not 2 <= slots < 2**32:
             raise ValueError(f"Cannot create {name[:80]!r}: slots must be from 2 to 2^32 - 1, not {slots}")
-        _make_channel(name, RING_MAGIC, shape, dtype, slots, mode, reserve, describe)
+        if not 0 <= meta_bytes <= 2**30:
+            raise ValueError(f"Cannot create {name[:80]!r}: meta_bytes must be from 0 to 2^30, not {meta_bytes}")
+        _make_channel(name, RING_MAGIC, shape, dtype, slots, mode, reserve, describe, meta_bytes)
         return cls(name, shape, dtype, slots)
 
-    def write(self, source: Union[npt.ArrayLike, Callable[[np.ndarray], Any]]) -> int:
-        """Write a frame, from an array or by a function that fills the slot; return its number."""
+    @property
+    def meta_bytes(self) -> int:
+        """The most bytes of the JSON text beside a frame."""
+        return self._channel.meta_bytes
+
+    def write(self, source: Union[npt.ArrayLike, Callable[[np.ndarray], Any]], meta: Any = None) -> int:
+        """Write a frame, from an array or by a function that fills the slot; return its number.
+
+        `meta` goes with it: what JSON can write, in at most `meta_bytes` bytes.
+        """
         channel = self._channel
+        text = b"" if meta is None else self._text_of(meta)
         channel.claim("write to")
         number = channel.newest + 1
         slot = self._views[(number - 1) % self.slots]
@@ -1679,8 +1798,20 @@ class Ring:
             channel.check_writer("write to")
         else:
             slot[...] = source
+        channel.write_beside(number, text)
         channel.publish(number)
         return number
+
+    def _text_of(self, meta):
+        """A JSON text, as JavaScript writes it: half a surrogate pair stands as an escape."""
+        text = json.dumps(meta, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = text.encode("utf-8", "backslashreplace")
+        if len(text) > self.meta_bytes:
+            raise ValueError(
+                f"Cannot write to {self.name!r}: as JSON the meta has {len(text)} bytes, and the ring has room "
+                f"for {self.meta_bytes}; meta_bytes of create() makes more"
+            )
+        return text
 
     def end(self) -> None:
         """Say that no more comes: readers are told by EndedError when they have read what there is."""
@@ -1695,9 +1826,12 @@ class Ring:
     def latest(self) -> Optional[Frame]:
         """The newest frame, or None before the first."""
         newest = self._channel.newest_unless_removed(self._last or 0)
-        if newest != self._last:
-            self._channel.begun_after(newest)  # InvalidData: the two cannot stand beside each other
-        return self._give(newest, self._base()) if newest else None
+        if newest == self._last:
+            return self._frame(newest, newest, self._last_beside)
+        if newest:
+            return self._give(newest, self._base())
+        self._channel.begun_after(newest)  # InvalidData: the two cannot stand beside each other
+        return None
 
     def next(self, after: Optional[int] = None, timeout: Optional[float] = None) -> Frame:
         """The frame after number `after` (or after the last one given); `timeout` in seconds.
@@ -1709,8 +1843,7 @@ class Ring:
         base = self._base() if after is None else after
         start = (self._last or 0) if after is None else after
         channel.wait(start, timeout)
-        there = channel.begun_after(start + 1) < start + 1 + self.slots
-        return self._give(start + 1 if there else channel.newest, base)
+        return self._give(start + 1, base)
 
     def frames(self) -> Iterator[Frame]:
         """All frames as they come, until the writer ends."""
@@ -1731,8 +1864,32 @@ class Ring:
         return self._joined if self._last is None else self._last
 
     def _give(self, number, base):
-        self._last = number
-        return Frame(self._channel, number, max(0, number - base - 1), self._views[(number - 1) % self.slots])
+        """Give out a frame, or the newest one where that is overwritten."""
+        channel = self._channel
+        for _ in range(self._MOST_OVERWRITTEN):
+            newest = channel.newest
+            beside = channel.read_beside(number)
+            if channel.is_whole(number, newest):
+                return self._frame(number, base, channel.check_beside(beside))
+            number = channel.newest
+        raise InvalidData(f"Cannot read from {self.name!r}: each of many frames was overwritten while it was read")
+
+    def _frame(self, number, base, beside):
+        self._last, self._last_beside = number, beside
+        skipped = max(0, number - base - 1)
+        return Frame(self._channel, number, skipped, beside, self._views[(number - 1) % self.slots])
+
+
+class Version(Tuple[int, "np.ndarray"]):
+    """A version: a pair of its number and its array, which has `timestamp`, too: when it was published, in
+    milliseconds of the Unix epoch, 1000 times what time.time() gives; NaN where the segment does not tell."""
+
+    timestamp: float
+
+    def __new__(cls, version: int, array: np.ndarray, timestamp: float) -> Version:
+        self = super().__new__(cls, (version, array))
+        self.timestamp = timestamp
+        return self
 
 
 class Versions:
@@ -1747,6 +1904,8 @@ class Versions:
     >>> version, array = attach(table.name).current()
     >>> version, array.tolist()
     (1, [0.5, 0.5])
+    >>> abs(time.time() - table.current().timestamp / 1000) < 60
+    True
     >>> unlink(table.name)
     True
     """
@@ -1758,7 +1917,7 @@ class Versions:
         _check_name(name, _PART_NAME_BYTES)
         self.name, self.shape, self.dtype = name, shape, _dtype_of(dtype)
         self._channel = _Channel(name, VERSIONS_MAGIC, shape, dtype)
-        self._current: Optional[Tuple[int, np.ndarray]] = None
+        self._current: Optional[Version] = None
         self._given = 0
 
     @classmethod
@@ -1795,13 +1954,15 @@ class Versions:
             fill(array)
             channel.check_writer("publish to")
             channel.check_named("publish to")
+            moment = time.time() * 1000
+            channel.store_time(number, moment)
         except BaseException:
             if os.getpid() == process:  # in a forked child it is the parent's
                 _unlink_own(path, made)
                 self._remove_if_removed()
             raise
         channel.publish(number)  # it is current now, whatever happens
-        self._current = number, array
+        self._current = Version(number, array, moment)
         if before:
             try:
                 _unlink_if_permitted(self._path(before))
@@ -1819,11 +1980,11 @@ class Versions:
         """Whether the writer has said that no more comes."""
         return self._channel.is_ended
 
-    def current(self) -> Optional[Tuple[int, np.ndarray]]:
+    def current(self) -> Optional[Version]:
         """The newest complete version: its number and its array; None before the first."""
         return self._give() if self._channel.newest_unless_removed(self._given) else None
 
-    def changed(self, timeout: Optional[float] = None) -> Tuple[int, np.ndarray]:
+    def changed(self, timeout: Optional[float] = None) -> Version:
         """Block until there is a newer version than the one given last; `timeout` in seconds."""
         self._channel.wait(self._given, timeout)
         return self._give()
@@ -1873,6 +2034,9 @@ class Versions:
             number = channel.newest
             if self._current is not None and self._current[0] == number:
                 break
+            moment = channel.time_of(number)
+            if moment is None and channel.newest != number:
+                continue  # there is a newer one
             try:
                 # The same bytes may be read in another shape.
                 array = attach(os.path.basename(self._path(number)), self.shape, self.dtype, reinterpret=True)
@@ -1881,7 +2045,7 @@ class Versions:
                     continue  # there is a newer one
                 channel.check_named("attach to")
                 raise
-            self._current = number, array
+            self._current = Version(number, array, math.nan if moment is None else moment)
             break
         else:
             raise InvalidData(f"Cannot attach to a version of {self.name!r}: none of many is there")

@@ -22,9 +22,10 @@ import {
   parseDType,
 } from "../dtype.ts";
 import { contiguousLayout, type Shape } from "../ndarray/mod.ts";
+import { ACCESS_KIND, checkAccess, type CreateOptions } from "../segment/mod.ts";
 import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
 import type { Header } from "./header_words.ts";
-import type { CreateOrLoadOptions, WaitAsyncOptions, WaitOptions } from "./publication.ts";
+import type { CreateOrLoadOptions, LoadOptions, WaitAsyncOptions } from "./publication.ts";
 
 /** What arrays are published, and where, as plain data. */
 export interface PublicationDescriptor<T extends DTypeLike = DTypeLike> {
@@ -43,6 +44,8 @@ export interface DescriptorKind {
   /** The name of the class, for messages. */
   readonly what: string;
   readonly parts: readonly string[];
+  /** Parts that may be left out. */
+  readonly optional?: readonly string[];
 }
 
 /**
@@ -91,7 +94,7 @@ export function describe(instance: object, parts: object): void {
  * @returns the descriptor; it has all parts
  */
 export function checkDescriptor<D extends object>(
-  { kind, what, parts }: DescriptorKind,
+  { kind, what, parts, optional = [] }: DescriptorKind,
   descriptor: D,
 ): D {
   if (kindOf(descriptor) !== "an object") {
@@ -107,17 +110,30 @@ export function checkDescriptor<D extends object>(
     }
   }
   // If these were ignored, the elements would be wrong.
-  const odd = ["slots", "arraySlice", "layout", "stride", "strides", "order"].find((key) =>
-    !parts.includes(key) && Object.hasOwn(descriptor, key) &&
+  const keys = [...parts, ...optional];
+  const odd = LOOK_LIKE_OURS.find((key) =>
+    !keys.includes(key) && Object.hasOwn(descriptor, key) &&
     (descriptor as { readonly [key: string]: unknown })[key] != null
   );
   if (odd !== undefined) {
     throw new TypeError(
-      `Cannot make a ${what}: ${odd} is none of its keys, which are ${parts.join(", ")}`,
+      `Cannot make a ${what}: ${odd} is none of its keys, which are ${keys.join(", ")}`,
     );
   }
   return descriptor;
 }
+
+/** Keys that some kind has, or is thought to have. */
+const LOOK_LIKE_OURS = [
+  "slots",
+  "metaBytes",
+  "meta_bytes",
+  "arraySlice",
+  "layout",
+  "stride",
+  "strides",
+  "order",
+];
 
 /**
  * Takes the description of an instance, with other parts where the caller wants them.
@@ -128,7 +144,7 @@ export function checkDescriptor<D extends object>(
  * @returns the description
  */
 export function cloneDescriptor<D extends object>(
-  { kind, what, parts }: DescriptorKind,
+  { kind, what, parts, optional = [] }: DescriptorKind,
   instance: object,
   override: Partial<D> | undefined,
 ): D {
@@ -137,7 +153,7 @@ export function cloneDescriptor<D extends object>(
       `Cannot clone: the first argument must be a ${what}; from() takes plain data`,
     );
   }
-  const kinds = Object.fromEntries(["kind", ...parts].map((part) => [part, "any"]));
+  const kinds = Object.fromEntries(["kind", ...parts, ...optional].map((part) => [part, "any"]));
   const parted = { ...instance, ...readOptions<object>(override, kinds, "clone") };
   checkKind(what, kind, parted);
   return parted as D;
@@ -198,31 +214,34 @@ export function checkWaitOptions(
 }
 
 /**
- * Checks how long to wait for a creator.
+ * Checks how a publication is to be attached to.
  *
  * @param options what the caller gave
- * @returns the time limit in milliseconds
+ * @returns the time limit in milliseconds, and whether it is read only
  */
-export function checkLoadOptions(options: WaitOptions | undefined): number {
-  const { timeout } = readOptions(options, { timeout: "number of milliseconds" }, "load");
-  return checkTimeout(timeout, "load", 0);
+export function checkLoadOptions(options: LoadOptions | undefined): Required<LoadOptions> {
+  const { timeout, access } = readOptions(options, LOADING, "load");
+  return { timeout: checkTimeout(timeout, "load", 0), access: checkAccess(access) ?? "read-write" };
 }
 
 /**
  * Checks how a publication is to be made, or how long to wait for another creator.
  *
  * @param options what the caller gave
- * @returns the options of `create()`, which are not checked yet, and the time limit in milliseconds
+ * @returns the options of `create()`, which are not checked yet, the time limit in milliseconds, and whether it is read
+ * only
  */
 export function checkCreateOrLoadOptions(
   options: CreateOrLoadOptions | undefined,
-): CreateOrLoadOptions & { timeout: number } {
-  const kinds = {
-    mode: "any",
-    reserve: "any",
-    describe: "any",
-    timeout: "number of milliseconds",
-  } as const;
-  const given = readOptions(options, kinds, "create or load");
-  return { ...given, timeout: checkTimeout(given.timeout, "create or load", 0) };
+): { creation: CreateOptions; loading: Required<LoadOptions> } {
+  const action = "create or load";
+  const kinds = { mode: "any", reserve: "any", describe: "any", ...LOADING } as const;
+  const { timeout, access, ...creation } = readOptions(options, kinds, action);
+  const loading = {
+    timeout: checkTimeout(timeout, action, 0),
+    access: checkAccess(access) ?? "read-write",
+  };
+  return { creation, loading };
 }
+
+const LOADING = { timeout: "number of milliseconds", access: ACCESS_KIND } as const;

@@ -38,6 +38,8 @@ export const MODE: Word = { name: "MODE", at: 28, type: "u32" };
 export const SLOT_STEP: Word = { name: "SLOT_STEP", at: 32, type: "u64" };
 /** Which publication it is; random, and never 0. */
 export const ID: Word = { name: "ID", at: PARTS_ID, type: "u64" };
+/** The most bytes of the text beside a frame; 0 where frames have none. */
+export const META_BYTES: Word = { name: "META_BYTES", at: 48, type: "u32" };
 /** The number of the newest whole array; 0 if there is none. */
 export const NEWEST: Word = { name: "NEWEST", at: 64, type: "u64" };
 /** The number of the newest frame whose writing has begun. */
@@ -46,6 +48,14 @@ export const BEGUN: Word = { name: "BEGUN", at: 72, type: "u64" };
 export const TURN: Word = { name: "TURN", at: 80, type: "u32" };
 /** 1 when the writer has said that no more comes, and 0 before. */
 export const ENDED: Word = { name: "ENDED", at: 84, type: "u32" };
+/** Which version was published at TIME_A; 0 for none. */
+export const TIMED_A: Word = { name: "TIMED_A", at: 88, type: "u64" };
+/** When that was, in milliseconds of the Unix epoch. */
+export const TIME_A: Word = { name: "TIME_A", at: 96, type: "f64" };
+/** Which version was published at TIME_B; 0 for none. */
+export const TIMED_B: Word = { name: "TIMED_B", at: 104, type: "u64" };
+/** When that was, in milliseconds of the Unix epoch. */
+export const TIME_B: Word = { name: "TIME_B", at: 112, type: "f64" };
 
 /** The position of the lower half of NEWEST in 32-bit words. */
 const NEWEST_LOW = NEWEST.at / 4;
@@ -64,6 +74,28 @@ export interface Header {
   readonly slots: number;
   /** The bytes from the beginning of a slot to that of the next. */
   readonly slotStep: number;
+  /** The most bytes of the text beside a frame. */
+  readonly metaBytes: number;
+}
+
+/** The last moment that a `Date` can be, in milliseconds of the Unix epoch. */
+const LAST_TIME = 8.64e15;
+
+/**
+ * Checks a moment that was read from a segment.
+ *
+ * @param value the moment in milliseconds of the Unix epoch
+ * @param word which word it is
+ * @param segment the segment's name, for the message
+ * @returns the moment
+ * @throws {Deno.errors.InvalidData} if it is none
+ */
+export function checkTime(value: number, word: Pick<Word, "name">, segment: string): number {
+  if (value >= 0 && value <= LAST_TIME) return value;
+  throw invalidWord(
+    segment,
+    `its word ${word.name} is ${value}, and should be a moment in milliseconds of the Unix epoch`,
+  );
 }
 
 /**
@@ -105,6 +137,7 @@ export class HeaderWords {
       arrayBytes: this.number(ARRAY_BYTES),
       slots: readWord32(this.words, SLOTS, this.name),
       slotStep: this.number(SLOT_STEP),
+      metaBytes: readWord32(this.words, META_BYTES, this.name),
     };
   }
 
@@ -162,7 +195,7 @@ export class HeaderWords {
 
   /** Writes what never changes, into memory that is all zeros. */
   write(
-    { kind, dtype, arrayBytes, slots, slotStep }: Header,
+    { kind, dtype, arrayBytes, slots, slotStep, metaBytes }: Header,
     { mode = 0o600, reserve = true }: CreateOptions = {},
   ): void {
     const { words } = this;
@@ -171,6 +204,7 @@ export class HeaderWords {
     words[SLOTS.at / 4] = slots;
     words[MODE.at / 4] = mode + (reserve ? 0 : NOT_RESERVED);
     this.store(SLOT_STEP, slotStep);
+    words[META_BYTES.at / 4] = metaBytes;
     this.#numbers[ID.at / 8] = randomId();
     fence();
     writeMagic(words.buffer, kind);

@@ -49,6 +49,7 @@
  * @module
  */
 
+export type { Json } from "../json_text.ts";
 export type { PublicationDescriptor } from "./descriptor.ts";
 export {
   type CreateOrLoadOptions,
@@ -58,10 +59,12 @@ export {
   type WaitOptions,
 } from "./publication.ts";
 export {
+  type AnonymousRingOptions,
   Frame,
   type FrameFiller,
   type FramesOptions,
   type RingDescriptor,
+  type RingOptions,
   SharedMemoryRing,
 } from "./ring.ts";
 export {

@@ -6,9 +6,10 @@
  */
 
 import { quote, quoteName } from "../check.ts";
-import { badResource, brokenPipe, busy, notFound } from "../errors.ts";
+import { badResource, brokenPipe, busy, notFound, permissionDenied } from "../errors.ts";
 import { lookAtParent } from "../process/parent.ts";
 import {
+  type Access,
   checkLocksSegments,
   type CreateOptions,
   type Describe,
@@ -16,7 +17,7 @@ import {
   type SegmentCheck,
   type SharedMemory,
 } from "../segment/mod.ts";
-import { deadlineOf, EventCount, letEventLoopRun } from "../sync/event_count.ts";
+import { deadlineOf, EventCount, letEventLoopRun, ReadOnlyCount } from "../sync/event_count.ts";
 import { checkMagic, invalidWord, refuseOtherKinds, type SegmentKind } from "../words.ts";
 import { type Header, HEADER_BYTES, type HeaderWords, TURN } from "./header_words.ts";
 
@@ -32,14 +33,22 @@ export interface WaitAsyncOptions extends WaitOptions {
   signal?: AbortSignal;
 }
 
-/** How long `load()` waits for the creator. */
+/** How `load()` attaches to a publication, and how long it waits for the creator. */
 export interface LoadOptions {
   /** How long to wait, blocking, for a segment that is not there yet, in milliseconds; by default 0. */
   timeout?: number;
+  /**
+   * `"copy-on-write"` is for a reader that has the permission to read only (mode `0o644` gives it to other users). It
+   * cannot announce that it waits, so nobody wakes it: it **looks every 5 ms**. It cannot write or `end()`, and what
+   * it writes to an array stays private; from then on it does not see what becomes of the same page (4096 bytes),
+   * which may be that of the publication's own words: do not write. With `"read-write"`, the default, waiting readers
+   * are woken.
+   */
+  access?: "read-write" | "copy-on-write";
 }
 
 /** How a publication is attached to, or made if there is none. */
-export interface CreateOrLoadOptions extends CreateOptions {
+export interface CreateOrLoadOptions extends CreateOptions, Pick<LoadOptions, "access"> {
   /**
    * How long to wait, blocking, for a segment whose name is there before its header is, as another program may make
    * it, in milliseconds; at least one second. One that is not there is made at once.
@@ -85,6 +94,9 @@ export interface WordsOf<W extends HeaderWords> {
  */
 const READER_SLICE = 125;
 
+/** How long a reader sleeps that nobody can wake, in milliseconds. */
+const READ_ONLY_INTERVAL = 5;
+
 /**
  * How many times in a row a reader gets an answer without a look at the clock, which would take longer than all
  * the rest. Each turn of the event loop begins to count anew.
@@ -108,7 +120,10 @@ export class Publication<W extends HeaderWords> {
     this.name = segment.name;
     this.words = words;
     this.#segment = segment;
-    this.#changes = new EventCount(words.words, TURN.at / 4, null);
+    const turn = TURN.at / 4;
+    this.#changes = segment.isReadOnly
+      ? new ReadOnlyCount(words.words, turn, READ_ONLY_INTERVAL)
+      : new EventCount(words.words, turn, null);
   }
 
   /**
@@ -136,23 +151,55 @@ export class Publication<W extends HeaderWords> {
   }
 
   /**
+   * Makes an anonymous segment.
+   *
+   * @param byteLength the bytes of the segment
+   * @param header what the header is to say
+   * @param Words the class of the words
+   * @param options permission bits, and whether to reserve the memory and to describe it; not checked yet
+   * @param describe gives the text that says what it is
+   */
+  static createAnonymous<W extends HeaderWords>(
+    byteLength: number,
+    header: Header,
+    Words: WordsOf<W>,
+    options: CreateOptions | undefined,
+    describe: Describe,
+  ): Publication<W> {
+    const { kind } = header;
+    const segment = OpenSegment.createAnonymous(
+      byteLength,
+      options,
+      `shm-array-${kind}`,
+      (memory) => {
+        new Words(kind, memory).write(header, options);
+      },
+      describe,
+    );
+    return new Publication(segment, new Words(segment.name, segment.buffer!));
+  }
+
+  /**
    * Attaches to a segment that exists, and checks its kind before a byte is written.
    *
    * @param name a checked name
    * @param byteLength the least bytes of the segment
    * @param header what the header must say
    * @param Words the class of the words
-   * @param timeout how long to wait for a segment that is not there, in milliseconds
+   * @param options how long to wait for a segment that is not there, in milliseconds, and whether it is read only
    */
   static load<W extends HeaderWords>(
     name: string,
     byteLength: number,
     header: Header,
     Words: WordsOf<W>,
-    timeout: number,
+    { timeout, access }: Required<LoadOptions>,
   ): Publication<W> {
     const check = checkOf(byteLength, header, Words);
-    const segment = OpenSegment.open(name, timeout, check, { kind: header.kind });
+    const { kind } = header;
+    // Each version is a segment of its own, which needs a name.
+    const wanted = { kind, access, takesAnonymous: kind === "ring" };
+    const segment = OpenSegment.open(name, timeout, check, wanted);
     return new Publication(segment, new Words(name, segment.buffer!));
   }
 
@@ -165,7 +212,8 @@ export class Publication<W extends HeaderWords> {
    * @param Words the class of the words
    * @param options permission bits, and whether to reserve the memory and to describe it; not checked yet
    * @param describe gives the text that says what it is
-   * @param timeout how long to wait for another creator to write the header, in milliseconds
+   * @param loading how long to wait for another creator to write the header, in milliseconds, and whether it is read
+   * only
    */
   static createOrLoad<W extends HeaderWords>(
     name: string,
@@ -174,7 +222,7 @@ export class Publication<W extends HeaderWords> {
     Words: WordsOf<W>,
     options: CreateOptions | undefined,
     describe: Describe,
-    timeout: number,
+    { timeout, access }: Required<LoadOptions>,
   ): Publication<W> {
     const segment = OpenSegment.createOrOpen(
       name,
@@ -185,6 +233,7 @@ export class Publication<W extends HeaderWords> {
       timeout,
       checkOf(byteLength, header, Words),
       header.kind,
+      access,
     );
     return new Publication(segment, new Words(name, segment.buffer!));
   }
@@ -192,6 +241,11 @@ export class Publication<W extends HeaderWords> {
   /** Whether the segment was made here, and not found. */
   get isCreator(): boolean {
     return this.#segment.isCreator;
+  }
+
+  /** How the segment was attached to: for other segments of the same publication. */
+  get access(): Access {
+    return this.#segment.isReadOnly ? "copy-on-write" : "read-write";
   }
 
   /** Whether the segment has a name still. */
@@ -235,6 +289,7 @@ export class Publication<W extends HeaderWords> {
    *
    * @param action what is about to be done, for messages
    * @returns whether it was not the writer before
+   * @throws {Deno.errors.PermissionDenied} if this was loaded copy-on-write
    * @throws {Deno.errors.NotFound} if the name was removed
    * @throws {Deno.errors.Busy} if somebody else is the writer
    * @throws {Deno.errors.BrokenPipe} if the writer has said that no more comes
@@ -252,6 +307,7 @@ export class Publication<W extends HeaderWords> {
   }
 
   #becomeWriter(action: string): boolean {
+    if (this.#changes instanceof ReadOnlyCount) throw this.#readOnlyError(action);
     this.checkNamed(action);
     if (this.#isWriter) return false;
     if (!this.#segment.tryLock()) {
@@ -393,6 +449,14 @@ export class Publication<W extends HeaderWords> {
     });
   }
 
+  #readOnlyError(action: string): Error {
+    return permissionDenied(
+      `Cannot ${action} ${
+        quoteName(this.name)
+      }: it was loaded copy-on-write, to read only; load() it without access to write`,
+    );
+  }
+
   #removedError(action: string): Error {
     return notFound(
       `Cannot ${action} ${
@@ -475,6 +539,9 @@ function checkHeader(
     );
   }
   if (found.slots !== wanted.slots) refuse(`it has ${found.slots} slots, and not ${wanted.slots}`);
+  if (found.metaBytes !== wanted.metaBytes) {
+    refuse(`it has ${found.metaBytes} bytes for the meta of a frame, and not ${wanted.metaBytes}`);
+  }
   if (found.slotStep !== wanted.slotStep) {
     throw invalidWord(
       name,

@@ -12,8 +12,9 @@ import {
   type TypedArrayOf,
   typedArrayOf,
 } from "../dtype.ts";
-import { busy, fromCaller, showCallers } from "../errors.ts";
+import { busy, fromCaller, invalidData, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
+import { type Json, jsonTextOf, parseJsonText } from "../json_text.ts";
 import {
   type AssignSource,
   checkShape,
@@ -25,7 +26,8 @@ import {
   type Shape,
   storeSource,
 } from "../ndarray/mod.ts";
-import { type CreateOptions, descriptionOf, unlink } from "../segment/mod.ts";
+import { checkLocksSegments, type CreateOptions, descriptionOf, unlink } from "../segment/mod.ts";
+import { timestampNow } from "../sync/event_count.ts";
 import {
   checkArrays,
   checkCreateOrLoadOptions,
@@ -49,7 +51,15 @@ import {
   type WaitAsyncOptions,
   type WaitOptions,
 } from "./publication.ts";
-import { ringBytes, ringHeader, RingWords, slotOf, slotStart } from "./ring_words.ts";
+import {
+  FrameWords,
+  ringBytes,
+  ringHeader,
+  RingWords,
+  slotOf,
+  slotStart,
+  type Stamp,
+} from "./ring_words.ts";
 
 /** A ring as plain data, as `structuredClone`, `postMessage` and JSON make it. */
 export interface RingDescriptor<T extends DTypeLike = DTypeLike> extends PublicationDescriptor<T> {
@@ -57,7 +67,21 @@ export interface RingDescriptor<T extends DTypeLike = DTypeLike> extends Publica
   readonly kind?: "ring";
   /** How many frames the ring holds. */
   readonly slots: number;
+  /** The most bytes of the JSON text beside a frame; by default 0. */
+  readonly metaBytes?: number;
 }
+
+/** What a ring is like. */
+export interface RingOptions {
+  /**
+   * The most bytes of the text beside a frame, which is JSON in UTF-8; by default 0, which is room for none. It takes
+   * so much of each slot.
+   */
+  metaBytes?: number;
+}
+
+/** How an anonymous ring is made. */
+export interface AnonymousRingOptions extends RingOptions, CreateOptions {}
 
 /** How long {@linkcode SharedMemoryRing.frames} goes on. */
 export interface FramesOptions {
@@ -70,13 +94,22 @@ const KIND = {
   kind: "ring",
   what: "SharedMemoryRing",
   parts: ["shape", "dtype", "name", "slots"],
+  optional: ["metaBytes"],
 } as const;
+
+/** The most bytes that there can be for the text beside a frame: a text is read as a whole. */
+const MOST_META = 2 ** 30;
+
+/** How many frames may be overwritten while what stands beside them is read, one after another. */
+const MOST_OVERWRITTEN = 1000;
 
 /** Proves that a frame is made by this file. */
 const KEY = Symbol();
 
 /**
- * A frame of a ring as a reader gets it. It is not copied, and the writer overwrites it some time.
+ * A frame of a ring as a reader gets it. Its elements are not copied, and the writer overwrites them some time.
+ * `sequence`, `skipped`, `timestamp` and `meta` were read when the frame was given out, while it was whole, and stay
+ * what they are.
  *
  * @example Use it, then ask whether it was whole all the time
  * ```ts
@@ -108,6 +141,11 @@ export class Frame<T extends DType = DType, R extends number = number> {
   readonly array: NDArray<T, R>;
   readonly #publication: Publication<RingWords>;
   readonly #slots: number;
+  readonly #timestamp: number;
+  /** The text beside the frame, until it was read as JSON. */
+  #text: Uint8Array | null;
+  // deno-lint-ignore no-explicit-any -- as JSON.parse() gives it
+  #meta: any = null;
 
   /**
    * Not for callers: a {@linkcode SharedMemoryRing} makes frames.
@@ -118,18 +156,63 @@ export class Frame<T extends DType = DType, R extends number = number> {
     if (key !== KEY) {
       throw new TypeError("Cannot construct Frame: use latest() or next() of a SharedMemoryRing");
     }
-    const [sequence, skipped, array, publication, slots] = parts as [
+    const [sequence, skipped, { timestamp, text }, array, publication, slots] = parts as [
       number,
       number,
+      Stamp,
       NDArray<T, R>,
       Publication<RingWords>,
       number,
     ];
     this.sequence = sequence;
     this.skipped = skipped;
+    this.#timestamp = timestamp;
+    this.#text = text;
     this.array = array;
     this.#publication = publication;
     this.#slots = slots;
+  }
+
+  /**
+   * When the frame was published, in milliseconds of the Unix epoch, with a fraction, by the clock that all processes
+   * of the machine read. `Date.now() - timestamp` is how old it is; where the clock was set back meanwhile, that is
+   * negative.
+   */
+  get timestamp(): number {
+    return this.#timestamp;
+  }
+
+  /**
+   * What the writer gave with the frame; `null` if it gave nothing. It is this frame's, also after the frame was
+   * overwritten. It is read as JSON when it is asked for first; then it is always the same object.
+   *
+   * @throws {Deno.errors.InvalidData} if it is no JSON, because somebody has written over the segment
+   *
+   * @example A position for each picture
+   * ```ts
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using ring = SharedMemoryRing.createAnonymous([270, 480], "uint8", 4, { metaBytes: 100 });
+   * ring.write((slot) => slot.fill(7), { latitude: 43.56, longitude: 1.48 });
+   * const frame = ring.latest()!;
+   * assertEquals(frame.meta.latitude, 43.56);
+   * const age = Date.now() - frame.timestamp; // in milliseconds
+   * assertEquals(age < 60_000, true);
+   * ```
+   */
+  // deno-lint-ignore no-explicit-any -- as JSON.parse() gives it
+  get meta(): any {
+    if (this.#text !== null) {
+      const text = decoder.decode(this.#text);
+      this.#meta = parseJsonText(
+        text,
+        this.#publication.name,
+        `the meta of frame ${this.sequence}`,
+      );
+      this.#text = null;
+    }
+    return this.#meta;
   }
 
   /**
@@ -206,6 +289,9 @@ export class Frame<T extends DType = DType, R extends number = number> {
 }
 showCallers(Frame);
 
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
 /**
  * A function that fills the slot of a frame, and gets the frame's number. The slot holds old elements, and must
  * be filled when the function returns.
@@ -219,12 +305,20 @@ export type FrameFiller<T extends DType, R extends number> = (
 interface Attachment<D extends DType, R extends number> {
   readonly publication: Publication<RingWords>;
   /** The slots, as far as they were used. */
-  readonly views: NDArray<D, R>[];
+  readonly slots: Slot<D, R>[];
   /** The number of the newest frame when the instance attached. */
   readonly joined: number;
   /** The number of the frame that was given out last; `null` before the first. */
   last: number | null;
+  /** What stands beside that one. */
+  stamp: Stamp | null;
   isWriting: boolean;
+}
+
+/** A slot, as an instance uses it again and again. */
+interface Slot<D extends DType, R extends number> {
+  readonly view: NDArray<D, R>;
+  readonly words: FrameWords;
 }
 
 /**
@@ -237,9 +331,12 @@ interface Attachment<D extends DType, R extends number> {
  * a frame was overwritten while it was used, the reader asks by {@linkcode Frame.isWhole}; or it takes a
  * {@linkcode Frame.copy}.
  *
+ * With each frame goes a time stamp, and what else the writer gives with it: a small JSON value, for which the ring
+ * has `metaBytes` of room in each slot.
+ *
  * An instance is a description that can be sent to other processes as plain data, `{ shape, dtype, name,
- * slots }`, and, between `create()` or `load()` and `close()`, an attachment. It remembers which frame it
- * gave out last. A register can list its name. A `Worker` that is terminated stays the writer until the
+ * slots }` and `metaBytes` where it is not 0, and, between `create()` or `load()` and `close()`, an attachment. It
+ * remembers which frame it gave out last. A register can list its name. A `Worker` that is terminated stays the writer until the
  * process ends.
  *
  * Linux only.
@@ -275,6 +372,8 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   declare readonly name: string;
   /** How many frames the ring holds. */
   declare readonly slots: number;
+  /** The most bytes of the JSON text beside a frame; not there if that is 0. */
+  declare readonly metaBytes?: number;
 
   readonly #header: Header;
   #attachment: Attachment<DTypeOf<T>, RankOf<S>> | null = null;
@@ -288,6 +387,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * @param name the segment's name: not empty, without "/" and NUL, at most 255 bytes
    * @param slots how many frames the ring holds, at least 2: one of them may be being overwritten. A
    * reader that always takes the newest frame has the time of `slots - 1` frames to use it.
+   * @param options the room for the JSON text beside a frame, `metaBytes`: from 0, the default, to 2^30
    * @throws {TypeError} if an argument is of the wrong kind, or the dtype is none of the supported ones
    * @throws {RangeError} if a length, the number of slots or bytes, or the name is wrong
    *
@@ -303,21 +403,10 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * );
    * ```
    */
-  constructor(shape: S, dtype: T, name: string, slots: number) {
+  constructor(shape: S, dtype: T, name: string, slots: number, options?: RingOptions) {
     try {
-      const { description, arrays } = checkArrays(shape, dtype, name);
-      checkInteger(slots, "make a ring", "slots");
-      if (slots < 2 || slots >= 2 ** 32) {
-        throw new RangeError(
-          `Cannot make a ring: slots must be from 2 to 2^32 - 1, not ${slots}; one of them may be ` +
-            "being overwritten",
-        );
-      }
-      const header = ringHeader(arrays, slots);
-      if (!Number.isSafeInteger(ringBytes(header))) {
-        throw new RangeError(`Cannot make a ring: ${slots} slots have more than 2^53 - 1 bytes`);
-      }
-      describe(this, { kind: KIND.kind, ...description, slots });
+      const { description, header } = checkRing(shape, dtype, name, slots, options);
+      describe(this, description);
       this.#header = header;
     } catch (error) {
       throw fromCaller(error, SharedMemoryRing);
@@ -366,12 +455,13 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   /**
    * Attaches to the ring that another instance created.
    *
-   * @param options how long to wait, blocking, for a ring that is not there yet
+   * @param options how long to wait, blocking, for a ring that is not there yet; and `access: "copy-on-write"` for a
+   * reader that has the permission to read only: it looks every 5 ms instead of being woken
    * @returns this instance
    * @throws {TypeError} if an option is of the wrong kind
    * @throws {TypeError} if the segment is not that of a ring; nothing was written to it
-   * @throws {RangeError} if the time limit is negative or NaN, or the ring is not one of this shape, dtype and
-   * number of slots
+   * @throws {RangeError} if an option is out of range, or the ring is not one of this shape, dtype, number of slots and
+   * `metaBytes`
    * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
    * @throws {Deno.errors.Busy} if this instance is attached already
    * @throws {Deno.errors.NotFound} if there is no such segment (`ENOENT`)
@@ -387,12 +477,27 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * using ring = new SharedMemoryRing([270, 480], "uint8", "nobody-made-this", 4);
    * assertThrows(() => ring.load({ timeout: 20 }), Deno.errors.NotFound);
    * ```
+   *
+   * @example A viewer that may not write
+   * ```ts
+   * import { SharedMemoryArray } from "@shm/array";
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const name = SharedMemoryArray.buildSmaName("camera");
+   * using camera = new SharedMemoryRing([2, 2], "uint8", name, 3).create({ mode: 0o644 });
+   * using viewer = SharedMemoryRing.from(JSON.parse(JSON.stringify(camera))); // of another user, say
+   * viewer.load({ access: "copy-on-write" });
+   * camera.write(7);
+   * assertEquals(viewer.next().array.get(0, 0), 7);
+   * camera.unlink();
+   * ```
    */
   load(options?: LoadOptions): this {
-    const timeout = checkLoadOptions(options);
+    const loading = checkLoadOptions(options);
     checkDetached(this.#attachment?.publication, "load", this.name);
     const header = this.#header;
-    this.#attach(Publication.load(this.name, ringBytes(header), header, RingWords, timeout));
+    this.#attach(Publication.load(this.name, ringBytes(header), header, RingWords, loading));
     return this;
   }
 
@@ -405,7 +510,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * @returns this instance
    * @throws {TypeError} if an option is of the wrong kind or unknown, or there is a segment that is not that of a ring
    * @throws {RangeError} if an option is out of range, the name is that of an anonymous segment, or there is
-   * a ring of another shape, dtype or number of slots
+   * a ring of another shape, dtype, number of slots or `metaBytes`
    * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
    * @throws {Deno.errors.Busy} if this instance is attached already
    * @throws {Deno.errors.PermissionDenied} if the system refuses (`EACCES`)
@@ -430,7 +535,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * ```
    */
   createOrLoad(options?: CreateOrLoadOptions): this {
-    const { timeout, ...creation } = checkCreateOrLoadOptions(options);
+    const { creation, loading } = checkCreateOrLoadOptions(options);
     checkDetached(this.#attachment?.publication, "create or load", this.name);
     const header = this.#header;
     this.#attach(Publication.createOrLoad(
@@ -440,7 +545,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
       RingWords,
       creation,
       () => descriptionOf(this),
-      timeout,
+      loading,
     ));
     return this;
   }
@@ -452,6 +557,63 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   get isCreator(): boolean | null {
     const publication = this.#attachment?.publication;
     return publication?.isOpen ? publication.isCreator : null;
+  }
+
+  /**
+   * Creates a ring that has no name in `/dev/shm`: it is gone when the last process that has it ends. Others load it
+   * by its name, as long as its creator lives and has not unlinked it. After that, who waits gets
+   * `Deno.errors.NotFound` within a quarter of a second, when it has read what is there, and who writes at once.
+   *
+   * @param shape the lengths of a frame's axes in elements, all at least 1; a number means one axis
+   * @param dtype the element type: a name, a NumPy type string, or a typed array's constructor
+   * @param slots how many frames the ring holds, at least 2
+   * @param options the room for the JSON text beside a frame, permission bits, whether to reserve the memory and to
+   * describe the ring
+   * @returns a new instance, which is attached
+   * @throws {TypeError} if an argument is of the wrong kind, or the dtype is none of the supported ones
+   * @throws {RangeError} if a length, the number of slots or bytes, or an option is wrong
+   * @throws {Error} if there is no descriptor (`EMFILE`) or memory (`ENOMEM`) left
+   * @throws {Deno.errors.NotCapable} without `--allow-ffi`
+   * @throws {Deno.errors.NotSupported} on other systems than Linux
+   *
+   * @example For the children of this process
+   * ```ts
+   * import { SharedMemoryRing } from "@shm/array/publish";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using camera = SharedMemoryRing.createAnonymous([270, 480], "uint8", 4);
+   * using viewer = SharedMemoryRing.from(JSON.parse(JSON.stringify(camera))).load();
+   * camera.write(7);
+   * assertEquals(viewer.next().array.get(0, 0), 7);
+   * camera.unlink();
+   * ```
+   */
+  static createAnonymous<const T extends DTypeLike, const S extends Shape>(
+    shape: S,
+    dtype: T,
+    slots: number,
+    options?: AnonymousRingOptions,
+  ): SharedMemoryRing<T, S> {
+    const { metaBytes, ...creation } = readOptions(options, {
+      ...OPTIONS,
+      mode: "number such as 0o600",
+      reserve: "boolean",
+      describe: "boolean",
+    }, "make an anonymous ring");
+    const unnamed = new SharedMemoryRing(shape, dtype, "ring", slots, { metaBytes });
+    checkLocksSegments("create", "an anonymous ring", "publishing between processes is");
+    const header = unnamed.#header;
+    const describe = () => descriptionOf(unnamed);
+    const publication = Publication.createAnonymous(
+      ringBytes(header),
+      header,
+      RingWords,
+      creation,
+      describe,
+    );
+    const ring = new SharedMemoryRing(shape, dtype, publication.name, slots, { metaBytes });
+    ring.#attach(publication);
+    return ring;
   }
 
   /**
@@ -486,11 +648,12 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   /**
    * Removes the ring's name. No process can attach any more, and none can write. Readers that are attached read
    * what is there, and then get `Deno.errors.NotFound`. An instance that is not attached removes whatever ring
-   * has the name.
+   * has the name. The name of an anonymous ring can be removed only in the process that made it.
    *
    * @returns `false` if the name was gone already, or leads to another segment than the one that this instance
    * is attached to; that one stays
-   * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`)
+   * @throws {Deno.errors.PermissionDenied} if it belongs to somebody else (`EACCES`), or to another process (an
+   * anonymous ring)
    * @throws {Deno.errors.NotCapable} without `--allow-ffi`
    *
    * @example Remove it once
@@ -541,8 +704,8 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * Makes an instance from a description that came from elsewhere: from `postMessage`, `structuredClone`,
    * JSON or another instance. The result is not attached.
    *
-   * @param descriptor plain data with `shape`, `dtype`, `name` and `slots`; what else it holds is not
-   * looked at
+   * @param descriptor plain data with `shape`, `dtype`, `name` and `slots`, and `metaBytes` where it is not 0; what
+   * else it holds is not looked at
    * @param dtype what the element type must be; the compiler then knows it, whatever it knows of the descriptor
    * @returns a new instance
    * @throws {TypeError} if it is no object, that of another kind, or a part is missing or of the wrong kind
@@ -565,7 +728,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * Makes an instance from a description that came from elsewhere. The compiler takes the element type from the
    * type of the descriptor. It knows nothing of a descriptor that `JSON.parse()` made.
    *
-   * @param descriptor plain data with `shape`, `dtype`, `name` and `slots`
+   * @param descriptor plain data with `shape`, `dtype`, `name` and `slots`, and `metaBytes` where it is not 0
    * @returns a new instance, which is not attached
    * @throws {TypeError} if it is no object, that of another kind, or a part is missing or of the wrong kind
    * @throws {RangeError} if a part is wrong
@@ -587,9 +750,12 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    * @param source what is copied into the slot: a number, a typed array, nested arrays or a view, as `assign()`
    * takes it; or a function that fills the slot itself, which holds old elements and must be filled when it
    * returns; it gets the frame's number
+   * @param meta what goes with the frame, a JSON value whose text fits into the ring's `metaBytes`; without it, readers
+   * get `null`. It is written as JSON before the function is called.
    * @returns the frame's number, from 1
-   * @throws {TypeError} if the source is of the wrong kind, or the function returns a promise
-   * @throws {RangeError} if the source does not fit into the frame's shape
+   * @throws {TypeError} if the source is of the wrong kind, the function returns a promise, or JSON cannot write `meta`
+   * @throws {RangeError} if the source does not fit into the frame's shape, or the text of `meta` not into `metaBytes`
+   * @throws {Deno.errors.PermissionDenied} if this instance was loaded copy-on-write
    * @throws {Deno.errors.Busy} if another instance is the writer, or if it is called by the function
    * @throws {Deno.errors.NotFound} if the ring's name was removed: nobody could find the frame (`ENOENT`)
    * @throws {Deno.errors.BrokenPipe} if the ring was ended (`EPIPE`)
@@ -612,6 +778,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    */
   write(
     source: AssignSource<DTypeOf<T>> | FrameFiller<DTypeOf<T>, RankOf<S>>,
+    meta?: Json,
   ): number {
     const attachment = this.#attached("write to");
     const { publication } = attachment;
@@ -621,15 +788,17 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     // does not make this the writer.
     const elements = typeof source === "function"
       ? null
-      : readSource(this.#slot(attachment, 1), source);
+      : readSource(this.#slot(attachment, 1).view, source);
+    const text = meta === undefined ? null : this.#textOf(meta);
     this.#checkStill(attachment, "write to");
     publication.claim("write to");
     const sequence = words.next;
     words.begunAfter(sequence - 1);
-    const slot = this.#slot(attachment, sequence);
+    const { view, words: beside } = this.#slot(attachment, sequence);
     words.storeBegun(sequence);
-    if (elements !== null) storeSource(slot, elements);
-    else this.#fill(attachment, slot, sequence, source as FrameFiller<DTypeOf<T>, RankOf<S>>);
+    if (elements !== null) storeSource(view, elements);
+    else this.#fill(attachment, view, sequence, source as FrameFiller<DTypeOf<T>, RankOf<S>>);
+    beside.write(timestampNow(), text);
     publication.publish(sequence);
     return sequence;
   }
@@ -704,13 +873,16 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   latest(): Frame<DTypeOf<T>, RankOf<S>> | null {
     const attachment = this.#attached("read from");
     const { publication } = attachment;
+    const { base } = startOf(attachment);
     const { newest } = publication.words;
-    if (newest === attachment.last) publication.checkNamedLately("read from");
-    else {
+    if (newest === 0) {
       publication.words.begunAfter(newest); // throws if the two numbers cannot stand beside each other
-      if (newest === 0) publication.checkNamedLately("read from");
+      publication.checkNamedLately("read from");
+      return null;
     }
-    return newest === 0 ? null : this.#give(attachment, newest, startOf(attachment).base);
+    if (newest !== attachment.last) return this.#give(attachment, newest, base);
+    publication.checkNamedLately("read from");
+    return this.#frame(attachment, newest, base, attachment.stamp!);
   }
 
   /**
@@ -757,7 +929,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const attachment = this.#attached("wait for");
     const start = startOf(attachment, after);
     attachment.publication.awaitNewer(start.after, timeout);
-    return this.#giveNext(attachment, start);
+    return this.#give(attachment, start.after + 1, start.base);
   }
 
   /**
@@ -796,7 +968,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const start = startOf(attachment, after);
     await attachment.publication.awaitNewerAsync(start.after, timeout, signal);
     this.#checkStill(attachment, "wait for");
-    return this.#giveNext(attachment, start);
+    return this.#give(attachment, start.after + 1, start.base);
   }
 
   /**
@@ -874,7 +1046,14 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
 
   #attach(publication: Publication<RingWords>): void {
     const joined = publication.words.joined;
-    this.#attachment = { publication, views: [], joined, last: null, isWriting: false };
+    this.#attachment = {
+      publication,
+      slots: [],
+      joined,
+      last: null,
+      stamp: null,
+      isWriting: false,
+    };
   }
 
   #attached(action: string): Attachment<DTypeOf<T>, RankOf<S>> {
@@ -892,6 +1071,19 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   /** Throws if this instance was closed meanwhile, or attached anew. */
   #checkStill(attachment: Attachment<DTypeOf<T>, RankOf<S>>, action: string): void {
     if (this.#attached(action) !== attachment) throw closedError(this, action);
+  }
+
+  /** Writes what goes with a frame as JSON. */
+  #textOf(meta: Json): Uint8Array {
+    const { metaBytes } = this.#header;
+    const text = encoder.encode(jsonTextOf(meta, "write to", this.name, "meta"));
+    if (text.length <= metaBytes) return text;
+    throw new RangeError(
+      `Cannot write to ${
+        quoteName(this.name)
+      }: as JSON the meta has ${text.length} bytes, and the ring has room for ${metaBytes}; ` +
+        "its option metaBytes makes more",
+    );
   }
 
   /** Lets a function fill a slot. */
@@ -919,41 +1111,63 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
 
   /** The slot of a frame. */
   #slot(
-    { publication, views }: Attachment<DTypeOf<T>, RankOf<S>>,
+    { publication, slots }: Attachment<DTypeOf<T>, RankOf<S>>,
     sequence: number,
-  ): NDArray<DTypeOf<T>, RankOf<S>> {
+  ): Slot<DTypeOf<T>, RankOf<S>> {
     const slot = slotOf(sequence, this.slots);
-    return views[slot] ??= this.#makeView(publication, slot);
+    return slots[slot] ??= this.#makeSlot(publication, slot);
   }
 
-  #makeView(publication: Publication<RingWords>, slot: number): NDArray<DTypeOf<T>, RankOf<S>> {
-    const { shape, dtype } = this;
+  #makeSlot(publication: Publication<RingWords>, slot: number): Slot<DTypeOf<T>, RankOf<S>> {
+    const { shape, dtype, name } = this;
+    const buffer = publication.buffer!;
     const layout = contiguousLayout(checkShape(shape));
     const start = slotStart(slot, this.#header);
-    const data = new (typedArrayOf(dtype))(publication.buffer!, start, layout.size);
-    return makeView(data, layout, dtype) as unknown as NDArray<DTypeOf<T>, RankOf<S>>;
+    const data = new (typedArrayOf(dtype))(buffer, start, layout.size);
+    const view = makeView(data, layout, dtype) as unknown as NDArray<DTypeOf<T>, RankOf<S>>;
+    return { view, words: new FrameWords(name, buffer, slot, this.#header) };
   }
 
-  /** Gives out the frame after a number, or the newest where that one is overwritten. */
-  #giveNext(
-    attachment: Attachment<DTypeOf<T>, RankOf<S>>,
-    { after, base }: Start,
-  ): Frame<DTypeOf<T>, RankOf<S>> {
-    const { words } = attachment.publication;
-    const { newest } = words;
-    const isThere = words.begunAfter(newest) < after + 1 + this.slots;
-    return this.#give(attachment, isThere ? after + 1 : newest, base);
-  }
-
+  /**
+   * Gives out a frame, or the newest one where that is overwritten.
+   *
+   * @param sequence the frame's number, which is no more than that of the newest
+   * @param base frames after this one count as missed
+   */
   #give(
     attachment: Attachment<DTypeOf<T>, RankOf<S>>,
     sequence: number,
     base: number,
   ): Frame<DTypeOf<T>, RankOf<S>> {
+    const { words } = attachment.publication;
+    for (let overwritten = 0; overwritten < MOST_OVERWRITTEN; overwritten++) {
+      const { newest } = words;
+      const wanted = overwritten === 0 ? sequence : newest;
+      const beside = this.#slot(attachment, wanted).words;
+      const stamp = beside.read();
+      if (words.isWhole(wanted, this.slots, newest)) {
+        return this.#frame(attachment, wanted, base, beside.check(stamp));
+      }
+    }
+    throw invalidData(
+      `Cannot read from ${
+        quoteName(this.name)
+      }: ${MOST_OVERWRITTEN} frames were overwritten, one after another, while what stands beside them was read; ` +
+        "give the ring more slots, or its frames less meta",
+    );
+  }
+
+  #frame(
+    attachment: Attachment<DTypeOf<T>, RankOf<S>>,
+    sequence: number,
+    base: number,
+    stamp: Stamp,
+  ): Frame<DTypeOf<T>, RankOf<S>> {
     attachment.last = sequence;
+    attachment.stamp = stamp;
     const skipped = Math.max(0, sequence - base - 1);
-    const slot = this.#slot(attachment, sequence);
-    return new Frame(KEY, sequence, skipped, slot, attachment.publication, this.slots);
+    const { view } = this.#slot(attachment, sequence);
+    return new Frame(KEY, sequence, skipped, stamp, view, attachment.publication, this.slots);
   }
 }
 showCallers(SharedMemoryRing);
@@ -986,8 +1200,42 @@ function checkAfter(after: unknown): void {
   }
 }
 
+/** The options of a ring, for {@linkcode readOptions}. */
+const OPTIONS = { metaBytes: "number of bytes" } as const;
+
+/** Checks what a ring is to be like. */
+function checkRing<T extends DTypeLike>(
+  shape: Shape,
+  dtype: T,
+  name: string,
+  slots: number,
+  options: RingOptions | undefined,
+): { description: object; header: Header } {
+  const { description, arrays } = checkArrays(shape, dtype, name);
+  checkInteger(slots, "make a ring", "slots");
+  if (slots < 2 || slots >= 2 ** 32) {
+    throw new RangeError(
+      `Cannot make a ring: slots must be from 2 to 2^32 - 1, not ${slots}; one of them may be ` +
+        "being overwritten",
+    );
+  }
+  const { metaBytes = 0 } = readOptions(options, OPTIONS, "make a ring");
+  checkInteger(metaBytes, "make a ring", "metaBytes");
+  if (metaBytes < 0 || metaBytes > MOST_META) {
+    throw new RangeError(`Cannot make a ring: metaBytes must be from 0 to 2^30, not ${metaBytes}`);
+  }
+  const header = ringHeader(arrays, slots, metaBytes);
+  if (!Number.isSafeInteger(ringBytes(header))) {
+    throw new RangeError(`Cannot make a ring: ${slots} slots have more than 2^53 - 1 bytes`);
+  }
+  const room = metaBytes === 0 ? {} : { metaBytes };
+  return { description: { kind: KIND.kind, ...description, slots, ...room }, header };
+}
+
 function construct<T extends DTypeLike>(
-  { shape, dtype, name, slots }: RingDescriptor<T>,
+  { shape, dtype, name, slots, metaBytes }: RingDescriptor<T>,
 ): SharedMemoryRing<DTypeOf<T>> {
-  return new SharedMemoryRing(shape, dtype, name, slots) as unknown as SharedMemoryRing<DTypeOf<T>>;
+  return new SharedMemoryRing(shape, dtype, name, slots, {
+    metaBytes,
+  }) as unknown as SharedMemoryRing<DTypeOf<T>>;
 }

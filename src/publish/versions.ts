@@ -6,7 +6,6 @@
 
 import {
   checkInteger,
-  checkTimeout,
   isThenable,
   kindOf,
   markClass,
@@ -35,12 +34,14 @@ import {
   unlinkWithParts,
 } from "../segment/mod.ts";
 import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
+import { timestampNow } from "../sync/event_count.ts";
 import { AttachedVersions, type VersionHandle } from "./attached_versions.ts";
 import {
   checkArrays,
   checkCreateOrLoadOptions,
   checkDescriptor,
   checkDType,
+  checkLoadOptions,
   checkWaitOptions,
   cloneDescriptor,
   describe,
@@ -90,6 +91,11 @@ export interface VersionsCreateOrLoadOptions extends CreateOrLoadOptions, KeepOp
 export interface Version<T extends DType = DType, R extends number = number> {
   /** The number of the version: the first one that was ever published is 1. */
   readonly version: number;
+  /**
+   * When the version was published, in milliseconds of the Unix epoch, with a fraction: so old is what is answered from
+   * it. NaN where nothing tells, because the segment is damaged.
+   */
+  readonly timestamp: number;
   /** The elements, not copied. Nobody writes to them any more, and readers must not either. */
   readonly array: NDArray<T, R>;
   /**
@@ -99,17 +105,28 @@ export interface Version<T extends DType = DType, R extends number = number> {
   readonly hold: () => Disposable;
 }
 
-/** A version with its parts as plain properties; what `hold` needs cannot be seen. */
+/** A version; what its getters need cannot be seen. */
 class GivenVersion<T extends DType, R extends number> implements Version<T, R> {
   readonly version: number;
   readonly array: NDArray<T, R>;
+  readonly #timestamp: number;
   readonly #hold: () => Disposable;
 
-  constructor(version: number, array: NDArray<T, R>, hold: () => Disposable) {
+  constructor(
+    version: number,
+    timestamp: number,
+    array: NDArray<T, R>,
+    hold: () => Disposable,
+  ) {
     this.version = version;
+    this.#timestamp = timestamp;
     this.array = array;
     this.#hold = hold;
     Object.freeze(this);
+  }
+
+  get timestamp(): number {
+    return this.#timestamp;
   }
 
   get hold(): () => Disposable {
@@ -303,8 +320,9 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   /**
    * Attaches to the publication that another instance created.
    *
-   * @param options how long to wait, blocking, for a publication that is not there yet, and how many old
-   * versions this instance keeps
+   * @param options how long to wait, blocking, for a publication that is not there yet, how many old versions this
+   * instance keeps, and `access: "copy-on-write"` for a reader that has the permission to read only: it looks every
+   * 5 ms instead of being woken
    * @returns this instance
    * @throws {TypeError} if an option is of the wrong kind
    * @throws {TypeError} if the segment is not that of versions; nothing was written to it
@@ -333,13 +351,13 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * ```
    */
   load(options?: VersionsLoadOptions): this {
-    const kinds = { timeout: "number of milliseconds", keep: "number" } as const;
-    const { timeout: given, keep } = readOptions(options, kinds, "load");
-    const timeout = checkTimeout(given, "load", 0);
+    const kinds = { timeout: "any", keep: "number", access: "any" } as const;
+    const { keep, ...rest } = readOptions(options, kinds, "load");
+    const loading = checkLoadOptions(rest);
     checkKeep(keep, "load");
     checkDetached(this.#attachment?.publication, "load", this.name);
     this.#attach(
-      Publication.load(this.name, HEADER_BYTES, this.#header, VersionsWords, timeout),
+      Publication.load(this.name, HEADER_BYTES, this.#header, VersionsWords, loading),
       keep,
     );
     return this;
@@ -384,9 +402,10 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
       reserve: "any",
       describe: "any",
       timeout: "any",
+      access: "any",
       keep: "number",
     }, "create or load");
-    const { timeout, ...creation } = checkCreateOrLoadOptions(rest);
+    const { creation, loading } = checkCreateOrLoadOptions(rest);
     checkKeep(keep, "create or load");
     checkDetached(this.#attachment?.publication, "create or load", this.name);
     this.#attach(
@@ -397,7 +416,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
         VersionsWords,
         creation,
         () => descriptionOf(this),
-        timeout,
+        loading,
       ),
       keep,
     );
@@ -604,6 +623,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * - `Deno.errors.Busy` if another instance is the writer, or this one is filling a version already,
    * - `Deno.errors.NotFound` if the publication was removed,
    * - `Deno.errors.BrokenPipe` if it was ended,
+   * - `Deno.errors.PermissionDenied` if this instance was loaded copy-on-write,
    * - `Deno.errors.BadResource` if this instance is not attached or was closed meanwhile,
    * - `Deno.errors.InvalidData` if what stands in the segment cannot be,
    * - an `Error` with code `ENOSPC` if `/dev/shm` has no room for another version
@@ -640,6 +660,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     const { version, part } = this.#make(attachment);
     attachment.making = part;
     let again: Part<T, S> | null;
+    let timestamp: number;
     try {
       this.#checkNamed(attachment);
       const result: unknown = fill(part.array as NDArray<DTypeOf<T>, RankOf<S>>, version);
@@ -648,6 +669,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
       this.#checkStill(attachment, "publish to");
       this.#checkNamed(attachment);
       again = this.#loadOwn(attachment, version);
+      publication.words.storeTime(version, timestamp = timestampNow());
     } catch (error) {
       discard(attachment);
       throw error;
@@ -659,7 +681,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
       const step of [
         () => publication.wake(), // readers look again by themselves within a quarter of a second
         () => closeFilled(part, version, this.name), // the view is garbage some time
-        () => again === null || this.#take(attachment, version, again), // current() attaches it then
+        () => again === null || this.#take(attachment, version, timestamp, again), // current() attaches it then
         // In a sticky /dev/shm the version before is another user's; unlink() and the next writer remove it.
         () => before > 0 && unlinkIfPermitted(partName(this.name, attachment.id, before)),
       ]
@@ -733,9 +755,10 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
    * using table = new SharedMemoryVersions([2], "int32", SharedMemoryArray.buildSmaName("table"));
    * table.create();
    * await table.publish((next) => next.fill(3));
-   * const { version, array } = table.current()!;
+   * const { version, timestamp, array } = table.current()!;
    * await table.publish((next) => next.fill(4));
    * assertEquals([version, array.get(0) + array.get(1)], [1, 6]);
+   * assertEquals(Date.now() - timestamp < 60_000, true); // in milliseconds: so old is the answer
    * table.unlink();
    * ```
    */
@@ -951,16 +974,19 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     for (let replaced = 0; replaced < MOST_REPLACED; replaced++) {
       const { newest } = words;
       if (attachment.current?.version !== newest) {
+        const timestamp = words.timeOf(newest);
+        if (timestamp === null && !words.isNewest(newest)) continue;
         const part = this.#part(id, newest);
+        const { access } = publication;
         try {
           // The header has said the dtype and the bytes: a reader may have them in another shape than the writer.
-          withRoom(attachment, () => part.load({ reinterpret: true }));
+          withRoom(attachment, () => part.load({ reinterpret: true, access }));
         } catch (error) {
           // The name of a version is removed when there is a newer one.
           if (error instanceof errors.NotFound && !words.isNewest(newest)) continue;
           throw this.#attachError(publication, newest, error);
         }
-        this.#take(attachment, newest, part);
+        this.#take(attachment, newest, timestamp ?? NaN, part);
       }
       return this.#markGiven(attachment);
     }
@@ -998,12 +1024,17 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
   }
 
   /** Makes an attached version the newest one of this instance. */
-  #take(attachment: Attachment<T, S>, version: number, part: Part<T, S>): void {
+  #take(
+    attachment: Attachment<T, S>,
+    version: number,
+    timestamp: number,
+    part: Part<T, S>,
+  ): void {
     const array = part.array as NDArray<DTypeOf<T>, RankOf<S>>;
     const { buffer } = array.data as { buffer: ArrayBuffer };
     const handle = attachment.versions.add(version, buffer, part);
     attachment.handle = handle;
-    attachment.current = new GivenVersion(version, array, handle.hold);
+    attachment.current = new GivenVersion(version, timestamp, array, handle.hold);
   }
 }
 showCallers(SharedMemoryVersions);
