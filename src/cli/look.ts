@@ -6,7 +6,7 @@
  */
 
 import { hasCode } from "../../ffi/errors.ts";
-import { identityText, statx } from "../../ffi/files.ts";
+import { identityText } from "../../ffi/files.ts";
 import { platform } from "../../ffi/platform.ts";
 import { runtime } from "../../ffi/runtime/mod.ts";
 import { SharedMemory } from "../../mod.ts";
@@ -15,8 +15,8 @@ import { bytesPerElement, type DType, parseDType, typedArrayOf } from "../dtype.
 import { errors, invalidData, notFound } from "../errors.ts";
 import { contiguousLayout, extent, Layout, NDArray, type SliceItem } from "../ndarray/mod.ts";
 import { locksOf, processesThatMap } from "../process/proc.ts";
-import { HEADER_BYTES, type HeaderWords } from "../publish/header_words.ts";
-import { RingWords, slotOf, slotStart } from "../publish/ring_words.ts";
+import { type Header, HEADER_BYTES, type HeaderWords } from "../publish/header_words.ts";
+import { FrameWords, ringHeader, RingWords, slotOf, slotStart } from "../publish/ring_words.ts";
 import { VersionsWords } from "../publish/versions_words.ts";
 import {
   type DescribedLayout,
@@ -26,6 +26,7 @@ import {
   type SegmentLook,
   segmentOf,
 } from "../segment/mod.ts";
+import { timestampNow } from "../sync/event_count.ts";
 import {
   HELD,
   indexOf,
@@ -229,7 +230,7 @@ export interface Stream {
   readonly slots: number | null;
   /** The number of the newest frame or version; 0 before the first. */
   readonly newest: number;
-  /** How old the newest is, in milliseconds; `null` where it cannot be told. */
+  /** How old that one is, in milliseconds; `null` where it cannot be told. */
   readonly age: number | null;
   /** Whether the writer has said that no more comes. */
   readonly isEnded: boolean;
@@ -244,11 +245,11 @@ export function readStream(action: string, subject: Subject, told: Told = {}): S
   if (kind !== "ring" && kind !== "versions") throw new TypeError(`${kind} is no stream`);
   const words = wordsOfStream(subject);
   const { isEnded } = words; // read before the number, as readers do
-  const { newest, id } = words;
-  const { arrayBytes, slots, slotStep, dtype: typeString } = words.arrays;
+  const { id } = words;
+  const { arrayBytes, slots, slotStep, metaBytes, dtype: typeString } = words.arrays;
   if (kind === "ring") {
     if (slots < 2) throw invalidWord(name, `its word SLOTS is ${slots}`);
-    if (slotStep < arrayBytes || slotStep % 64 !== 0) {
+    if (slotStep !== ringHeader(words.arrays, slots, metaBytes).slotStep) {
       throw invalidWord(name, `its word SLOT_STEP is ${slotStep}`);
     }
     if (HEADER_BYTES + slots * slotStep > memory.size) {
@@ -269,8 +270,7 @@ export function readStream(action: string, subject: Subject, told: Told = {}): S
     dtype,
     shape,
     slots: kind === "ring" ? slots : null,
-    newest,
-    age: ageOfNewest(subject, newest, id),
+    ...lookAtNewest(subject, words),
     isEnded,
     writer: holderOf(subject),
     id,
@@ -289,23 +289,6 @@ function shapeOfStream(
   return fits ? shape : [Math.floor(arrayBytes / bytes)];
 }
 
-/**
- * Reads the number of a ring's newest frame, and nothing else.
- *
- * @returns the number; `null` if there is no such ring now, or it is damaged: a look at all of it says so
- */
-export function peekAtFrame(name: string): number | null {
-  try {
-    return withSegment(
-      "watch",
-      name,
-      (subject) => subject.kind === "ring" ? wordsOfStream(subject).newest : null,
-    );
-  } catch {
-    return null; // The next look throws the same.
-  }
-}
-
 function wordsOfStream({ name, kind, memory }: Subject): HeaderWords {
   if (memory.size < HEADER_BYTES) {
     throw invalidWord(name, `it has ${memory.size} bytes, which is less than a header`);
@@ -321,17 +304,41 @@ function knownDType(name: string, typeString: string): DType {
   }
 }
 
-/** How old the newest array is: a version has a segment of its own, whose file has a time. */
-function ageOfNewest({ name, kind }: Subject, newest: number, id: bigint): number | null {
-  const { directory } = platform();
-  if (kind !== "versions" || newest === 0 || directory === null) return null;
-  const status = statx(`${directory}/${partName(name, id, newest)}`);
-  return status === null ? null : Math.max(0, Date.now() - status.createdAt);
+/** Reads the number of the newest array, and how old that is: both are of one array. */
+function lookAtNewest(
+  subject: Subject,
+  words: HeaderWords,
+): { newest: number; age: number | null } {
+  for (let tries = 0;; tries++) {
+    const { newest } = words;
+    if (newest === 0) return { newest, age: null };
+    const time = timeOf(subject, words, newest);
+    if (time !== null) return { newest, age: ageSince(time) };
+    // It was overwritten meanwhile, or the segment is damaged.
+    if (words.isNewest(newest) || tries === MOST_OVERWRITTEN) return { newest, age: null };
+  }
+}
+
+/** When an array was published, in milliseconds of the Unix epoch; `null` if that was overwritten, or never there. */
+function timeOf({ name, memory }: Subject, words: HeaderWords, number: number): number | null {
+  if (words instanceof VersionsWords) return words.timeOf(number);
+  const header: Header = { kind: "ring", ...words.arrays };
+  const { slots } = header;
+  const beside = new FrameWords(name, memory.buf!, slotOf(number, slots), header);
+  const stamp = beside.read();
+  return (words as RingWords).isWhole(number, slots) ? beside.check(stamp).timestamp : null;
+}
+
+/** How old something is, in whole milliseconds. */
+function ageSince(time: number): number {
+  return Math.max(0, Math.round(timestampNow() - time));
 }
 
 /** The newest array of a stream. */
 export interface Newest extends Taken {
   readonly number: number;
+  /** How old it is, in milliseconds; `null` where it cannot be told. */
+  readonly age: number | null;
   /** How many frames or versions came and were gone while this one was being taken. */
   readonly skipped: number;
 }
@@ -357,11 +364,20 @@ export function takeNewest(
     if (newest === 0) return null;
     if (last !== 0) skipped += newest - last;
     last = newest;
+    const time = timeOf(subject, words, newest);
     const view = stream.kind === "ring"
       ? takeFrame(action, subject, words as RingWords, stream, newest, selection)
       : takeVersion(action, subject, words, stream, newest, selection);
     if (view === null) continue;
-    return { number: newest, skipped, dtype: stream.dtype, shape: stream.shape, view };
+    const { dtype, shape } = stream;
+    return {
+      number: newest,
+      age: time === null ? null : ageSince(time),
+      skipped,
+      dtype,
+      shape,
+      view,
+    };
   }
   throw invalidData(
     `Cannot ${action} ${quoteName(subject.name)}: each frame is overwritten before it is copied; ` +

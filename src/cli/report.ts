@@ -26,12 +26,13 @@ export function streamText({ kind, slots, writer, isEnded, dtype, shape }: Strea
 }
 
 /** One line about the newest array of a stream: "Frame 17, 40ms old, 2 skipped". */
-export function newestText({ kind, age }: Stream, newest: Newest | null): string {
+export function newestText({ kind }: Stream, newest: Newest | null): string {
   if (newest === null) return kind === "ring" ? "No frame yet" : "No version yet";
+  const { number, age, skipped } = newest;
   return listed(
-    `${kind === "ring" ? "Frame" : "Version"} ${newest.number}`,
+    `${kind === "ring" ? "Frame" : "Version"} ${number}`,
     age === null ? "" : `${ageText(age)} old`,
-    `${newest.skipped} skipped`,
+    `${skipped} skipped`,
   );
 }
 

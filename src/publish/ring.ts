@@ -204,7 +204,7 @@ export class Frame<T extends DType = DType, R extends number = number> {
   // deno-lint-ignore no-explicit-any -- as JSON.parse() gives it
   get meta(): any {
     if (this.#text !== null) {
-      const text = decoder.decode(this.#text);
+      const text = (decoder ??= new TextDecoder()).decode(this.#text);
       this.#meta = parseJsonText(
         text,
         this.#publication.name,
@@ -289,8 +289,9 @@ export class Frame<T extends DType = DType, R extends number = number> {
 }
 showCallers(Frame);
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// Made at the first use: a bare engine, in which the package can be imported, too, has none.
+let encoder: TextEncoder | undefined;
+let decoder: TextDecoder | undefined;
 
 /**
  * A function that fills the slot of a frame, and gets the frame's number. The slot holds old elements, and must
@@ -1076,7 +1077,8 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   /** Writes what goes with a frame as JSON. */
   #textOf(meta: Json): Uint8Array {
     const { metaBytes } = this.#header;
-    const text = encoder.encode(jsonTextOf(meta, "write to", this.name, "meta"));
+    const json = jsonTextOf(meta, "write to", this.name, "meta");
+    const text = (encoder ??= new TextEncoder()).encode(json);
     if (text.length <= metaBytes) return text;
     throw new RangeError(
       `Cannot write to ${

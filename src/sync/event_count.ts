@@ -24,7 +24,7 @@
  */
 
 import { monotonicNow, realTimeNow } from "../../ffi/futex.ts";
-import { sleep } from "../../ffi/time.ts";
+import { sleep } from "../process/parent.ts";
 import { notify, wait, waitAsync } from "./wait.ts";
 
 /** The moment, by the kernel's monotonic clock, at which a time limit of so many milliseconds ends. */

@@ -120,8 +120,7 @@ function showStream(
   const stream = readStream("show", subject, wanted.told);
   const newest = takeNewest("show", subject, stream, selection);
   if (wanted.isJson) {
-    const { number = null, skipped = 0, view = null } = newest ?? {};
-    const age = newest === null ? null : stream.age;
+    const { number = null, age = null, skipped = 0, view = null } = newest ?? {};
     const numbers = { [numberKey(stream)]: number, ageMs: age, skipped };
     screen.out(factsText({ name, ...streamFacts(stream), ...numbers }, view));
     return;

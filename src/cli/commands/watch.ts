@@ -22,7 +22,6 @@ import {
 import { type Command, defineCommand } from "../command.ts";
 import {
   type LockState,
-  peekAtFrame,
   readLock,
   readStream,
   segmentExists,
@@ -65,13 +64,10 @@ export const watch: Command = defineCommand({
     const { name, selection } = readTarget(words[0], segmentExists);
     if (selection !== null) throw new UsageError("watch takes a name without brackets");
     const started = performance.now();
-    const clock = new FrameClock();
     let last: Look | null = null;
     for (let line = 0; line < count; line++) {
-      if (line > 0) {
-        pauseUntil(started + line * INTERVAL, last?.stream?.kind === "ring", clock, name);
-      }
-      const look = lookAt(name, last, clock);
+      if (line > 0) pauseUntil(started + line * INTERVAL);
+      const look = lookAt(name, last);
       if (look === null || (last !== null && look.key !== last.key)) {
         const isGone = look === null;
         screen.complain(
@@ -103,34 +99,9 @@ function readCount(text: string | undefined): number {
   throw new UsageError(`--count wants a whole number from 1 on, and not ${quote(text)}`);
 }
 
-/** How often a ring is looked at between two lines, in milliseconds: frames bear no time. */
-const PEEK = 50;
-
 /** Blocks until a time. A signal that ends the program does so meanwhile. */
-function pauseUntil(time: number, isRing: boolean, clock: FrameClock, name: string): void {
-  for (let rest = time - performance.now(); rest > 0; rest = time - performance.now()) {
-    sleep(isRing ? Math.min(rest, PEEK) : rest);
-    if (isRing) clock.note(peekAtFrame(name));
-  }
-}
-
-/** Knows when the newest frame was seen first. */
-class FrameClock {
-  #number: number | null = null;
-  /** When it came, by `performance.now()`; `null` where it was there before the first look. */
-  #since: number | null = null;
-
-  /** Notes which frame is the newest now. */
-  note(number: number | null): void {
-    if (number === null || number === this.#number) return;
-    this.#since = this.#number === null ? null : performance.now();
-    this.#number = number;
-  }
-
-  /** How old the newest frame is, in milliseconds; `null` where it is not known. */
-  get age(): number | null {
-    return this.#since === null ? null : Math.round(performance.now() - this.#since);
-  }
+function pauseUntil(time: number): void {
+  for (let rest = time - performance.now(); rest > 0; rest = time - performance.now()) sleep(rest);
 }
 
 /** What was seen at one look. */
@@ -150,13 +121,11 @@ interface Look {
 }
 
 /** Looks; `null` if the segment was there and is not any more. */
-function lookAt(name: string, last: Look | null, clock: FrameClock): Look | null {
+function lookAt(name: string, last: Look | null): Look | null {
   try {
     return withSegment("watch", name, (subject) => {
       const { kind, identity } = subject;
-      const stream = kind === "ring" || kind === "versions"
-        ? withAge(readStream("watch", subject), clock)
-        : null;
+      const stream = kind === "ring" || kind === "versions" ? readStream("watch", subject) : null;
       const lock = kind === "lock" ? readLock(subject) : null;
       return {
         key: `${identity} ${stream?.id}`,
@@ -174,13 +143,6 @@ function lookAt(name: string, last: Look | null, clock: FrameClock): Look | null
     if (last !== null && error instanceof errors.NotFound) return null;
     throw error;
   }
-}
-
-/** Gives a ring the age that was seen. */
-function withAge(stream: Stream, clock: FrameClock): Stream {
-  if (stream.age !== null) return stream;
-  clock.note(stream.newest);
-  return { ...stream, age: clock.age };
 }
 
 // --- Lines -----------------------------------------------------------------------------------
