@@ -24,7 +24,7 @@ async function main(timeout: number): Promise<void> {
     worker.status.then(({ success, signal }) => {
       workers.delete(worker.pid);
       if (signal === "SIGKILL") return startWorker();
-      if (!success) throw new Error("a worker has failed");
+      if (!success && signal === null) throw new Error("a worker has failed");
     });
     for await (const _ready of worker.stdout) break;
   }
