@@ -32,7 +32,7 @@ function packageOf(name: RuntimeName): string {
   const { os } = Deno.build;
   const isArm = Deno.build.arch === "aarch64";
   const packages = {
-    node: `node-${os}-${isArm ? "arm64" : "x64"}`,
+    node: `node-${os === "darwin" && isArm ? "bin-" : ""}${os}-${isArm ? "arm64" : "x64"}`,
     bun: `@oven/bun-${os}-${isArm ? "aarch64" : "x64"}`,
     workerd: `@cloudflare/workerd-${os}-${isArm ? "arm64" : "64"}`,
   };
