@@ -29,8 +29,11 @@ export function tryFlock(
   subject: string,
   kind: LockKind = "exclusive",
 ): boolean {
+  const { flock } = functions();
   const operation = (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB;
-  return checked("flock", subject, () => functions().flock(fd, operation), falseIfTaken) !== false;
+  // A success needs no errno, and so nothing of what `checked()` prepares: half of the time of both.
+  if (flock(fd, operation) === 0) return true;
+  return checked("flock", subject, () => flock(fd, operation), falseIfTaken) !== false;
 }
 
 /**
@@ -40,5 +43,7 @@ export function tryFlock(
  * @param subject the segment's name, for the error
  */
 export function unflock(fd: number, subject: string): void {
-  checked("flock", subject, () => functions().flock(fd, LOCK_UN));
+  const { flock } = functions();
+  if (flock(fd, LOCK_UN) === 0) return;
+  checked("flock", subject, () => flock(fd, LOCK_UN));
 }

@@ -38,6 +38,14 @@ export function shmOpen(name: string, flags: number, mode: number, advice?: Advi
   );
 }
 
+/** How many names this thread has removed. */
+let removals = 0;
+
+/** Tells how many names this thread has removed by {@linkcode shmUnlink}, so that it knows of them without a look. */
+export function countRemovals(): number {
+  return removals;
+}
+
 /**
  * Removes a segment's name.
  *
@@ -48,6 +56,7 @@ export function shmOpen(name: string, flags: number, mode: number, advice?: Advi
 export function shmUnlink(name: string): boolean {
   if (wouldStray()) return false;
   const path = cString("/" + name);
+  removals++;
   return checked("shm_unlink", name, () => segments().shm_unlink(path), nullIfMissing) !== null;
 }
 

@@ -6,8 +6,9 @@
  */
 
 import { monotonicNow } from "../../ffi/futex.ts";
+import { countRemovals } from "../../ffi/shm.ts";
 import { sharedAmongCopies } from "../check.ts";
-import { lacksByteLocks, OpenSegment, type SharedMemory } from "../segment/mod.ts";
+import { isAnonymousName, lacksByteLocks, OpenSegment, type SharedMemory } from "../segment/mod.ts";
 import { EventCount } from "./event_count.ts";
 import {
   ANNOUNCED,
@@ -45,8 +46,13 @@ export class AttachedLock {
   #isLeft = false;
   /** How many writers of this attachment wait. */
   #waiting = 0;
+  /** When a reader has asked for the time the last time. */
+  #now = 0;
   /** When the kernel must be asked next whether the gate is closed, whatever the words say. */
   #nextLook = 0;
+  /** Until when a reader trusts its last look at the name, if this thread has removed no name since. */
+  #namedUntil = 0;
+  #removals = 0;
 
   private constructor(segment: OpenSegment) {
     this.segment = segment;
@@ -106,6 +112,27 @@ export class AttachedLock {
   /** Takes the lock of the kernel if that can be had. Further guards that have it shared need no further lock. */
   tryLock(isShared: boolean): boolean {
     return isShared && this.#shares > 0 || this.segment.tryLock(isShared ? "shared" : "exclusive");
+  }
+
+  /** Whether a name still leads to the segment. */
+  get isNamed(): boolean {
+    return this.segment.isNamed;
+  }
+
+  /**
+   * The same for a reader that has just asked whether the gate is closed. If it has looked within the last {@linkcode
+   * NAME_TIME}, it does not look again, which would take as long as the lock itself: it goes on as if it had had the
+   * lock from then on. Names that this thread removes are known at once.
+   */
+  get isNamedLately(): boolean {
+    const removals = countRemovals();
+    if (this.#now < this.#namedUntil && removals === this.#removals) return true;
+    const { segment } = this;
+    if (!segment.isNamed) return false;
+    // That of an anonymous segment is given up by another way.
+    this.#namedUntil = isAnonymousName(segment.name) ? 0 : this.#now + NAME_TIME;
+    this.#removals = removals;
+    return true;
   }
 
   /** Gives back what `tryLock()` has taken, where no guard was made for it. */
@@ -178,7 +205,7 @@ export class AttachedLock {
     const words = this.#words;
     const isShown = (Atomics.load(words, indexOf(WAITING)) & GATED) !== 0;
     // What stands in the segment spares the question, and can hide a writer for a slice only.
-    const now = monotonicNow();
+    const now = this.#now = monotonicNow();
     if (!isShown && now < this.#nextLook) return false;
     this.#nextLook = now + LOCK_SLICE;
     let isClosed = this.#isGateLocked();
@@ -240,6 +267,9 @@ export class AttachedLock {
     if (areReadersAsleep) this.writers.advance();
   }
 }
+
+/** How long a reader trusts its last look at the name of a lock, in milliseconds. */
+const NAME_TIME = 0.1;
 
 /** Looks whether a segment is that of a lock. */
 function isLock({ buf, name }: SharedMemory, isTimeUp: boolean): boolean {
@@ -327,6 +357,7 @@ function forgetOldDebts(): void {
 
 /** Tells whether this thread has to let a waiter in. */
 export function debtOf({ segment, writers }: AttachedLock): Debt | null {
+  if (debts.size === 0) return null;
   const debt = debts.get(segment.identity);
   if (debt === undefined) return null;
   if (writers.turn === debt.turn && monotonicNow() < debt.until) return debt;

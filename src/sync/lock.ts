@@ -225,7 +225,7 @@ class Holding {
       this.#steps = 3;
     }
     if (this.#steps === 3) {
-      droppedGuards.unregister(this);
+      unwatch(this);
       addTo(heldHere, attachment.segment.identity, this.isShared ? -1 : 1);
       this.#steps = 4;
     }
@@ -250,6 +250,41 @@ const droppedGuards = new FinalizationRegistry<Holding>((holding) => {
       "using guard = await lock.acquireAsync();",
   );
 });
+
+/**
+ * The guard that this thread has made last, as long as it has not come back to its event loop. Most guards are released
+ * until then, and need not be registered, which takes half as long as the lock itself. No guard can be
+ * garbage-collected meanwhile, and the function that is called after that runs later anyway.
+ */
+let newest: LockGuard | null = null;
+let newestHolding: Holding | null = null;
+let isWatchingLater = false;
+
+/** Sees to it that a lock is given back if its guard is garbage-collected. */
+function watch(guard: LockGuard, holding: Holding): void {
+  registerNewest();
+  newest = guard;
+  newestHolding = holding;
+  if (isWatchingLater) return;
+  queueMicrotask(watchLater);
+  isWatchingLater = true;
+}
+
+function watchLater(): void {
+  isWatchingLater = false;
+  registerNewest();
+}
+
+function registerNewest(): void {
+  if (newest === null || newestHolding === null) return;
+  droppedGuards.register(newest, newestHolding, newestHolding);
+  newest = newestHolding = null;
+}
+
+function unwatch(holding: Holding): void {
+  if (holding === newestHolding) newest = newestHolding = null;
+  else droppedGuards.unregister(holding);
+}
 
 /** The names of locks of which a guard was dropped. There is one warning for each. */
 const warnedOf = new Set<string>();
@@ -313,7 +348,8 @@ const MOST_MOVES = 100;
  * A holder that was killed is noticed within 20 ms. A `Worker` that is terminated while it holds the lock
  * keeps it until the process ends: nothing of it can run any more, and its file stays open. If the name is removed
  * while somebody has the lock, two can be in: one by the old segment, one by the next of this name. If the segment is
- * renamed in `/dev/shm`, this is not noticed: only a removed name is, which takes half a microsecond.
+ * renamed in `/dev/shm`, this is not noticed: only a removed name is, which takes half a microsecond. A reader that takes
+ * the lock again and again looks for that every 0.1 ms; what this thread removes itself, it knows at once.
  *
  * Linux only. `docs/sync.md` has what stands in the segment, for other languages.
  *
@@ -696,7 +732,8 @@ export class SharedMemoryLock {
    */
   acquire(options?: AcquireOptions): LockGuard {
     let [timeout, isShared] = [Infinity, false];
-    if (options !== undefined) {
+    if (isJustShared(options)) isShared = true;
+    else if (options !== undefined) {
       const given = readOptions(options, ACQUISITION, "acquire");
       timeout = checkTimeout(given.timeout, "acquire", Infinity);
       isShared = given.shared === true;
@@ -765,8 +802,8 @@ export class SharedMemoryLock {
    * ```
    */
   tryAcquire(options?: TryAcquireOptions): LockGuard | null {
-    const isShared = options !== undefined &&
-      readOptions(options, { shared: "boolean" }, "acquire").shared === true;
+    const isShared = isJustShared(options) || options !== undefined &&
+        readOptions(options, { shared: "boolean" }, "acquire").shared === true;
     needStack(frames.sync);
     const attachment = this.#attached();
     if (!this.#mayJoin(isShared) || debtOf(attachment)?.isCertain) return null;
@@ -948,11 +985,10 @@ export class SharedMemoryLock {
     isShared: boolean,
     how: Trying,
   ): LockGuard | typeof MOVED | null {
-    const { segment } = attachment;
     const isTaken = !(isShared && isHeldBack(attachment, how)) && attachment.tryLock(isShared);
     let isNamed = false;
     try {
-      isNamed = segment.isNamed;
+      isNamed = isShared && !how.hasWaited ? attachment.isNamedLately : attachment.isNamed;
       if (isNamed) return isTaken ? this.#hold(attachment, isShared, how.hasWaited) : null;
       // The name was removed. No other process comes to this segment any more, so this goes over to the new
       // one.
@@ -974,7 +1010,7 @@ export class SharedMemoryLock {
     const ended = isShared ? this.#endedShared : this.#endedAlone;
     const holding = new Holding(this.name, attachment, isShared, ended);
     const guard = new LockGuard(KEY, isAbandoned, holding);
-    droppedGuards.register(guard, holding, holding);
+    watch(guard, holding);
     return guard;
   }
 
@@ -1069,6 +1105,16 @@ const frames = { sync: UNFAMILIAR_FRAMES, async: UNFAMILIAR_FRAMES };
 const TAKING_FRAMES = 60;
 
 // --- Arguments ---------------------------------------------------------------------------------
+
+/** Tells options that are `{ shared: true }`, and no more. To read and copy them takes as long as the lock itself. */
+function isJustShared(options: AcquireOptions | undefined): boolean {
+  if (typeof options !== "object" || options === null) return false;
+  if (Object.getPrototypeOf(options) !== Object.prototype || options.timeout !== undefined) {
+    return false;
+  }
+  for (const key in options) if (key !== "shared") return false;
+  return options.shared === true;
+}
 
 /** Parts of descriptions of other kinds. Descriptions of arrays have no `kind`. */
 const FOREIGN_PARTS = ["shape", "dtype", "arraySlice", "layout"];

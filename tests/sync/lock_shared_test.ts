@@ -204,6 +204,32 @@ Deno.test("a blocking reader comes before the writers among the tasks of its thr
   (await writing).release();
 });
 
+Deno.test("a reader knows at once of names that its thread removes, and soon of others", async () => {
+  const removals: ((lock: SharedMemoryLock) => unknown)[] = [
+    (lock) => lock.unlink(),
+    (lock) => new SharedMemoryLock(lock.name).unlink(),
+    (lock) => SharedMemoryArray.clearBuffers([lock.name]),
+    async (lock) => {
+      Deno.removeSync(segmentPath(lock.name));
+      await sleep(1);
+    },
+  ];
+  for (const remove of removals) {
+    using lock = new MadeLock();
+    using anonymous = SharedMemoryLock.createAnonymous();
+    for (let i = 0; i < 100; i++) lock.acquire(shared).release();
+    for (let i = 0; i < 100; i++) anonymous.acquire(shared).release();
+    await remove(lock);
+    assertThrows(() => lock.acquire(shared), Deno.errors.NotFound);
+    assertEquals(errorOf(() => lock.tryAcquire(shared)).code, "ENOENT");
+    await assertRejects(() => lock.acquireAsync(shared), Deno.errors.NotFound);
+    using _fresh = new MadeLock(lock.name);
+    lock.acquire(shared).release();
+    anonymous.unlink();
+    assertThrows(() => anonymous.acquire(shared), Deno.errors.NotFound);
+  }
+});
+
 Deno.test("a lock whose name is removed while it is held shared", () => {
   using lock = new MadeLock();
   using other = another(lock);
