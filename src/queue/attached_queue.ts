@@ -120,8 +120,13 @@ export class AttachedQueue {
   readonly #held = new Map<number, Taken>();
   /** The slots that are filled here, or whose answer somebody here wants. */
   readonly #own = new Set<number>();
-  /** The slots whose answer a call here waits for. The first one of the calls watches for the dead. */
+  /** The slots whose answer a call here waits for. */
   readonly #calls = new Set<number>();
+  /**
+   * The slot of the call that watches for the dead, as the others sleep for longer. It is the newest one: answers mostly
+   * come in the order of the calls, so it is the last one to end, and need not wake another one to watch.
+   */
+  #watcher = -1;
   /** How many functions of the program use a slot now. While they do, its lock is kept. */
   #users = 0;
   /** The last of the calls that wait for a slot, which are served in order. */
@@ -631,10 +636,12 @@ export class AttachedQueue {
     }
   }
 
-  /** One of the calls watches for the dead; when it is over, the next one is woken, to do so. */
-  #nextWatcher(): void {
-    const [slot] = this.#calls;
-    if (slot !== undefined && this.isOpen) this.#answerEvent(slot).handOn();
+  /** When the call that watches for the dead is over, another one is woken, to do so. */
+  #nextWatcher(slot: number): void {
+    if (this.#watcher !== slot) return;
+    const [next = -1] = this.#calls;
+    this.#watcher = next;
+    if (next >= 0 && this.isOpen) this.#answerEvent(next).handOn();
   }
 
   /** Waits for the answer of a slot; returns the word of its state. If this fails, the call is withdrawn. */
@@ -644,6 +651,7 @@ export class AttachedQueue {
     signal: AbortSignal | undefined,
   ): Promise<number> {
     this.#calls.add(slot);
+    this.#watcher = slot;
     try {
       return await this.#awaitAnswer(slot, deadline, signal) ?? this.#giveUp(slot);
     } catch (error) {
@@ -651,7 +659,7 @@ export class AttachedQueue {
       throw error;
     } finally {
       this.#calls.delete(slot);
-      this.#nextWatcher();
+      this.#nextWatcher(slot);
     }
   }
 
@@ -677,10 +685,7 @@ export class AttachedQueue {
       if (vainLooks > 1) this.#checkNamedLately("call");
       return null;
     };
-    const slice = (): number => {
-      const [watcher] = this.#calls;
-      return watcher === slot ? SLICE : LONG_SLICE;
-    };
+    const slice = (): number => this.#watcher === slot ? SLICE : LONG_SLICE;
     return await this.#open(
       "call",
       () => this.#answerEvent(slot).untilAsync(look, deadline, slice, signal),

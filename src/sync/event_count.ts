@@ -25,6 +25,7 @@
 
 import { monotonicNow, realTimeNow } from "../../ffi/futex.ts";
 import { sleep } from "../process/parent.ts";
+import { LOOKS, Spin } from "./spin.ts";
 import { notify, wait, waitAsync } from "./wait.ts";
 
 /** The moment, by the kernel's monotonic clock, at which a time limit of so many milliseconds ends. */
@@ -148,9 +149,10 @@ export class EventCount {
    *
    * @param turn the turn, as `announce()` gave it
    * @param longest the time limit in milliseconds
+   * @returns whether it may have been woken; not if it saw by itself that the turn is over
    */
-  sleep(turn: number, longest: number): void {
-    wait(this.#words, this.#turn, turn, longest);
+  sleep(turn: number, longest: number): boolean {
+    return wait(this.#words, this.#turn, turn, longest) !== "not-equal";
   }
 
   /**
@@ -159,13 +161,19 @@ export class EventCount {
    * @param turn the turn
    * @param longest the time limit in milliseconds
    * @param signal gives the sleep up: the promise is rejected with its reason, and a wake-up that came is handed on
+   * @returns whether it may have been woken
    */
-  async sleepAsync(turn: number, longest: number, signal: AbortSignal | undefined): Promise<void> {
+  async sleepAsync(
+    turn: number,
+    longest: number,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    if (await this.#spinAsync(turn)) return false;
     const { async, value } = waitAsync(this.#words, this.#turn, turn, longest, { signal });
-    if (!async) return;
+    if (!async) return false;
     const ending = await value;
     lastTurnOfEventLoop = monotonicNow();
-    if (!signal?.aborted) return;
+    if (!signal?.aborted) return true;
     if (ending === "ok") this.handOn();
     throw signal.reason;
   }
@@ -179,19 +187,22 @@ export class EventCount {
    * @returns what was found; `null` if time was up
    */
   until<T>(look: () => T | null, deadline: number, slice: Slice): T | null {
-    for (let hasSlept = false;; hasSlept = true) {
+    for (let wasWoken = false;;) {
       const turn = this.announce();
-      const found = this.#look(look, hasSlept);
+      const found = this.#look(look, wasWoken);
       if (found !== null) return found;
       const rest = timeLeft(deadline);
       if (rest <= 0) return null;
-      this.sleep(turn, Math.min(rest, lengthOf(slice)));
+      wasWoken = this.sleep(turn, Math.min(rest, lengthOf(slice)));
     }
   }
 
-  /** Looks. Unless it looks in vain after a sleep, the next sleeper is woken where an advance wakes one only. */
-  #look<T>(look: () => T | null, hasSlept: boolean): T | null {
-    if (!this.#wakesOne || !hasSlept) return look();
+  /**
+   * Looks. Where an advance wakes one sleeper only, one that was woken wakes the next, unless it looks in vain. Who has
+   * seen by itself that the turn is over has taken no other's place.
+   */
+  #look<T>(look: () => T | null, wasWoken: boolean): T | null {
+    if (!this.#wakesOne || !wasWoken) return look();
     let isVain = false;
     try {
       const found = look();
@@ -217,15 +228,41 @@ export class EventCount {
     slice: Slice,
     signal: AbortSignal | undefined,
   ): Promise<T | null> {
-    for (let hasSlept = false;; hasSlept = true) {
+    for (let wasWoken = false;;) {
       signal?.throwIfAborted();
       const turn = this.announce();
-      const found = this.#look(look, hasSlept);
+      const found = this.#look(look, wasWoken);
       if (found !== null) return found;
       const rest = timeLeft(deadline);
       if (rest <= 0) return null;
-      await this.sleepAsync(turn, Math.min(rest, lengthOf(slice)), signal);
+      wasWoken = await this.sleepAsync(turn, Math.min(rest, lengthOf(slice)), signal);
     }
+  }
+
+  /**
+   * Looks at the turn for a moment, as a change may come sooner than a thread can be put to sleep and be woken. Other
+   * tasks of this thread run meanwhile.
+   *
+   * @param turn the turn, as `announce()` gave it
+   * @returns whether it is over; not if the segment was closed meanwhile
+   */
+  async #spinAsync(turn: number): Promise<boolean> {
+    const words = this.#words;
+    const end = spins.begin();
+    while (words.length > 0) {
+      for (let look = 0; look < LOOKS; look++) {
+        if (Atomics.load(words, this.#turn) === turn) continue;
+        spins.end(true);
+        await letEventLoopRun();
+        return words.length > 0;
+      }
+      if (monotonicNow() >= end) {
+        spins.end(false);
+        break;
+      }
+      await null;
+    }
+    return false;
   }
 }
 
@@ -252,8 +289,9 @@ export class ReadOnlyCount extends EventCount {
   }
 
   /** Blocks this thread for the interval, or less if time is up before. */
-  override sleep(_turn: number, longest: number): void {
+  override sleep(_turn: number, longest: number): boolean {
     sleep(Math.min(longest, this.#interval));
+    return false;
   }
 
   /** The same without blocking. */
@@ -261,7 +299,7 @@ export class ReadOnlyCount extends EventCount {
     _turn: number,
     longest: number,
     signal: AbortSignal | undefined,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const end = (): void => resolve();
     const timer = setTimeout(end, Math.min(longest, this.#interval));
@@ -271,8 +309,12 @@ export class ReadOnlyCount extends EventCount {
     signal?.removeEventListener("abort", end);
     lastTurnOfEventLoop = monotonicNow();
     signal?.throwIfAborted();
+    return false;
   }
 }
+
+/** One wait of 16 looks for long: to sleep and be woken costs many times what it does where the thread itself sleeps. */
+const spins = new Spin(16);
 
 function lengthOf(slice: Slice): number {
   return typeof slice === "number" ? slice : slice();

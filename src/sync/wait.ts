@@ -10,6 +10,7 @@ import { badResource, fromCaller } from "../errors.ts";
 import { lookAtParent, nextLookAtParent, sleep } from "../process/parent.ts";
 import { isPrivateCopy, isUnmarked, onClose, segmentOf } from "../segment/mod.ts";
 import { areWaitsPending, beginWait, noteNotified, notifyOwn } from "./sleeper.ts";
+import { LOOKS, Spin } from "./spin.ts";
 
 /** How {@linkcode wait} ended. */
 export type WaitResult = "ok" | "not-equal" | "timed-out";
@@ -369,40 +370,24 @@ function block(
   }
 }
 
-/**
- * How long a wait may look at its element before it sleeps, in milliseconds. To wake a thread takes some 5 µs
- * if its core is awake, and 50 µs in a virtual machine whose core sleeps: two processes that answer each other
- * must look for longer than that at least once, or each always finds the other asleep. A round trip then takes
- * 1 to 5 µs instead of 100 (`bench/peers/sync.ts`).
- */
-const LONGEST_SPIN = 0.1;
-/** How long a wait looks if earlier looks were in vain. */
-const SHORTEST_SPIN = 0.001;
-/** One of this many waits looks for the longest time, because the other side may have become faster. */
-const TRIAL = 64;
-
-let spinLimit = SHORTEST_SPIN;
-let waits = 0;
+const spins = new Spin(64);
 
 /**
  * Looks at an element for a moment, as an answer may come sooner than a thread can be put to sleep and be
- * woken. After each look in vain the next one takes half the time, down to almost none.
+ * woken.
  *
  * @returns whether the element has changed
  */
 function spin(array: Int32Array, index: number, expected: number): boolean {
-  if (navigator.hardwareConcurrency === 1) return false; // nobody could answer meanwhile
-  const limit = ++waits % TRIAL === 0 ? LONGEST_SPIN : spinLimit;
-  const end = monotonicNow() + limit;
+  const end = spins.begin();
   do {
-    for (let look = 0; look < 64; look++) {
-      if (Atomics.load(array, index) !== expected) {
-        spinLimit = LONGEST_SPIN;
-        return true;
-      }
+    for (let look = 0; look < LOOKS; look++) {
+      if (Atomics.load(array, index) === expected) continue;
+      spins.end(true);
+      return true;
     }
   } while (monotonicNow() < end);
-  spinLimit = Math.max(SHORTEST_SPIN, spinLimit / 2);
+  spins.end(false);
   return false;
 }
 

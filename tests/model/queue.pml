@@ -95,6 +95,7 @@ inline takeAway(ts, td, to) {
 /* A sleep may end at any moment. So nothing rests on the waking, which is left out. */
 inline announce(word) { skip }
 inline sleep(word, where) { skip }
+inline sleepAndNote(word, where) { wasWoken = true }
 inline wakeOne(where) { skip }
 inline advanceOne(word, where) { skip }
 inline advance(word, where) { skip }
@@ -103,6 +104,11 @@ inline advance(word, where) { skip }
 inline announce(word) { d_step { word = word | 1; turn = word } }
 inline sleep(word, where) {
   atomic { if :: word == turn -> asleep[me] = where :: else fi };
+  asleep[me] == 0
+}
+/* Notes whether it was woken: not if it saw by itself that the turn is over. */
+inline sleepAndNote(word, where) {
+  atomic { wasWoken = word == turn; if :: wasWoken -> asleep[me] = where :: else fi };
   asleep[me] == 0
 }
 inline wakeOne(where) {
@@ -212,7 +218,7 @@ finish:
 }
 
 proctype taker(byte me) {
-  byte s, d, o, c, turn, k; bool ok, wasEnded, hasSlept;
+  byte s, d, o, c, turn, k; bool ok, wasEnded, wasWoken;
   {
     do
     :: forget();
@@ -224,8 +230,8 @@ proctype taker(byte me) {
        :: s == WAITING && !IS_DEAD(o) -> c = o; change(TAKEN, d, me);          /* #tryTake() */
           if
           :: ok ->
-             if :: HAS(HAND_ON) && hasSlept -> wakeOne(IN_WORK) :: else fi;
-             hasSlept = false; s = TAKEN; o = me;
+             if :: HAS(HAND_ON) && wasWoken -> wakeOne(IN_WORK) :: else fi;
+             wasWoken = false; s = TAKEN; o = me;
              enter(); k = message; assert(k == item); turn = 0;
              if
              :: releases > 0 -> releases--; k = 0; leave(); change(WAITING, d, c);     /* letGo() */
@@ -246,15 +252,15 @@ next:        skip
           if :: HAS(ENDED_FIRST) :: else -> wasEnded = ENDED fi;
           if
           :: wasEnded && s != FILLING && s != TAKEN ->
-             if :: HAS(HAND_ON) && hasSlept -> wakeOne(IN_WORK) :: else fi;
+             if :: HAS(HAND_ON) && wasWoken -> wakeOne(IN_WORK) :: else fi;
              break
           :: else ->
              if :: HAS(LOOK_AGAIN) :: else -> announce(WORK) fi;
-             sleep(WORK, IN_WORK); hasSlept = true
+             sleepAndNote(WORK, IN_WORK)
           fi
        fi
     od;
-    atomic { forget(); hasSlept = false; takers-- }
+    atomic { forget(); wasWoken = false; takers-- }
   } unless { dead[me] }
 }
 
