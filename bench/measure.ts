@@ -48,6 +48,14 @@ export interface Row {
   readonly unit: string;
 }
 
+/** A row that could not be measured, as another program is not there. */
+export interface Skipped {
+  readonly item: string;
+  readonly what: string;
+  readonly against: string;
+  readonly why: string;
+}
+
 /** Functions in one process that do the same work: one of ours, and its opponents. */
 export interface Group {
   readonly item: string;

@@ -10,15 +10,16 @@
  */
 
 import { type SectionResult, sections } from "./sections.ts";
-import { describeGoal, type Row, signOf } from "./measure.ts";
+import { describeGoal, type Row, signOf, type Skipped } from "./measure.ts";
 import { type Results, writeResults } from "./results.ts";
 
 async function main(args: readonly string[]): Promise<void> {
   const isQuick = args.includes("--quick");
   const names = args.filter((arg) => arg !== "--quick");
   const rows: Row[] = [];
-  const results: Omit<SectionResult, "rows">[] = [];
+  const results: Omit<SectionResult, "rows" | "skipped">[] = [];
   const failed: string[] = [];
+  const allSkipped: Skipped[] = [];
   const start = performance.now();
   const date = new Date().toISOString();
   for (const name of chooseSections(names)) {
@@ -32,8 +33,12 @@ async function main(args: readonly string[]): Promise<void> {
       failed.push(name);
       continue;
     }
-    const { rows: ofSection, ...others } = section;
+    const { rows: ofSection, skipped = [], ...others } = section;
     ofSection.forEach(printRow);
+    for (const { item, what, against, why } of skipped) {
+      console.log(`– SKIPPED, as ${why}  ${item}: ${what} | ${against}`);
+    }
+    allSkipped.push(...skipped);
     console.log(`  (${name}: ${((performance.now() - begin) / 1000).toFixed(1)} s)`);
     rows.push(...ofSection);
     results.push(others);
@@ -42,6 +47,7 @@ async function main(args: readonly string[]): Promise<void> {
     date,
     commit: await describeCommit(),
     ...(failed.length === 0 ? {} : { failed }),
+    ...(allSkipped.length === 0 ? {} : { skipped: allSkipped }),
     seconds: Math.round((performance.now() - start) / 1000),
     machine: describeMachine(),
     versions: Object.assign(

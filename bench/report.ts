@@ -46,7 +46,7 @@ function describeRun({ date, commit, machine, versions, seconds }: Results): str
 
 /** The page with every row, one table for each item. */
 export function makeResultsPage(results: Results): string {
-  const { rows } = results;
+  const { rows, skipped = [] } = results;
   const items = Map.groupBy(rows, ({ item }) => item);
   const missed = rows.filter(({ met }) => met === false);
   const withGoal = rows.filter(({ met }) => met !== null);
@@ -71,6 +71,14 @@ export function makeResultsPage(results: Results): string {
       ...missed.map((row) =>
         cells(row.item, row.what, row.against, describeGoal(row), describeValue(row))
       ),
+    ],
+    ...skipped.length === 0 ? [] : [
+      "",
+      "## What was skipped",
+      "",
+      "| what | part | against | why |",
+      "| --- | --- | --- | --- |",
+      ...skipped.map(({ item, what, against, why }) => cells(item, what, against, why)),
     ],
     ...[...items].flatMap(([item, parts]) => ["", `## ${item}`, "", ...makeTable(parts)]),
     "",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Row } from "./measure.ts";
+import type { Row, Skipped } from "./measure.ts";
 import type { Handover } from "./peers/handover.ts";
 
 /** What one run has measured. */
@@ -14,6 +14,8 @@ export interface Results {
   readonly seconds: number;
   /** The sections that failed, and have no rows. */
   readonly failed?: readonly string[];
+  /** What other sections could not measure. */
+  readonly skipped?: readonly Skipped[];
   /** The commit that was measured; older files do not tell it. */
   readonly commit?: string;
   readonly machine: {

@@ -13,6 +13,7 @@ import {
   interleave,
   makeRow,
   type Row,
+  type Skipped,
   timed,
 } from "./measure.ts";
 import type { Operation } from "./dtypes_bench.ts";
@@ -29,11 +30,14 @@ import {
 import type { DTypeRequest } from "./peers/dtype_worker.ts";
 import { type Handover, measureHandovers } from "./peers/handover.ts";
 import { Peer } from "./peers/peer.ts";
+import type { QueuePart } from "./peers/queue.ts";
 
 /** What a section found. */
 export interface SectionResult {
   readonly rows: Row[];
   readonly handover?: Handover[];
+  /** What it could not measure. */
+  readonly skipped?: readonly Skipped[];
   readonly versions?: { readonly [program: string]: string };
 }
 
@@ -77,6 +81,7 @@ export const sections: { readonly [name: string]: Section } = {
   runtimes,
   sync,
   publish,
+  ...parts("queue", ["items", "calls", "large", "killed", "idle"], queue),
   start,
   memory,
   many,
@@ -504,12 +509,17 @@ async function sync(): Promise<SectionResult> {
   return { rows: await measureSync(c) };
 }
 
-/** The demo does its work twice, with one process and with as many as there are cores. */
 async function publish(): Promise<SectionResult> {
   const { measurePublish } = await import("./peers/publish.ts");
   return { rows: await measurePublish() };
 }
 
+async function queue(part: QueuePart): Promise<SectionResult> {
+  const { measureQueue } = await import("./peers/queue.ts");
+  return await measureQueue(part);
+}
+
+/** The demo does its work twice, with one process and with as many as there are cores. */
 async function demo(): Promise<SectionResult> {
   const directory = await Deno.makeTempDir({ prefix: "shm-bench-" });
   const runs: { one: number; many: number }[] = [];

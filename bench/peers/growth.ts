@@ -82,6 +82,7 @@ export async function measureGrowth(): Promise<Row[]> {
     ...await measureLists(register),
     ...await measureNames(),
     ...await measureProcesses(register),
+    ...await measureSlots(register),
   ];
 }
 
@@ -222,6 +223,27 @@ async function measureNames(): Promise<Row[]> {
       5,
       1,
     ),
+  ];
+}
+
+/** What an item of a queue of 1 to 4096 slots costs: by itself, and where an item waits in every other slot. */
+async function measureSlots(register: SharedMemoryRegister): Promise<Row[]> {
+  const points = (isFull: boolean): Series["points"] =>
+    [1, 8, 64, 512, 4096].map((slots) => {
+      const queue = new SharedMemoryQueue(SharedMemoryArray.buildSmaName("bench"), slots).create();
+      register.push(queue.name);
+      if (isFull) { for (let i = 1; i < slots; i++) queue.put(i); }
+      const cycle = (): void => {
+        queue.put(7);
+        queue.take()!.complete();
+      };
+      return { at: `${slots} slots`, size: slots, run: () => time(500, cycle) * 1000 };
+    });
+  const what = "put, take, complete an item";
+  const of = { unit: "ns", slope: "ns per slot" };
+  return [
+    ...await measureSeries({ ...of, what: `${what}, no other waits`, points: points(false) }, 15),
+    ...await measureSeries({ ...of, what: `${what}, all others wait`, points: points(true) }, 15),
   ];
 }
 

@@ -6,6 +6,14 @@
 
 import { TextLineStream } from "./lines.ts";
 
+/** How long all threads of a process have run on processors, in milliseconds. */
+export function processorTime(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
+  return [...Deno.readDirSync(tasks)].map(({ name }) =>
+    Number(Deno.readTextFileSync(`${tasks}/${name}/schedstat`).split(" ")[0]) / 1e6
+  ).reduce((sum, time) => sum + time);
+}
+
 /** A running program. */
 export class Peer {
   /** What it said of itself when it started. */

@@ -18,7 +18,7 @@ import {
   timed,
 } from "../measure.ts";
 import { groups, lockCycles, makeLock, makeWords, raw, SYS_futex } from "../sync_bench.ts";
-import type { Peer } from "./peer.ts";
+import { type Peer, processorTime } from "./peer.ts";
 
 const ITEM = "wait and notify between two processes";
 
@@ -208,14 +208,10 @@ async function measureIdle(): Promise<Row[]> {
   for (const [role, what] of [["idle", "idle in wait"], ["idleAsync", "idle in waitAsync"]]) {
     const child = await start([role, name]);
     const { pid } = child;
-    const used = (): number =>
-      [...Deno.readDirSync(`/proc/${pid}/task`)].map((task) =>
-        Number(Deno.readTextFileSync(`/proc/${pid}/task/${task.name}/schedstat`).split(" ")[0])
-      ).reduce((sum, nanoseconds) => sum + nanoseconds);
     await sleep(1000); // what starting takes, is not idle
-    const [before, begin] = [used(), performance.now()];
+    const [before, begin] = [processorTime(pid), performance.now()];
     await sleep(4000);
-    const share = (used() - before) / 1e6 / (performance.now() - begin) * 100;
+    const share = (processorTime(pid) - before) / (performance.now() - begin) * 100;
     child.kill("SIGKILL");
     await child.status;
     rows.push(makeOwnRow(

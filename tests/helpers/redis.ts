@@ -22,10 +22,16 @@ function works(program: string, ...args: string[]): boolean {
 export class Redis {
   readonly port: number;
   readonly #folder: string;
+  readonly #keeps: boolean;
   #process: Deno.ChildProcess | null = null;
 
-  constructor(folder: string) {
+  /**
+   * @param folder where its data are
+   * @param options whether it keeps them, which it does by default
+   */
+  constructor(folder: string, { keeps = true }: { keeps?: boolean } = {}) {
     this.#folder = folder;
+    this.#keeps = keeps;
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.port = listener.addr.port;
   }
@@ -36,7 +42,8 @@ export class Redis {
 
   /** Starts it, and returns when it answers. */
   async start(): Promise<void> {
-    const options = { port: this.port, bind: "127.0.0.1", dir: this.#folder, appendonly: "yes" };
+    const appendonly = this.#keeps ? "yes" : "no";
+    const options = { port: this.port, bind: "127.0.0.1", dir: this.#folder, appendonly };
     const args = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
     this.#process = new Deno.Command("redis-server", {
       args: [...args, "--save", ""],
