@@ -1,9 +1,9 @@
 // A time limit can end at each stage of a call, and what was given up can end in each way afterwards.
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Json, SharedMemoryQueue } from "@shm/array/queue";
-import { until } from "../helpers/helpers.ts";
-import { rejectionOf, sleep } from "../helpers/publish_helpers.ts";
+import { segmentPath, until } from "../helpers/helpers.ts";
+import { poke, rejectionOf, sleep } from "../helpers/publish_helpers.ts";
 import { hang, startMember, statesOf, withQueue } from "../helpers/queue_helpers.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
@@ -45,23 +45,41 @@ for (const { name, options, error } of ways) {
     }));
 
   for (const late of ["is fulfilled", "is rejected"]) {
-    Deno.test(`${name} while a call is filled, and the filling ${late} later`, () =>
-      withQueue(1, async (queue, other) => {
+    Deno.test(`${name} while call() and putAsync() fill, and the filling ${late} later`, () =>
+      withQueue(2, async (queue, other) => {
         const filled = Promise.withResolvers<Json>();
-        for (const put of [queue.call, queue.putAsync]) {
-          const failure = rejectionOf(put.call(queue, () => filled.promise, options()));
-          assertEquals((await failure).name, error);
-          assertEquals(statesOf(other), { filling: 1 }); // the function uses the slot still
-          assertEquals(other.tryPut(1), false);
-          break;
-        }
+        const fill = (): Promise<Json> => filled.promise;
+        const puts = [queue.call(fill, options()), queue.putAsync(fill, options())];
+        for (const failure of puts.map(rejectionOf)) assertEquals((await failure).name, error);
+        assertEquals(statesOf(other), { filling: 2 }); // the functions use the slots still
+        assertEquals(other.tryPut(1), false);
         if (late === "is fulfilled") filled.resolve("late");
         else filled.reject(new Error("late"));
-        await until("the slot is free", () => other.counts().free === 1);
+        await until("the slots are free", () => other.counts().free === 2);
         assertEquals(other.counts().put, 0);
         assert(await isUsable(queue, other));
       }));
   }
+
+  Deno.test(`${name} before the first step, and while putAsync() waits for a slot`, () =>
+    withQueue(1, async (queue, other) => {
+      let isFilled = false;
+      const fill = (): null => {
+        isFilled = true;
+        return null;
+      };
+      queue.put(1);
+      assertEquals((await rejectionOf(queue.putAsync(fill, options()))).name, error);
+      const gone = AbortSignal.abort(new SyntaxError("enough"));
+      for (
+        const late of [queue.putAsync(fill, { signal: gone }), queue.call(fill, { signal: gone })]
+      ) {
+        assertEquals((await rejectionOf(late)).name, "SyntaxError");
+      }
+      assertEquals([isFilled, queue.counts().put], [false, 1]);
+      other.take()!.complete();
+      assert(await isUsable(queue, other));
+    }));
 
   Deno.test(`${name} while a call is filled, and its instance is closed before the filling ends`, () =>
     withQueue(1, async (queue, other) => {
@@ -96,7 +114,7 @@ for (const { name, options, error } of ways) {
     Deno.test(`${name} while a taker has the call, which ${ending} later`, () =>
       withQueue(1, async (queue, other) => {
         const answer = rejectionOf(queue.call("given up", options()));
-        const item = (await other.takeAsync())!;
+        const item = other.take()!;
         assertEquals(item.wanted, true);
         const failure = await answer as Error & { pid?: number };
         assertEquals(failure.name, error);
@@ -112,11 +130,62 @@ for (const { name, options, error } of ways) {
       }));
   }
 
+  Deno.test(`${name} while serve() has the call, whose late answer is nobody's`, () =>
+    withQueue(2, async (queue, other) => {
+      const answered = Promise.withResolvers<void>();
+      const wanted: boolean[] = [];
+      const serving = other.serve(async (item) => {
+        if (item.message === "in time") return "in time";
+        wanted.push(item.wanted);
+        await answered.promise;
+        wanted.push(item.wanted);
+        if (item.message === "throws") throw new Error("late");
+        return "late";
+      }, { concurrency: 2 });
+      const calls = ["returns", "throws"].map((message) => queue.call(message, options(2000)));
+      for (const failure of calls.map(rejectionOf)) assertEquals((await failure).name, error);
+      assertEquals([wanted, statesOf(queue)], [[true, true], { taken: 2 }]);
+      answered.resolve();
+      assertEquals(await queue.call("in time"), "in time");
+      assertEquals(wanted, [true, true, false, false]);
+      assertEquals([queue.counts().completed, queue.counts().failed], [1, 0]);
+      queue.end();
+      await serving;
+    }));
+
+  Deno.test(`${name} while a taker has the call: a late answer touches nothing`, () =>
+    withQueue(1, async (queue, other) => {
+      const bytes = (): Uint8Array =>
+        Deno.readFileSync(segmentPath(queue.name)).subarray(256 + 64 + 64);
+      const failure = rejectionOf(queue.call("a message", options()));
+      const item = other.take()!;
+      assertEquals((await failure).name, error);
+      const before = bytes();
+      assertEquals(item.complete("a late answer"), false);
+      assertEquals(bytes(), before);
+      assertThrows(() => item.complete("again"), Deno.errors.BadResource, "already");
+      assertThrows(() => item.fail("again"), Deno.errors.BadResource, "already");
+      item[Symbol.dispose]();
+      assertEquals(bytes(), before);
+    }));
+
+  Deno.test(`${name} while a taker has the call, whose caller closes then`, () =>
+    withQueue(1, async (queue, other) => {
+      const failure = rejectionOf(queue.call(1, options()));
+      const item = other.take()!;
+      assertEquals((await failure).name, error);
+      queue.close();
+      assertEquals(statesOf(other), { taken: 1 });
+      assertEquals(item.complete("late"), false);
+      assertEquals(statesOf(other), {});
+      assertEquals(other.tryPut(1), true);
+    }));
+
   Deno.test(`${name} while a taker has the call, which closes later`, () =>
     withQueue(1, async (queue, other) => {
       const answer = rejectionOf(queue.call(1, options()));
       using third = SharedMemoryQueue.clone(other).load();
-      await third.takeAsync();
+      third.take();
       assertEquals((await answer).name, error);
       third.close();
       assert(await isUsable(queue, other));
@@ -144,7 +213,7 @@ for (const { name, options, error } of ways) {
         return [answer];
       };
       const answer = queue.call(1, { ...options(), read });
-      (await other.takeAsync())!.complete("in time");
+      other.take()!.complete("in time");
       assertEquals(await answer, ["in time"]);
       assert(await isUsable(queue, other));
     }));
@@ -155,7 +224,7 @@ Deno.test("with a time limit of 0 a call is withdrawn at once, and an answer in 
     assertEquals((await rejectionOf(queue.call(1, { timeout: 0 }))).name, "TimeoutError");
     assertEquals(statesOf(queue), {});
     const answer = queue.call(1, { timeout: 50 });
-    const item = (await other.takeAsync())!;
+    const item = other.take()!;
     const end = performance.now() + 100;
     while (performance.now() < end); // no timer runs meanwhile
     item.complete("in the last moment");
@@ -173,4 +242,38 @@ Deno.test("an aborted takeAsync() takes nothing, and wakes another one", () =>
     await assertRejects(() => first);
     assertEquals((await second)!.message, 1);
     await assertRejects(() => other.takeAsync({ signal: AbortSignal.abort() }));
+  }));
+
+Deno.test("a TimeoutError has no pid where the kernel does not show that this process holds the item", () =>
+  withQueue(1, async (queue, other) => {
+    const failure = rejectionOf(queue.call(1, { timeout: 30 }));
+    const item = other.take()!;
+    poke(queue.name, 256 + 64 + 28, new Uint8Array(new Uint32Array([Deno.ppid]).buffer)); // PID
+    const error = await failure as Error & { pid?: number };
+    assertEquals([error.name, "pid" in error, error.pid], ["TimeoutError", true, undefined]);
+    item.complete();
+  }));
+
+Deno.test("a caller that closes, or is killed, while a taker has its call: the answer is nobody's", () =>
+  withQueue(1, async (queue, other) => {
+    using caller = SharedMemoryQueue.clone(queue).load();
+    const call = rejectionOf(caller.call("closes"));
+    const item = other.take()!;
+    assertEquals(item.wanted, true);
+    caller.close();
+    assert(await call instanceof Deno.errors.BadResource);
+    assertEquals([item.wanted, statesOf(queue)], [false, { taken: 1 }]);
+    assertEquals([item.complete("late"), statesOf(queue)], [false, {}]);
+
+    const member = await startMember(
+      queue,
+      `queue.call("is killed"); say("called"); setInterval(() => {}, 1000);`,
+    );
+    assertEquals(await member.line(), "called");
+    const second = queue.take({ timeout: 30_000 })!;
+    await member.kill();
+    assertEquals(other.tryPut(1), false);
+    second.complete("late"); // whether somebody wants it is found out later
+    other.put("after", { timeout: 30_000 });
+    assertEquals(queue.take()!.message, "after");
   }));
