@@ -197,17 +197,27 @@ export default [element, wrong, descriptor, dtype, same, big, mean(sma), failed,
   SharedMemoryBarrier, SharedMemoryLock, waitAsync, SharedMemoryRing, SharedMemoryQueue, process.pid];
 `;
 
+/** The same for CommonJS, which requires the package. */
+const typedCommon = `
+import array = require("@shm/array");
+import sync = require("@shm/array/sync");
+const view: array.NDArray<"int32"> = new array.SharedMemoryArray([1], "int32", "x").load();
+const lock: sync.SharedMemoryLock = new sync.SharedMemoryLock("y");
+export = { view, lock };
+`;
+
 testWith(
   ["deno pack", "runtimes"],
   "the types need nothing of Deno: NodeNext and Bundler, strict, libraries checked",
   async () => {
     const { folder } = await installed();
     await Deno.writeTextFile(`${folder}/typed.ts`, typed);
+    await Deno.writeTextFile(`${folder}/common.cts`, typedCommon);
     await Deno.writeTextFile(`${folder}/control.ts`, 'export { wait } from "@shm/array/sync";\n');
     const compile = async (
       name: string,
       options: { [option: string]: unknown },
-      file = "typed.ts",
+      ...files: string[]
     ): Promise<Ran> => {
       const compilerOptions = {
         target: "esnext",
@@ -224,7 +234,7 @@ testWith(
       };
       await Deno.writeTextFile(
         `${folder}/${name}.json`,
-        JSON.stringify({ compilerOptions, files: [file] }),
+        JSON.stringify({ compilerOptions, files }),
       );
       const [program, ...flags] = commandOf("node");
       const compiler = "node_modules/typescript/bin/tsc";
@@ -232,8 +242,8 @@ testWith(
     };
     const bundler = { module: "esnext", moduleResolution: "bundler" };
     const [next, bundled] = await Promise.all([
-      compile("next", { module: "nodenext", moduleResolution: "nodenext" }),
-      compile("bundled", bundler),
+      compile("next", { module: "nodenext" }, "typed.ts", "common.cts"),
+      compile("bundled", bundler, "typed.ts"),
     ]);
     assertEquals([next.code, next.stdout], [0, ""]);
     assertEquals([bundled.code, bundled.stdout], [0, ""]);
