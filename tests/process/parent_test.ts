@@ -30,6 +30,9 @@ const kinds: { readonly [kind: string]: string } = {
   // Each wait is shorter than the time between two looks.
   "short waits": "exit(); ready(); while (true) wait(words, 0, 0, 50);",
   acquire: "exit(); ready(); new SharedMemoryLock(lock).load().acquire();",
+  "acquire with others": `exit(); ready();
+    new SharedMemoryLock(lock).load().acquire({ shared: true });`,
+  meet: "exit(); ready(); SharedMemoryBarrier.createAnonymous(2).load().meet();",
   take: "exit(); ready(); SharedMemoryQueue.createAnonymous(2).take();",
   put: `exit(); const queue = SharedMemoryQueue.createAnonymous(1);
     queue.put(1); ready(); queue.put(2);`,
@@ -40,6 +43,11 @@ const kinds: { readonly [kind: string]: string } = {
     queue.put(1); ready(); queue.drained();`,
   next: `exit(); const ring = new SharedMemoryRing([4], "uint8", mine + "-ring", 2).create();
     register.push(ring.name); ready(); ring.next();`,
+  "next of one who reads only": `exit();
+    const ring = new SharedMemoryRing([4], "uint8", mine + "-ring", 2).create();
+    register.push(ring.name);
+    const mirror = SharedMemoryRing.clone(ring).load({ access: "copy-on-write" });
+    ready(); mirror.next();`,
   changed: `exit(); const table = new SharedMemoryVersions([4], "uint8", mine + "-table");
     table.create(); register.push(table.name); ready(); table.changed();`,
   load: `exit(); ready();
@@ -69,7 +77,7 @@ const controls = ["nobody asked", "late, and not told"];
 const child = (kind: string, copy: string): string => `
   import { SharedMemoryArray, SharedMemory, SharedMemoryRegister } from ${JSON.stringify(modUrl)};
   import {
-    exitWithParent, SharedMemoryLock, wait, waitAsync,
+    exitWithParent, SharedMemoryBarrier, SharedMemoryLock, wait, waitAsync,
   } from ${JSON.stringify(syncUrl)};
   import { SharedMemoryQueue } from ${
   JSON.stringify(new URL("../../src/queue/mod.ts", import.meta.url).href)
@@ -129,7 +137,7 @@ Deno.test("exitWithParent() ends a process after its parent was killed, whatever
           const [kind, pid] = JSON.parse(value) as [string, number];
           children.set(kind, pid);
         }
-        await new Promise((resume) => setTimeout(resume, 100)); // until they are blocked
+        await new Promise((resume) => setTimeout(resume, 500)); // until they are blocked
         for (const [kind, pid] of children) assert(lives(pid), `${kind} has ended too soon`);
         parent.kill("SIGKILL");
         await parent.status;
@@ -308,3 +316,27 @@ Deno.test("exitWithParent() refuses what is no number of a process, before it do
     assertStringIncludes(error.stack!.split("\n")[1], "parent_test.ts");
   }
 });
+
+Deno.test("whatever blocks in src/ sleeps by the function that looks after the parent", async () => {
+  const root = new URL("../../", import.meta.url);
+  const users: string[] = [];
+  const look = async (folder: string): Promise<void> => {
+    for await (const { name, isDirectory } of Deno.readDir(new URL(folder, root))) {
+      if (isDirectory) await look(`${folder}${name}/`);
+      else if (/ffi\/time\.ts"|Atomics\.wait\(/.test(withoutComments(await read(folder + name)))) {
+        users.push(folder + name);
+      }
+    }
+  };
+  const read = (path: string): Promise<string> => Deno.readTextFile(new URL(path, root));
+  await look("src/");
+  assertEquals(users.sort(), [
+    "src/cli/commands/watch.ts", // a program for the shell, which no other starts as its worker
+    "src/process/parent.ts",
+    "src/segment/file.ts", // waits for 0.2 s at the most, while it removes a name
+  ]);
+});
+
+function withoutComments(source: string): string {
+  return source.replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, "");
+}
