@@ -1,7 +1,7 @@
 // The event count: whoever announces, looks and sleeps misses no change, by either protocol of words.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { deadlineOf, EventCount } from "../../src/sync/event_count.ts";
+import { ALL_SLEEP, deadlineOf, EventCount, ONE_SLEEPS } from "../../src/sync/event_count.ts";
 import { scale } from "../helpers/scale.ts";
 import { progress, Teller, untilWaiting, Words } from "../helpers/sync.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
@@ -10,6 +10,25 @@ everyTestWith("Linux", "the futex");
 
 const [TURN, WAITING] = [0, 1];
 const protocols = { "a word of its own": WAITING, "bit 0 of TURN": null } as const;
+
+Deno.test("EventCount wakes all where one of them has announced that, and leaves the other bits", async () => {
+  using words = new Words();
+  const { data } = words;
+  const one = new EventCount(data, TURN, WAITING);
+  const all = new EventCount(data, TURN, WAITING, false, ONE_SLEEPS | ALL_SLEEP);
+  const other = 4;
+  for (const [events, woken] of [[[one, one, one], 1], [[one, all, one], 3]] as const) {
+    Atomics.store(data, WAITING, other);
+    const waits = events.map((event) => event.sleepAsync(event.announce(), 60_000, undefined));
+    assertEquals(data[WAITING], other | ONE_SLEEPS | (events.includes(all) ? ALL_SLEEP : 0));
+    await untilWaiting({ pid: Deno.pid }, "async");
+    assertEquals(one.advance(1)?.woken, woken);
+    assertEquals(data[WAITING], other);
+    for (let i = woken; i < events.length; i++) one.handOn();
+    await Promise.all(waits);
+  }
+  assertEquals(one.advance(1), null, "a bit that is not of this file announces nobody");
+});
 
 for (const [name, waiting] of Object.entries(protocols)) {
   Deno.test(`EventCount announces itself by ${name}, and an advance takes that back`, () => {
