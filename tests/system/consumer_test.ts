@@ -95,9 +95,9 @@ Deno.test("the package has the sources, documents and licence, and nothing else"
   // Waiting, locking, publication and files came to the 400,000 bytes of the first round. The classes of ranks that
   // are written out, ids, ends and the memory of publications, and errors that tell a way out came to the 620,000
   // of the second one. Descriptions, queues, barriers, the shell and the file for Python come to the 850,000 of the third
-  // one: the text of the file for Python is 77,000 of them, in a module that only the shell imports. Almost half are
-  // comments.
-  assert(bytes < 1_300_000, `who grants --allow-ffi is to read ${bytes} bytes`);
+  // one. Queues in Python, barriers, locks for readers and two more runtimes came to its 1,300,000 bytes; the text of the
+  // file for Python is 131,000 of all, in a module that only the shell imports. Almost half are comments.
+  assert(bytes < 1_500_000, `who grants --allow-ffi is to read ${bytes} bytes`);
 });
 
 Deno.test("a fresh project adds the package, and runs the README's example in two processes", () =>
