@@ -1,8 +1,8 @@
 /**
  * The words of a publication of versions. The names of the words and the order of the steps are those of the
- * model, `tests/model/versions.pml`, and of `docs/publication.md`. The names of the versions themselves, which
- * bear the publication's id, are the business of `src/segment/parts.ts`. Where each word stands, and what may
- * stand in it, is said in `header_words.ts`.
+ * models, `tests/model/versions.pml` and `tests/model/times.pml`, and of `docs/publication.md`. The names of the
+ * versions themselves, which bear the publication's id, are the business of `src/segment/parts.ts`. Where each word
+ * stands, and what may stand in it, is said in `header_words.ts`.
  *
  * @module
  */

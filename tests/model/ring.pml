@@ -3,7 +3,8 @@
  * The words BEGUN, NEWEST, TURN, ENDED and SLOTS slots of two halves; the kernel's flock and its queue of sleepers;
  * WRITERS that follow one another until FRAMES frames are there, and end the ring; READERS that take every frame by
  * next(). One statement is one access to shared memory or one system call. Memory is sequentially consistent:
- * what fences do is not shown (BEGUN_FIRST and NEWEST_LAST, taken out, stand for their absence).
+ * what fences do is not shown (BEGUN_FIRST and NEWEST_LAST, taken out, stand for their absence). What stands beside a
+ * frame, its moment and its text, is written after its first half, and so is the second half here.
  *
  *   -DKILLS=n    how many writers are killed, each at any step
  *   -DFORKS=n    how many writers fork while they write (Python)
@@ -21,6 +22,7 @@
 #define CHILD_CLOSES  128  /* a forked child has no descriptor that its parent locks: Python maps another one */
 #define CHILD_REFUSES 256  /* a forked child does not write by its parent's claim */
 #define BIT_THERE     512  /* Python, whose "or" does not give the turn, announces again where the bit is gone by then */
+#define BESIDE_FIRST 1024  /* give() reads what stands beside a frame, and then asks whether the frame is whole */
 #define OLD           448  /* the code of commit 7157ce8: without these (it knew no ENDED) */
 #ifndef WITHOUT
 #define WITHOUT 0
@@ -146,8 +148,19 @@ proctype reader(byte me) {
      od;
      if :: !newer -> break :: else fi;                                                  /* EndedError */
      d_step { newer = 0; ended = 0 };
-     if :: BEGUN < last + 1 + SLOTS -> n = last + 1 :: else -> n = NEWEST fi;           /* giveNext() */
+     if                                                                                 /* give() */
+     :: HAS(BESIDE_FIRST) ->
+        n = last + 1;
+        do
+        :: b = tail[SLOT(n)];
+           if :: BEGUN < n + SLOTS -> break :: else -> n = NEWEST fi
+        od
+     :: else ->
+        if :: BEGUN < last + 1 + SLOTS -> n = last + 1 :: else -> n = NEWEST fi;
+        b = tail[SLOT(n)]
+     fi;
      assert(n > last);                                                             /* the numbers never go back */
+     assert(b == n);                                                        /* the timestamp and meta of the frame */
      if
      :: HAS(WHOLE_AFTER) ->
         a = head[SLOT(n)]; b = tail[SLOT(n)];
