@@ -881,7 +881,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
       publication.checkNamedLately("read from");
       return null;
     }
-    if (newest !== attachment.last) return this.#give(attachment, newest, base);
+    if (newest !== attachment.last) return this.#give(attachment, newest, base, newest);
     publication.checkNamedLately("read from");
     return this.#frame(attachment, newest, base, attachment.stamp!);
   }
@@ -930,7 +930,12 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const attachment = this.#attached("wait for");
     const start = startOf(attachment, after);
     attachment.publication.awaitNewer(start.after, timeout);
-    return this.#give(attachment, start.after + 1, start.base);
+    return this.#give(
+      attachment,
+      start.after + 1,
+      start.base,
+      attachment.publication.words.newest,
+    );
   }
 
   /**
@@ -969,7 +974,12 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     const start = startOf(attachment, after);
     await attachment.publication.awaitNewerAsync(start.after, timeout, signal);
     this.#checkStill(attachment, "wait for");
-    return this.#give(attachment, start.after + 1, start.base);
+    return this.#give(
+      attachment,
+      start.after + 1,
+      start.base,
+      attachment.publication.words.newest,
+    );
   }
 
   /**
@@ -1135,21 +1145,23 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
    *
    * @param sequence the frame's number, which is no more than that of the newest
    * @param base frames after this one count as missed
+   * @param newest the number of the newest one
    */
   #give(
     attachment: Attachment<DTypeOf<T>, RankOf<S>>,
     sequence: number,
     base: number,
+    newest: number,
   ): Frame<DTypeOf<T>, RankOf<S>> {
     const { words } = attachment.publication;
+    let wanted = sequence;
     for (let overwritten = 0; overwritten < MOST_OVERWRITTEN; overwritten++) {
-      const { newest } = words;
-      const wanted = overwritten === 0 ? sequence : newest;
       const beside = this.#slot(attachment, wanted).words;
       const stamp = beside.read();
       if (words.isWhole(wanted, this.slots, newest)) {
         return this.#frame(attachment, wanted, base, beside.check(stamp));
       }
+      wanted = newest = words.newest;
     }
     throw invalidData(
       `Cannot read from ${

@@ -201,7 +201,9 @@ export class FrameWords {
    */
   check(stamp: Stamp): Stamp {
     checkTime(stamp.timestamp, TIMESTAMP, this.#name);
-    checkWord(stamp.length, META_LENGTH, this.#name, 0, this.#text.length);
+    if (stamp.length !== 0) {
+      checkWord(stamp.length, META_LENGTH, this.#name, 0, this.#text.length);
+    }
     return stamp;
   }
 }
