@@ -25,10 +25,7 @@ async function camera(): Promise<void> {
     for await (const _ready of viewer.values({ preventCancel: true })) break;
   }
   for (let i = 1; i <= FRAMES + 1; i++) {
-    ring.write((picture) => {
-      picture.fill(i);
-      new Float64Array(picture.data.buffer, picture.data.byteOffset, 1)[0] = now();
-    });
+    ring.write((picture, sequence) => picture.fill(sequence));
     await new Promise((resume) => setTimeout(resume, i === FRAMES ? 1000 : 4));
   }
   for (const viewer of viewers) await viewer.pipeTo(Deno.stdout.writable, { preventClose: true });
@@ -42,8 +39,8 @@ async function view(descriptor: string): Promise<void> {
   for await (const frame of ring.frames()) {
     if (frame.sequence > FRAMES) break;
     const { data } = frame.array;
-    late += now() - new Float64Array(data.buffer, data.byteOffset, 1)[0];
-    const isMixed = data.subarray(8).some((pixel) => pixel !== data[8]);
+    late += now() - frame.timestamp;
+    const isMixed = data.some((pixel) => pixel !== data[0]);
     if (!frame.isWhole()) torn++; // what was seen of it is of no use
     else if (isMixed) throw new Error("a mixed frame was taken for a whole one");
     [frames, skipped] = [frames + 1, skipped + frame.skipped];

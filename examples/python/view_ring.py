@@ -14,8 +14,8 @@ for frame in ring.frames():
     if frame.sequence > last:
         break
     pixels = frame.array.reshape(-1)
-    late += time.time() * 1000 - float(pixels[:8].view("f8")[0])
-    mixed = (pixels[8:] != pixels[8]).any()
+    late += time.time() * 1000 - frame.timestamp
+    mixed = (pixels != pixels[0]).any()
     if not frame.is_whole():
         torn += 1  # what was seen of it is of no use
     elif mixed:
