@@ -889,7 +889,8 @@ export class SharedMemoryQueue {
    *
    * If time is up or the signal is aborted, the call is withdrawn if nobody has taken the item. Otherwise the answer
    * is dropped, and the slot is used again when the taker has let it go; the `TimeoutError` has the taker's process as
-   * `pid` then, where the kernel shows that this process holds the item, and `undefined` otherwise.
+   * `pid` then, where the kernel shows that this process holds the item, and `undefined` otherwise. The type of a
+   * `DOMException` has no such part: `(error as { pid?: number }).pid` reads it.
    *
    * @param fill the message, or a function that gets the number of the slot and returns the message or a promise of it
    * @param options the time limit in milliseconds, which ends when the answer is there; a signal; how many takers may
