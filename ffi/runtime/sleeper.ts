@@ -96,16 +96,16 @@ const program = (): void => {
     Atomics.wait(numbers, 0, command);
     command = Atomics.load(numbers, 0);
     const [, call, length] = numbers;
-    parentPort.postMessage(
-      Number(syscall(call, address, length, 0, address + 3072n, CLOCK_MONOTONIC)),
-    );
+    // Node takes nothing but bigints for integers of 64 bits.
+    const result = syscall(BigInt(call), address, length, 0, address + 3072n, CLOCK_MONOTONIC);
+    parentPort.postMessage(Number(result));
   }
 };
 
 /** For each thread, what ends the call that is under way. */
 const wakers: (() => void)[] = [];
 
-/** Whether threads can be had at all, as far as is known. */
+/** Whether threads can be had, as far as is known: where not, waits are looked at by a timer. */
 let areAllowed = true;
 
 /**
@@ -139,13 +139,15 @@ export function threadSleeper(library: string, wake: () => void): Sleeper {
     thread.unref();
     resolve?.(result);
   };
-  const die = (): void => {
+  thread.on("message", end);
+  thread.on("error", () => {
+    areAllowed = false; // the next one would fail as well
+  });
+  // It comes after an error, too.
+  thread.on("exit", () => {
     isDead = true;
     end(-1);
-  };
-  thread.on("message", end);
-  thread.on("error", die);
-  thread.on("exit", die);
+  });
   // Only a wait keeps the program alive. This comes last, because a listener does, too.
   thread.unref();
   // One listener serves all threads: Node takes more than ten for a leak.
@@ -194,7 +196,7 @@ function startThread(workerData: Data): Thread | null {
         : {}),
     });
   } catch {
-    // Node is run with --permission and without --allow-worker, for example. The waits are looked at by a timer.
+    // Node is run with --permission and without --allow-worker, for example.
     areAllowed = false;
     return null;
   }
