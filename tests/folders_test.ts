@@ -42,7 +42,13 @@ Deno.test("the test of a source file stands in the folder that mirrors the file'
 
 Deno.test("tests stand in folders that mirror sources, or that say what they are", () => {
   const mirrors = sources.map(mirrorOf).map((path) => path.slice(0, path.lastIndexOf("/") + 1));
-  const known = new Set([...mirrors, "tests/system/", "tests/docs/", "tests/model/"]);
+  const known = new Set([
+    ...mirrors,
+    "tests/system/",
+    "tests/runtimes/",
+    "tests/docs/",
+    "tests/model/",
+  ]);
   const folder = (path: string): string => path.slice(0, path.lastIndexOf("/") + 1);
   assertEquals(tests.filter((test) => !known.has(folder(test))), []);
 });

@@ -8,7 +8,7 @@
 /** The runtimes by the names that tests use. */
 export const versions = {
   /** The newest Node. */
-  "node": "26.10.0",
+  "node": "26.12.1",
   /** The first Node whose FFI needs no flag. */
   "node-26.9": "26.9.0",
   /** The newest Bun. */

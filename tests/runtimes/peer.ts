@@ -1,0 +1,319 @@
+/**
+ * The other side of the portable checks: a process, of the same runtime or another one, that does what it is told.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { createInterface } from "node:readline";
+import {
+  errors,
+  SharedMemoryArray,
+  type SharedMemoryDescriptor,
+  SharedMemoryRegister,
+} from "@shm/array";
+import { type RingDescriptor, SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
+import type { VersionsDescriptor } from "@shm/array/publish";
+import { type QueueDescriptor, SharedMemoryQueue } from "@shm/array/queue";
+import { addSlowly } from "./check.ts";
+import {
+  type BarrierDescriptor,
+  notify,
+  SharedMemoryBarrier,
+  SharedMemoryLock,
+  wait,
+  waitAsync,
+} from "@shm/array/sync";
+
+/** How long to wait for the other side, in milliseconds: only if something is broken is it reached. */
+const PATIENCE = 60_000;
+
+/** What a role is given. */
+interface Data {
+  readonly descriptor: SharedMemoryDescriptor;
+  readonly ring: RingDescriptor;
+  readonly versions: VersionsDescriptor;
+  readonly queue: QueueDescriptor;
+  readonly barrier: BarrierDescriptor;
+  readonly name: string;
+  readonly lock: string;
+  readonly rounds: number;
+  readonly locked: boolean;
+}
+
+/** Writes a line to the other side. */
+function say(result: unknown): void {
+  process.stdout.write(`${JSON.stringify({ result })}\n`);
+}
+
+function words({ descriptor }: Data): { data: Int32Array; close(): void } {
+  const sma = SharedMemoryArray.from(descriptor, "int32");
+  return { data: sma.load().data, close: () => sma.close() };
+}
+
+/** What a process can be asked for, by name; what a role returns is the answer. */
+const roles: { readonly [role: string]: (data: Data) => unknown } = {
+  /** Says which runtime this is. */
+  who: () =>
+    process.versions.bun !== undefined
+      ? "bun"
+      : (globalThis as { Deno?: unknown }).Deno !== undefined
+      ? "deno"
+      : "node",
+
+  /** Sums an array up, and changes its last element. */
+  sum({ descriptor }) {
+    const sma = SharedMemoryArray.from(descriptor, "float64");
+    const view = sma.load();
+    let sum = 0;
+    for (const element of view) sum += element;
+    view.set(...view.shape.map(() => -1), -5);
+    sma.close();
+    return sum;
+  },
+
+  /** Attaches by name alone, and tells what it is. */
+  attach({ name }) {
+    const sma = SharedMemoryArray.attach(name);
+    const { shape, dtype } = sma;
+    const text = String(sma.array);
+    sma.close();
+    return { shape, dtype, text };
+  },
+
+  /** Writes to a private copy. */
+  writePrivately({ descriptor }) {
+    const sma = SharedMemoryArray.from(descriptor, "float64");
+    const view = sma.load({ access: "copy-on-write" });
+    view.fill(99);
+    const element = view.get(...view.shape.map(() => 0));
+    sma.close();
+    return element;
+  },
+
+  /** Creates an array, after the other side has begun to wait for it. */
+  createLate({ descriptor }) {
+    const sma = SharedMemoryArray.from(descriptor, "float64");
+    setTimeout(() => {
+      sma.create().fill(3);
+      sma.close();
+    }, 30);
+    return true;
+  },
+
+  /** Says whose segments it sees. */
+  list({ name }) {
+    return SharedMemoryArray.list().filter((segment) => segment.name === name);
+  },
+
+  /** Removes what nobody maps. */
+  prune: ({ name }) => SharedMemoryArray.prune({ prefix: name }),
+
+  /** Waits in a way that blocks, and answers when it was woken. */
+  wait(data) {
+    const { data: array, close } = words(data);
+    say("waits");
+    const ending = wait(array, 0, 0, PATIENCE);
+    close();
+    return ending;
+  },
+
+  /** Waits without blocking. */
+  async waitAsync(data) {
+    const { data: array, close } = words(data);
+    const { value } = waitAsync(array, 0, 0, PATIENCE);
+    say("waits");
+    const ending = await value;
+    close();
+    return ending;
+  },
+
+  /** Plays ping-pong: answers each odd number by the next even one. */
+  pong(data) {
+    const { data: array, close } = words(data);
+    for (let number = 1; number < 2 * data.rounds; number += 2) {
+      let value: number;
+      while ((value = Atomics.load(array, 0)) !== number) wait(array, 0, value, PATIENCE);
+      Atomics.store(array, 0, number + 1);
+      notify(array, 0);
+    }
+    close();
+    return true;
+  },
+
+  /** Adds many times, with or without a lock. */
+  async add(data) {
+    const { data: array, close } = words(data);
+    const lock = new SharedMemoryLock(data.lock).load();
+    // Both begin when both are there.
+    Atomics.add(array, 1, 1);
+    while (Atomics.load(array, 1) < 2) await new Promise((resume) => setTimeout(resume, 1));
+    for (let round = 0; round < data.rounds; round++) {
+      const guard = data.locked ? lock.acquire({ timeout: PATIENCE }) : null;
+      addSlowly(array);
+      guard?.release();
+    }
+    lock.close();
+    close();
+    return true;
+  },
+
+  /** Takes a lock, and keeps it until this process is killed. */
+  hold({ lock }) {
+    const guard = new SharedMemoryLock(lock).load().acquire();
+    setInterval(() => guard.abandoned, 1000);
+    return "has it";
+  },
+
+  /** Meets at a barrier, and reads after each meeting what the other side wrote before. */
+  meet({ barrier: descriptor, rounds, ...data }) {
+    const barrier = SharedMemoryBarrier.from(descriptor).load({ timeout: PATIENCE });
+    const { data: array, close } = words(data as Data);
+    let wrong = 0;
+    for (let round = 1; round <= rounds; round++) {
+      barrier.meet({ timeout: PATIENCE });
+      if (Atomics.load(array, 0) !== round) wrong++;
+      barrier.meet({ timeout: PATIENCE });
+    }
+    barrier.close();
+    close();
+    return { wrong };
+  },
+
+  /** Takes a seat, and never comes. */
+  sit({ barrier: descriptor }) {
+    const barrier = SharedMemoryBarrier.from(descriptor).load({ timeout: PATIENCE });
+    setInterval(() => barrier.seat, 1000);
+    return "sits";
+  },
+
+  /** Writes frames; the last one is followed by the end. */
+  writeFrames({ ring: descriptor, rounds }) {
+    const ring = SharedMemoryRing.from(descriptor, "int32").load();
+    for (let round = 1; round <= rounds; round++) ring.write((slot) => slot.fill(round));
+    ring.end();
+    ring.close();
+    return true;
+  },
+
+  /** Reads frames to the end, and tells what was wrong with them. */
+  async readFrames({ ring: descriptor }) {
+    const ring = SharedMemoryRing.from(descriptor, "int32").load();
+    say("reads");
+    let [whole, torn, last] = [0, 0, 0];
+    for await (const frame of ring.frames()) {
+      const elements = frame.copy();
+      if (elements === null) continue;
+      whole++;
+      last = frame.sequence;
+      if (elements.some((element) => element !== elements[0])) torn++;
+    }
+    ring.close();
+    return { torn, last, isAnyWhole: whole > 0 };
+  },
+
+  /** Publishes versions of a table, each full of its number. */
+  async publish({ versions: descriptor, rounds }) {
+    const table = SharedMemoryVersions.from(descriptor, "float64").load();
+    for (let round = 0; round < rounds; round++) {
+      await table.publish((next, version) => void next.fill(version));
+    }
+    table.end();
+    table.close();
+    return true;
+  },
+
+  /** Waits for the first version, and tells its elements. */
+  async changed({ versions: descriptor }) {
+    const table = SharedMemoryVersions.from(descriptor, "float64").load();
+    say("waits");
+    const { version, array } = await table.changedAsync({ timeout: PATIENCE });
+    const elements = array.toArray();
+    table.close();
+    return { version, elements };
+  },
+
+  /** Squares numbers until the queue ends. */
+  async serve({ queue: descriptor }) {
+    const queue = SharedMemoryQueue.from(descriptor).load();
+    say("serves");
+    let served = 0;
+    await queue.serve(({ message }) => {
+      served++;
+      if (typeof message !== "number") throw new TypeError("no number");
+      return message * message;
+    }, { concurrency: 2 });
+    queue.close();
+    return served > 0;
+  },
+
+  /** Takes an item, and keeps it until this process is killed. */
+  takeAndHang({ queue: descriptor }) {
+    const item = SharedMemoryQueue.from(descriptor).load().take({ timeout: PATIENCE });
+    setInterval(() => item!.wanted, 1000);
+    return item!.message;
+  },
+
+  /** Calls, as a client of this process's own. */
+  async call({ queue: descriptor }) {
+    const queue = SharedMemoryQueue.from(descriptor).load();
+    const answers = await Promise.all([2, 3, 4].map((number) => queue.call<number>(number)));
+    const error = await queue.call("no number").catch((error: Error) => error);
+    queue.close();
+    return { answers, error: error instanceof Error ? [error.name, error.message] : null };
+  },
+
+  /** Which class an error has, and its code. */
+  fail({ name }) {
+    try {
+      new SharedMemoryArray([1], "int8", name).load();
+      return null;
+    } catch (error) {
+      const { code, errno, syscall } = error as { code: string; errno: number; syscall: string };
+      return { isNotFound: error instanceof errors.NotFound, code, errno, syscall };
+    }
+  },
+};
+
+/** Programs that end in different ways, with a register that lists a segment. */
+const endings: { readonly [ending: string]: () => void } = {
+  "its end": () => {},
+  "exit()": () => process.exit(3),
+  "an error": () => {
+    setTimeout(() => {
+      throw new Error("on purpose");
+    }, 5);
+  },
+  "a rejection": () => {
+    Promise.reject(new Error("on purpose"));
+  },
+  "a signal": () => {
+    setInterval(() => {}, 1000);
+  },
+};
+
+/** Ends in a way, with a segment that a register lists. */
+function endWith(ending: string, name: string): void {
+  const register = new SharedMemoryRegister({ signals: ["SIGTERM", "SIGINT"], uncaught: true });
+  new SharedMemoryArray([4], "uint8", name).create();
+  register.push(name);
+  console.log("ready");
+  endings[ending]();
+}
+
+const [ending, name] = process.argv.slice(2);
+if (ending !== undefined) endWith(ending, name);
+else {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { role, data } = JSON.parse(line);
+    try {
+      say(await roles[role](data) ?? null);
+    } catch (error) {
+      const text = error instanceof Error
+        ? `${error.name}: ${error.message}\n${error.stack}`
+        : error;
+      process.stdout.write(`${JSON.stringify({ error: text })}\n`);
+    }
+  }
+  process.exit(0);
+}
