@@ -765,20 +765,11 @@ export class AttachedQueue {
   /** Takes the oldest item that waits; `null` if there is none. */
   #tryTake(): Taken | null {
     const { words } = this;
-    const { slots } = words.header;
     for (let tries = 0; tries < MOST_CHANGES; tries++) {
-      const now = words.count(SEQUENCE);
-      let oldest = -1;
-      let oldestAge = -1;
-      let oldestWord = 0;
-      for (let slot = 0; slot < slots; slot++) {
-        const word = words.state(slot);
-        if (stateOf(word) !== WAITING) continue;
-        // One that was put meanwhile has a number after `now`.
-        const age = Math.max(0, now - words.read(slot, NUMBER) | 0);
-        if (age > oldestAge) [oldest, oldestAge, oldestWord] = [slot, age, word];
-      }
+      const oldest = words.oldestWaiting();
       if (oldest < 0) return null;
+      const oldestWord = words.state(oldest);
+      if (stateOf(oldestWord) !== WAITING) continue;
       const caller = ownerOf(oldestWord);
       // Nobody wants the answer any more.
       if (caller !== 0 && !this.#isLiving(oldest, oldestWord)) {
