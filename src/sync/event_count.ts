@@ -26,7 +26,7 @@
 import { monotonicNow, realTimeNow } from "../../ffi/futex.ts";
 import { sleep } from "../process/parent.ts";
 import { LOOKS, Spin } from "./spin.ts";
-import { notify, wait, waitAsync } from "./wait.ts";
+import { notify, wait, waitAsync, type WaitResult } from "./wait.ts";
 
 /** The moment, by the kernel's monotonic clock, at which a time limit of so many milliseconds ends. */
 export function deadlineOf(timeout: number): number {
@@ -161,19 +161,19 @@ export class EventCount {
    * @param turn the turn
    * @param longest the time limit in milliseconds
    * @param signal gives the sleep up: the promise is rejected with its reason, and a wake-up that came is handed on
-   * @returns whether it may have been woken
+   * @returns "ok" if it was woken, "not-equal" if it saw by itself that the turn is over, "timed-out" if time was up
    */
   async sleepAsync(
     turn: number,
     longest: number,
     signal: AbortSignal | undefined,
-  ): Promise<boolean> {
-    if (await this.#spinAsync(turn)) return false;
+  ): Promise<WaitResult> {
+    if (await this.#spinAsync(turn)) return "not-equal";
     const { async, value } = waitAsync(this.#words, this.#turn, turn, longest, { signal });
-    if (!async) return false;
+    if (!async) return value;
     const ending = await value;
     lastTurnOfEventLoop = monotonicNow();
-    if (!signal?.aborted) return true;
+    if (!signal?.aborted) return ending;
     if (ending === "ok") this.handOn();
     throw signal.reason;
   }
@@ -235,8 +235,62 @@ export class EventCount {
       if (found !== null) return found;
       const rest = timeLeft(deadline);
       if (rest <= 0) return null;
-      wasWoken = await this.sleepAsync(turn, Math.min(rest, lengthOf(slice)), signal);
+      const ending = await this.sleepAsync(turn, Math.min(rest, lengthOf(slice)), signal);
+      wasWoken = ending !== "not-equal";
+      if (ending !== "timed-out") continue;
+      const late = await this.#untilLate(look, deadline, slice, signal);
+      if (late !== WOKEN) return late;
     }
+  }
+
+  /**
+   * Waits on after a slice in which nothing came. One sleep lasts until it is woken, and a timer looks meanwhile: to end a
+   * sleep after each slice and to begin the next one takes many times the time of a look, and who has nothing to do
+   * does nothing else.
+   *
+   * @returns what was found; `null` if time was up; `WOKEN` if the turn is over
+   */
+  async #untilLate<T>(
+    look: () => T | null,
+    deadline: number,
+    slice: Slice,
+    signal: AbortSignal | undefined,
+  ): Promise<T | null | typeof WOKEN> {
+    signal?.throwIfAborted();
+    const turn = this.announce();
+    const stop = new AbortController();
+    const ending = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+    const { promise, resolve, reject } = Promise.withResolvers<T | null | typeof WOKEN>();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const lookOn = (): void => {
+      try {
+        const found = look();
+        const rest = timeLeft(deadline);
+        if (found !== null || rest <= 0) end(() => resolve(found));
+        else timer = setTimeout(lookOn, Math.ceil(Math.min(rest, lengthOf(slice))));
+      } catch (error) {
+        end(() => reject(error));
+      }
+    };
+    let isOver = false;
+    /** Ends the waiting; what comes second counts no more. */
+    const end = (how: () => void): void => {
+      isOver = true;
+      clearTimeout(timer);
+      stop.abort();
+      how();
+    };
+    this.sleepAsync(turn, Infinity, ending).then(
+      () => {
+        if (!isOver) end(() => resolve(WOKEN));
+        else if (this.#words.length > 0) this.handOn(); // It was woken just before it was stopped.
+      },
+      (error) => {
+        if (!isOver) end(() => reject(error));
+      },
+    );
+    lookOn();
+    return await promise;
   }
 
   /**
@@ -299,7 +353,7 @@ export class ReadOnlyCount extends EventCount {
     _turn: number,
     longest: number,
     signal: AbortSignal | undefined,
-  ): Promise<boolean> {
+  ): Promise<WaitResult> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const end = (): void => resolve();
     const timer = setTimeout(end, Math.min(longest, this.#interval));
@@ -309,12 +363,15 @@ export class ReadOnlyCount extends EventCount {
     signal?.removeEventListener("abort", end);
     lastTurnOfEventLoop = monotonicNow();
     signal?.throwIfAborted();
-    return false;
+    return "not-equal";
   }
 }
 
 /** One wait of 16 looks for long: to sleep and be woken costs many times what it does where the thread itself sleeps. */
 const spins = new Spin(16);
+
+/** What a wait gives whose turn is over. */
+const WOKEN = Symbol("woken");
 
 function lengthOf(slice: Slice): number {
   return typeof slice === "number" ? slice : slice();
