@@ -45,7 +45,7 @@ set -e
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-npm pack --silent "$1" >name
+npm pack --loglevel=error --fetch-retries=1 --fetch-retry-mintimeout=2000 "$1" >name
 tar -xzf "$(cat name)" "package/bin/$2"
 "package/bin/$2" --version >&2
 mkdir -p "\${3%/*}"
