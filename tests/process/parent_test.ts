@@ -15,8 +15,10 @@ import {
   withFolder,
   withNames,
 } from "../helpers/helpers.ts";
+import { runtimePath } from "../helpers/runtimes.ts";
 import { syncUrl } from "../helpers/sync.ts";
 import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
+import type { RuntimeName } from "../runtimes/versions.ts";
 
 everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
@@ -210,6 +212,52 @@ Deno.test("exitWithParent() sees that a subreaper became the parent, and exits w
     assertEquals(text, "true true 1\n");
     assert(Deno.statSync(`${folder}/unload`).isFile);
   }));
+
+testWith(
+  "runtimes",
+  "exitWithParent() does the same in Node and Bun",
+  () =>
+    withFolder(async (folder) => {
+      Deno.writeTextFileSync(
+        `${folder}/child.mjs`,
+        `import { exitWithParent, wait } from ${JSON.stringify(syncUrl)};
+      import { SharedMemoryArray } from ${JSON.stringify(modUrl)};
+      const [parent, kind] = process.argv.slice(2);
+      exitWithParent(Number(parent));
+      console.log(JSON.stringify([kind, process.pid]));
+      if (kind === "waits") wait(SharedMemoryArray.createAnonymous(4, "int32").array.data, 0, 0);
+      if (kind === "idle") setInterval(() => {}, 1e6);`,
+      );
+      const start = (name: RuntimeName, kind: string): string =>
+        `"${runtimePath(name)}" ${folder}/child.mjs $$ ${kind} &`;
+      const commands = (["node", "bun"] as const).flatMap((name) =>
+        ["waits", "idle"].map((kind) => start(name, kind))
+      );
+      const last = start("node", "ends"); // nothing else keeps it alive
+      const parent = new Deno.Command("sh", {
+        args: ["-c", [...commands, last, "wait"].join("\n")],
+        env: { NODE_OPTIONS: "--disable-warning=ExperimentalWarning" },
+        stdout: "piped",
+      }).spawn();
+      const pids: number[] = [];
+      try {
+        const lines = linesOf(parent.stdout);
+        while (pids.length < commands.length + 1) {
+          const { value, done } = await lines.next();
+          assert(!done, "not all children began");
+          const [kind, pid] = JSON.parse(value) as [string, number];
+          pids.push(pid);
+          if (kind === "ends") await until("it has ended", () => !lives(pid));
+        }
+        parent.kill("SIGKILL");
+        await parent.status;
+        await until("all have ended", () => !pids.some(lives));
+        await lines.return();
+      } finally {
+        for (const pid of pids) if (lives(pid)) Deno.kill(pid, "SIGKILL");
+      }
+    }),
+);
 
 /** Runs a program that begins with the names of the module under test. */
 function run(code: string, options: ChildOptions = {}): Promise<ChildResult> {
