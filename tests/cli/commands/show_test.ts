@@ -264,6 +264,26 @@ Deno.test("show takes whole frames from a writer at work, and says what it skipp
   });
 });
 
+Deno.test("show and watch tell the age of the newest frame and version to the millisecond", async () => {
+  await withNames(async (name) => {
+    using ring = new SharedMemoryRing([2], "uint8", name, 2, { metaBytes: 20 }).create();
+    using table = new SharedMemoryVersions([2], "uint8", `${name}-t`).create();
+    ring.write(1, "meta");
+    await table.publish(() => {});
+    for (
+      const [each, { timestamp }] of [[ring, ring.latest()!], [table, table.current()!]] as const
+    ) {
+      for (const args of [["show", "--json"], ["watch", "--json", "--count=1"]]) {
+        const least = Math.floor(Date.now() - timestamp - 1);
+        const { ageMs } = JSON.parse(shell(...args, each.name).out.join("\n"));
+        const most = Math.ceil(Date.now() - timestamp + 1);
+        assert(Number.isInteger(ageMs) && ageMs >= least && ageMs <= most, `${ageMs} ${least}`);
+      }
+    }
+    table.unlink();
+  });
+});
+
 Deno.test("show shows the current version, and its age", async () => {
   await withNames(async (name) => {
     using table = new SharedMemoryVersions([2, 2], "int64", name).create();
