@@ -109,19 +109,20 @@ function takerIn(kind: Kind, index: number): string {
       await null;
       handle(item);
     }`,
-    serve: "await queue.serve(async (item) => { await null; return answer(item); });",
+    serve: "await queue.serve(async (item) => { await null; return answer(item, visit(item)); });",
     "serve two": `await queue.serve(async (item) => {
-      const leave = enter(item);
+      const visit = enter(item);
       await new Promise((resume) => setTimeout(resume, 1));
-      leave();
-      if (item.message.n % 2 === 0) { end(item); return; }
-      if (item.message.n % 13 === 0) throw new Error("no " + item.message.n);
-      return item.message.n * 2;
+      visit.leave();
+      return item.message.n % 2 === 0 ? end(item, visit) : answer(item, visit);
     }, { concurrency: 2 });`,
   };
   return `
     let visits = 0;
-    /** Notes that a taker is in the slot, and does the work; what it returns notes that it has left. */
+    /**
+     * Notes that a taker is in the slot, and at the item, and does the work. It leaves the slot before it ends the item,
+     * which another one may take then, and is over with the item after that.
+     */
     const enter = (item) => {
       const { n } = item.message;
       const visit = visits++ % ${VISITS};
@@ -136,32 +137,41 @@ function takerIn(kind: Kind, index: number): string {
       if (!isWhole(input, n)) say("mixed " + n);
       note(${ROWS.done}, n);
       output.fill(n);
-      return () => {
-        const after = Atomics.compareExchange(words, ${HANDS} + item.slot, token, 0);
-        if (after !== token) say("out " + Math.floor(after / ${VISITS}));
-        Atomics.store(words, doing, 0);
+      return {
+        leave() {
+          const after = Atomics.compareExchange(words, ${HANDS} + item.slot, token, 0);
+          if (after !== token) say("out " + Math.floor(after / ${VISITS}));
+        },
+        over() { Atomics.compareExchange(words, doing, n, 0); },
       };
     };
-    const end = (item) => {
+    const visit = (item) => {
+      const visit = enter(item);
+      visit.leave();
+      return visit;
+    };
+    const end = (item, visit) => {
       const { n } = item.message;
       const isWanted = n % 13 === 0 ? item.fail(new Error("no " + n)) : item.complete(n * 2);
       if (isWanted) note(${ROWS.accepted}, n);
+      visit.over();
     };
-    const answer = (item) => {
-      const { n } = item.message;
-      enter(item)();
+    /** What a handler of serve() gives, which ends the item thereafter. */
+    const answer = ({ message: { n } }, visit) => {
+      setTimeout(visit.over, 2);
       if (n % 13 === 0) throw new Error("no " + n);
       return n * 2;
     };
     const given = new Set();
     const handle = (item) => {
       const { n } = item.message;
-      enter(item)();
-      if (n % 5 !== 0 || given.has(n)) return end(item);
+      const now = visit(item);
+      if (n % 5 !== 0 || given.has(n)) return end(item, now);
       given.add(n); // once, or it would never be over
       note(${ROWS.givenBack}, n);
       if (n % 2 === 0) item.release();
       else item[Symbol.dispose]();
+      now.over();
     };
     say("ready");
     ${loop[kind]}
@@ -219,15 +229,14 @@ for item in queue.items():
         data[numbers(1, slot)] = [n] * ${NUMBERS}
         if not S._compare_exchange(words, 4 * (${HANDS} + slot), token, 0):
             say("out", words[${HANDS} + slot] // ${VISITS})
-        words[doing] = 0
         if n % 5 == 0 and n not in given:
             given.add(n)
             note(${ROWS.givenBack}, n)
             if n % 2 == 0:
                 item.release()
-            continue
-        if item.fail("no " + str(n)) if n % 13 == 0 else item.complete(n * 2):
+        elif item.fail("no " + str(n)) if n % 13 == 0 else item.complete(n * 2):
             note(${ROWS.accepted}, n)
+    words[doing] = 0
 say("end")
 `;
 }
