@@ -109,32 +109,22 @@ Deno.test("the instructions of shm_attach.py compare and exchange on this proces
     (byte) => parseInt(byte, 16),
   );
   const { symbols: libc } = Deno.dlopen("libc.so.6", {
+    memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
     mmap: { parameters: ["usize", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
     munmap: { parameters: ["pointer", "usize"], result: "i32" },
+    close: { parameters: ["i32"], result: "i32" },
   });
-  const path = Deno.makeTempFileSync({ dir: "/dev/shm", prefix: "test-code-" });
+  // As shm_attach.py does it: /dev/shm itself may be a place from which nothing is executed.
+  const fd = libc.memfd_create(new TextEncoder().encode("code\0"), 1); // MFD_CLOEXEC
   const map = (protection: number): Deno.PointerObject => {
-    using file = Deno.openSync(path, { read: true, write: true });
-    const fd = Number(
-      Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => name).findLast((fd) =>
-        linkOf(fd) === path
-      ),
-    );
     const found = libc.mmap(0n, 4096n, protection, 1, fd, 0n)!; // MAP_SHARED
     assert(Deno.UnsafePointer.value(found) !== 2n ** 64n - 1n);
-    void file;
     return found;
   };
-  const linkOf = (fd: string): string | null => {
-    try {
-      return Deno.readLinkSync(`/proc/self/fd/${fd}`);
-    } catch {
-      return null; // the descriptor that reads the directory is closed
-    }
-  };
   try {
-    Deno.writeFileSync(path, code);
-    Deno.truncateSync(path, 4096);
+    const page = new Uint8Array(4096);
+    page.set(code);
+    Deno.writeFileSync(`/proc/self/fd/${fd}`, page);
     const instructions = map(1 | 4); // PROT_READ | PROT_EXEC
     const memory = map(1 | 2); // the word is behind the code
     const at = Deno.UnsafePointer.value(memory) + 2048n;
@@ -177,7 +167,7 @@ Deno.test("the instructions of shm_attach.py compare and exchange on this proces
     assertEquals(exchange.call(word, 0, 0), 2 * times);
     for (const each of [instructions, memory]) libc.munmap(each, 4096n);
   } finally {
-    Deno.removeSync(path);
+    libc.close(fd);
   }
 });
 
