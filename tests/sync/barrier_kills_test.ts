@@ -68,7 +68,7 @@ const rules = `
     else throw error;
   };
   const options = () => ({
-    ...(Math.random() < 0.2 ? { timeout: Math.random() * 3 } : {}),
+    ...(Math.random() < 0.1 ? { timeout: Math.random() * 5 } : {}),
     patient: Math.random() < 0.5,
   });
 `;
@@ -143,7 +143,7 @@ async function run(names: string[], kills: number, fault?: Fault): Promise<Resul
       const wanted = own.come(0);
       try {
         const isPatient = Math.random() < 0.5;
-        own.goOn(0, await barrier.meetAsync({ timeout: 5, patient: isPatient }), wanted);
+        own.goOn(0, await barrier.meetAsync({ timeout: 50, patient: isPatient }), wanted);
       } catch (error) {
         own.giveUp(0, error);
       }
