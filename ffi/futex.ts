@@ -211,9 +211,9 @@ export class FutexVector {
     return this.#thread().starting;
   }
 
-  /** Whether each wait must end within a tenth of a second. */
-  get wantsShortWaits(): boolean {
-    return this.#thread().wantsShortCalls;
+  /** How long a wait may take at the most, in milliseconds. */
+  get longestWait(): number {
+    return this.#thread().longestCall;
   }
 
   #thread(): Sleeper {

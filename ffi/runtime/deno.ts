@@ -29,7 +29,7 @@ function sleeperOf(library: string): Sleeper {
   return {
     starting: null,
     // A Worker that is terminated leaves its thread asleep, and notifications that reach this thread are lost.
-    wantsShortCalls: deno.isWorker(),
+    longestCall: deno.isWorker() ? 95 : 3_600_000,
     wait: waitv ??= ((): Sleeper["wait"] => {
       // long syscall(SYS_futex_waitv, struct futex_waitv *waiters, unsigned int nr_futexes, unsigned int flags,
       // struct timespec *timeout, clockid_t clockid)

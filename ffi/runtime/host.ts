@@ -19,6 +19,7 @@ export interface Process {
   readonly stdout: { readonly columns?: number; readonly rows?: number };
   exit(code: number): never;
   on(event: string, listener: () => void): unknown;
+  prependListener(event: string, listener: () => void): unknown;
   off(event: string, listener: () => void): unknown;
   listenerCount(event: string): number;
   hasUncaughtExceptionCaptureCallback?(): boolean;
@@ -29,6 +30,12 @@ export interface Process {
 /** The global `process`. On Deno the first look at it takes 12 ms: there nobody calls this. */
 export function hostProcess(): Process {
   return (globalThis as unknown as { process: Process }).process;
+}
+
+/** Whether this program runs in a Worker. */
+export function isWorker(): boolean {
+  const { getBuiltinModule } = hostProcess();
+  return !getBuiltinModule<{ isMainThread: boolean }>("node:worker_threads").isMainThread;
 }
 
 /** The part of `node:fs` that is used. */
@@ -80,8 +87,7 @@ export function hostRuntime(): Omit<Runtime, Calls> {
     addressOf: bigintOf,
 
     exit: (code) => process.exit(code),
-    isWorker: () =>
-      !process.getBuiltinModule<{ isMainThread: boolean }>("node:worker_threads").isMainThread,
+    isWorker,
     onExit: (action) => listen("exit", action),
     onUncaught: (action) =>
       listen("uncaughtExceptionMonitor", () => {

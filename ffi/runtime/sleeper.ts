@@ -3,13 +3,13 @@
  *
  * The thread is a Worker that is made from text, so that no file must be found in a bundle, a tarball or a compiled
  * program. It waits for a command in `Atomics.wait`, and carries it out in the kernel. While it is there it cannot be
- * ended, and whoever ends the program or the Worker that it serves waits for it: so calls must be short, and the call
- * that is under way is ended when the program ends.
+ * ended, and whoever ends the program or the Worker that it serves waits for it: so calls must be short. The call that
+ * is under way is ended when the program ends; of a Worker that is terminated nothing can run any more.
  *
  * @module
  */
 
-import { hostProcess } from "./host.ts";
+import { hostProcess, isWorker } from "./host.ts";
 import type { Sleeper } from "./types.ts";
 
 /** A Worker of `node:worker_threads`, as far as it is used. */
@@ -116,13 +116,14 @@ let areAllowed = true;
  * @returns a sleeper, each call of which fails where this program may have no thread
  */
 export function threadSleeper(library: string, wake: () => void): Sleeper {
+  const longestCall = isWorker() ? 95 : 500;
   const memory = new SharedArrayBuffer(END);
   const list = new Uint32Array(memory, WORDS_AT, (LIMIT_AT - WORDS_AT) / 4);
   const limit = new Uint32Array(memory, LIMIT_AT, 4);
   const numbers = new Int32Array(memory, NUMBERS_AT, (END - NUMBERS_AT) / 4);
   const thread = startThread({ memory, library });
   if (thread === null) {
-    return { starting: null, wantsShortCalls: true, wait: () => Promise.resolve(-1) };
+    return { starting: null, longestCall, wait: () => Promise.resolve(-1) };
   }
   /** What is done with the next message: the first one says that the thread has started. */
   let settle: ((result: number) => void) | undefined;
@@ -152,13 +153,14 @@ export function threadSleeper(library: string, wake: () => void): Sleeper {
   thread.unref();
   // One listener serves all threads: Node takes more than ten for a leak.
   if (wakers.push(wake) === 1) {
-    hostProcess().on("exit", () => wakers.forEach((wakeOne) => wakeOne()));
+    // It is the first one, because none is called any more after one that throws.
+    hostProcess().prependListener("exit", () => wakers.forEach((wakeOne) => wakeOne()));
   }
   return {
     get starting() {
       return starting;
     },
-    wantsShortCalls: true,
+    longestCall,
     wait(call, words, length, timeout) {
       if (isDead) return Promise.resolve(-1);
       list.set(words.subarray(0, length * WORDS_PER_WAIT));

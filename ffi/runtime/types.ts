@@ -84,8 +84,8 @@ export type Functions<D extends Declarations> = {
 export interface Sleeper {
   /** Settled when the thread has started, or cannot; `null` if there is nothing to wait for. */
   readonly starting: Promise<void> | null;
-  /** Whether each call must end within a tenth of a second, because the isolate may end without a word. */
-  readonly wantsShortCalls: boolean;
+  /** How long a call may take at the most, in milliseconds: the isolate may end without a word before. */
+  readonly longestCall: number;
   /**
    * Waits. The arguments must be kept, and left as they are, until the call has returned.
    *

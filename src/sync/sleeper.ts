@@ -283,23 +283,16 @@ const WAITS_PER_THREAD = MOST_WORDS - 1;
 const MOST_THREADS = 8;
 
 /**
- * How long a thread sleeps at the most in the kernel, in milliseconds. A Worker of Deno that is terminated leaves its
- * thread asleep, and notifications that reach this thread are lost; Node and Bun wait for the thread when they end. So
- * it must come back soon. Only in Deno's main thread it may take long.
- */
-const KERNEL_LIMIT = { short: 95, long: 3_600_000 };
-
-/**
- * How long a thread that must come back soon sleeps before it is called back, in milliseconds. That is well before
- * the kernel would end the call. After a call that was called back, it is known what was notified.
- */
-const SHORT_SLICE = 60;
-
-/**
  * How long a thread that was called back may take, in milliseconds. If it takes longer, it has not begun: all threads
  * of the runtime's pool are taken by something else.
  */
 const CALL_BACK_TIME = 30;
+
+/**
+ * How long before its time is up a thread is called back, in milliseconds, if its calls must be short: after a call
+ * that was called back, it is known what was notified.
+ */
+const AHEAD = CALL_BACK_TIME + 5;
 
 /**
  * How long a wait stays in doubt, in milliseconds. When one wait on a word was notified, and the word has another value
@@ -397,12 +390,12 @@ class SleepingThread implements Waker {
   /** Makes the list of words for the next call; returns when the kernel is to end it. */
   #prepare(): number {
     const now = monotonicNow();
-    const isShort = this.#vector.wantsShortWaits;
+    const { longestWait } = this.#vector;
     this.#vector.clear();
     this.#control.pushTo(this.#vector);
     this.#queued = [...this.#waits];
     this.#calledBackAt = Infinity;
-    let next = isShort ? now + SHORT_SLICE : Infinity;
+    let next = longestWait < 1000 ? now + longestWait - AHEAD : Infinity;
     for (const wait of this.#queued) {
       wait.isQueued = true;
       wait.isMeant = false;
@@ -413,7 +406,7 @@ class SleepingThread implements Waker {
       const rest = Math.min(Math.ceil(Math.max(0, next - now)), LONGEST_TIMER);
       this.#timer = setTimeout(() => this.poke(), rest);
     }
-    return now + (isShort ? KERNEL_LIMIT.short : KERNEL_LIMIT.long);
+    return now + longestWait;
   }
 
   /**

@@ -6,6 +6,7 @@
 
 import process from "node:process";
 import { createInterface } from "node:readline";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import {
   errors,
   SharedMemoryArray,
@@ -301,8 +302,46 @@ function endWith(ending: string, name: string): void {
   endings[ending]();
 }
 
+/** Begins a wait on each word of a segment. */
+function waitForAll(name: string): Promise<string>[] {
+  const words = new SharedMemoryArray([300], "int32", name).load().data;
+  return Array.from(words, (_, index) => waitAsync(words, index, 0, PATIENCE).value) as Promise<
+    string
+  >[];
+}
+
+/** Programs that end while waits are pending, or when they are over. */
+const waiting: { readonly [ending: string]: (name: string) => void } = {
+  "exit() while 300 waits are pending": (name) => {
+    waitForAll(name);
+    setTimeout(() => process.exit(3), 200);
+  },
+  "exit() with a listener that throws": (name) => {
+    process.on("exit", () => {
+      throw new Error("on purpose");
+    });
+    waitForAll(name);
+    setTimeout(() => process.exit(3), 200);
+  },
+  "its end, when a wait is over": async (name) => {
+    const words = new SharedMemoryArray([300], "int32", name).load().data;
+    console.log(await waitAsync(words, 0, 0, 200).value); // nothing else keeps the program alive
+  },
+  "terminating a Worker that waits": (name) => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: name });
+    worker.on("message", async () => {
+      await worker.terminate();
+      console.log("terminated");
+    });
+  },
+};
+
 const [ending, name] = process.argv.slice(2);
-if (ending !== undefined) endWith(ending, name);
+if (!isMainThread) {
+  waitForAll(workerData);
+  setTimeout(() => parentPort!.postMessage("waits"), 200);
+} else if (Object.hasOwn(waiting, ending ?? "")) waiting[ending](name);
+else if (ending !== undefined) endWith(ending, name);
 else {
   for await (const line of createInterface({ input: process.stdin })) {
     const { role, data } = JSON.parse(line);

@@ -716,6 +716,25 @@ await check("600 waits that do not block end, each by its own notification", asy
   equal(new Set(await Promise.all(waits)), new Set(["ok"]));
 });
 
+const endings: [ending: string, code: number, out: string][] = [
+  ["exit() while 300 waits are pending", 3, ""],
+  ["its end, when a wait is over", 0, "timed-out"],
+  ["terminating a Worker that waits", 0, "terminated"],
+];
+for (const [ending, code, out] of endings) {
+  await check(`a process is over after ${ending}`, async () => {
+    const { name } = makeWords(300);
+    const end = await runOnce(hosts[0], ending, name);
+    equal([end.signal, end.code, end.out.trim()], [null, code, out] as unknown[]);
+  });
+}
+
+await check("a process is over after exit() with a listener that throws", async () => {
+  const { name } = makeWords(300);
+  const { signal, code } = await runOnce(hosts[0], "exit() with a listener that throws", name);
+  ok(signal === null && code !== 0, `${signal} ${code}`);
+});
+
 // --- Locks ---------------------------------------------------------------------------------------
 
 await check("a lock is given to one, and back by release()", () => {
