@@ -15,7 +15,13 @@
  * @module
  */
 
-import { FAMILIAR_FRAMES, needStack, quoteName, UNFAMILIAR_FRAMES } from "../check.ts";
+import {
+  FAMILIAR_FRAMES,
+  needStack,
+  quoteName,
+  sharedAmongCopies,
+  UNFAMILIAR_FRAMES,
+} from "../check.ts";
 import { badResource, busy, notFound } from "../errors.ts";
 import { ownPid } from "../process/proc.ts";
 import type { OpenSegment } from "../segment/mod.ts";
@@ -88,11 +94,17 @@ interface Meeting {
 /** A seat that an instance of this thread has. It does not keep the instance. */
 interface SeatHere {
   readonly id: number;
-  isWaiting: boolean;
+  readonly seat: number;
 }
 
-/** The seats that instances of this thread have, by the identity of the barriers' segments. */
-const seatsHere = new Map<string, Set<SeatHere>>();
+/**
+ * The seats that instances of this thread have, those of another copy of this package included, by the identity of the
+ * barriers' segments.
+ */
+const seatsHere: Map<string, Set<SeatHere>> = sharedAmongCopies(
+  "seats of barriers",
+  () => new Map<string, Set<SeatHere>>(),
+);
 
 /** How much of the stack must be free before a party comes: an error between two steps would leave it there. */
 let framesNeeded = UNFAMILIAR_FRAMES;
@@ -102,7 +114,7 @@ export class AttachedBarrier {
   readonly #segment: OpenSegment;
   readonly #words: BarrierWords;
   readonly #event: EventCount;
-  readonly #here: SeatHere = { id: 0, isWaiting: false };
+  #here: SeatHere | null = null;
   #id = 0;
   #seat = -1;
   /** What this attachment has written into its seat. */
@@ -175,6 +187,7 @@ export class AttachedBarrier {
   }
 
   #forgetHere(): void {
+    if (this.#here === null) return;
     const { identity } = this.#segment;
     const seats = seatsHere.get(identity);
     seats?.delete(this.#here);
@@ -249,7 +262,7 @@ export class AttachedBarrier {
     this.#seat = seat;
     this.#word = word;
     words.writePid(seat, ownPid());
-    Object.assign(this.#here, { id });
+    this.#here = { id, seat };
     const { identity } = this.#segment;
     seatsHere.set(identity, (seatsHere.get(identity) ?? new Set()).add(this.#here));
     if (ownerOf(before) === 0) return;
@@ -276,10 +289,14 @@ export class AttachedBarrier {
   meet(timeout: number, isPatient: boolean): number {
     const deadline = deadlineOf(timeout);
     const meeting = this.#come(isPatient);
-    const look = (): true | null => this.#look(meeting);
+    const look = (): true | null => {
+      const found = this.#look(meeting);
+      // Each time: where the seat of a dead party was taken since the last look, the impatient must come anew.
+      if (found === null && timeout === Infinity) this.#checkOthersHere(meeting);
+      return found;
+    };
     try {
       if (look() === null) {
-        if (timeout === Infinity) this.#checkOthersHere(meeting);
         if (this.#event.until(look, deadline, SLICE) === null) this.#endOfTime(meeting);
       }
       return this.#goOn(meeting);
@@ -333,7 +350,6 @@ export class AttachedBarrier {
     const { breaks } = words;
     const arrival = arrivalOf(generation, breaks);
     this.#say(arrival, isPatient);
-    this.#here.isWaiting = true;
     return this.#meeting = { generation, isPatient, breaks, arrival, looks: 0, ending: null };
   }
 
@@ -448,10 +464,14 @@ export class AttachedBarrier {
     );
   }
 
-  /** Refuses to block this thread for parties that only this thread can make come. */
+  /**
+   * Refuses to block this thread for parties that only this thread can make come. Their seats say whether they have: one
+   * may still wait in `meetAsync()` for a meeting that is over, or with an arrival that does not count any more.
+   */
   #checkOthersHere(meeting: Meeting): void {
-    for (const { id, isWaiting } of seatsHere.get(this.#segment.identity)!) {
-      if (isWaiting || !isWitnessed(this.#segment, id)) continue;
+    for (const { id, seat } of seatsHere.get(this.#segment.identity)!) {
+      if (hasCome(this.#words.seat(seat), meeting.arrival)) continue;
+      if (!isWitnessed(this.#segment, id)) continue;
       this.#lookAround(meeting);
       throw busy(
         `Cannot meet at ${quoteName(this.#words.name)}: another instance of this thread has a ` +
@@ -464,7 +484,6 @@ export class AttachedBarrier {
   /** Ends a meeting that is complete. */
   #goOn(meeting: Meeting): number {
     this.#meeting = null;
-    this.#here.isWaiting = false;
     framesNeeded = FAMILIAR_FRAMES;
     return meeting.generation;
   }
@@ -490,7 +509,6 @@ export class AttachedBarrier {
       throw error;
     } finally {
       this.#meeting = null;
-      this.#here.isWaiting = false;
     }
   }
 

@@ -8,7 +8,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
-import { notify, SharedMemoryLock, wait, waitAsync } from "@shm/array/sync";
+import { notify, SharedMemoryBarrier, SharedMemoryLock, wait, waitAsync } from "@shm/array/sync";
 import * as ours from "../../mod.ts";
 import { writeNpy } from "../../src/npy.ts";
 import { withFolder, withNames } from "../helpers/helpers.ts";
@@ -128,6 +128,21 @@ Deno.test("acquire() is Busy where the other copy holds the lock in this thread"
       assertThrows(() => theirs.acquire(), Deno.errors.Busy, "another instance of this thread");
       guard.release();
       theirs.acquire().release();
+    } finally {
+      mine.unlink();
+    }
+  }));
+
+Deno.test("meet() is Busy where the other copy has a seat in this thread", () =>
+  withCopy(async (_, folder) => {
+    const { SharedMemoryBarrier: Theirs } = await import(`file://${folder}/src/sync/mod.ts`);
+    using mine = new SharedMemoryBarrier(`test-${crypto.randomUUID()}`, 2).createOrLoad();
+    try {
+      using theirs = Theirs.from(mine).load();
+      assertThrows(() => mine.meet(), Deno.errors.Busy, "another instance of this thread");
+      assertThrows(() => theirs.meet(), Deno.errors.Busy, "another instance of this thread");
+      const met = mine.meetAsync();
+      assertEquals([theirs.meet(), await met], [1, 1]);
     } finally {
       mine.unlink();
     }

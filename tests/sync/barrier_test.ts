@@ -306,6 +306,47 @@ Deno.test("a party waits once at a time, and this thread does not wait for itsel
     assertEquals([b.meet(), await met], [1, 1]);
   }));
 
+Deno.test("this thread does not wait for a party of its own that waits for a meeting that is over", () =>
+  withParties(2, async (a, b) => {
+    const met = a.meetAsync();
+    assertEquals(b.meet(), 1);
+    // The first party cannot know yet that it may come again.
+    for (const patient of [false, true]) {
+      assertThrows(() => b.meet({ patient }), Busy, "another instance of this thread");
+    }
+    assertEquals(await met, 1);
+    const next = a.meetAsync();
+    assertEquals([b.meet(), await next], [2, 2]);
+  }));
+
+Deno.test("this thread does not wait for an arrival of its own that a break has made void", () =>
+  withParties(3, async (a, b, c) => {
+    const void1 = rejectionOf(a.meetAsync());
+    c.close();
+    c.load();
+    const patient = c.meetAsync({ patient: true });
+    assertThrows(() => b.meet({ patient: true }), Busy, "another instance of this thread");
+    assert(await void1 instanceof BrokenBarrierError);
+    const met = a.meetAsync();
+    assertEquals([b.meet(), await met, await patient], [1, 1, 1]);
+    c.close();
+    // The break comes while this thread blocks.
+    const member = await startParty(
+      a,
+      `say("seat");
+      await new Promise((resume) => setTimeout(resume, 200));
+      barrier.close();
+      say(barrier.load().meet({ patient: true }));`,
+    );
+    assertEquals(await member.line(), "seat");
+    const void2 = rejectionOf(a.meetAsync({ patient: false }));
+    assertThrows(() => b.meet({ patient: true }), Busy, "another instance of this thread");
+    assert(await void2 instanceof BrokenBarrierError);
+    const last = a.meetAsync();
+    assertEquals([b.meet(), await last, Number(await member.line())], [2, 2, 2]);
+    await member.end();
+  }));
+
 Deno.test("processes and Workers meet, blocking and not", () =>
   withNames(async (name, countsName) => {
     using barrier = new SharedMemoryBarrier(name, 4).create().load();
