@@ -5,7 +5,7 @@
  */
 
 import { SharedMemoryArray } from "@shm/array";
-import { notify, SharedMemoryLock, wait, waitAsync } from "@shm/array/sync";
+import { notify, SharedMemoryBarrier, SharedMemoryLock, wait, waitAsync } from "@shm/array/sync";
 import {
   compare,
   compareGroup,
@@ -19,6 +19,7 @@ import {
 } from "../measure.ts";
 import { groups, lockCycles, makeLock, makeWords, raw, SYS_futex } from "../sync_bench.ts";
 import { type Peer, processorTime } from "./peer.ts";
+import { meetTimes, MEMBERS, passOn } from "./ring_of_four.ts";
 
 const ITEM = "wait and notify between two processes";
 
@@ -30,6 +31,7 @@ const ITEM = "wait and notify between two processes";
 export async function measureSync(c: Peer): Promise<Row[]> {
   return [
     ...await measureTrips(c),
+    ...await measureMeetings(),
     ...await measureCalls(c),
     ...await measureReads(),
     ...await measureIdle(),
@@ -148,6 +150,49 @@ async function measureTrips(c: Peer): Promise<Row[]> {
     input.close();
     output.close();
     await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** Four processes meet; beside it, they pass a turn round by `notify` and `wait`. */
+async function measureMeetings(): Promise<Row[]> {
+  using sma = new SharedMemoryArray([192], "int32", SharedMemoryArray.buildSmaName("bench"));
+  const words = sma.create().data;
+  using barrier = new SharedMemoryBarrier(SharedMemoryArray.buildSmaName("bench"), MEMBERS)
+    .createOrLoad();
+  const others: Deno.ChildProcess[] = [];
+  const count = 500;
+  /** Has all take part in one way so often. */
+  const take = (way: number, part: () => void): Contestant => () => {
+    words[129] = way;
+    words[130] = count;
+    words[131] = words[0]; // all have the same turn at rest
+    Atomics.add(words, 128, 1);
+    notify(words, 128);
+    const begin = performance.now();
+    part();
+    return (performance.now() - begin) * 1e6 / count;
+  };
+  try {
+    for (let own = 1; own < MEMBERS; own++) {
+      others.push(await start(["member", sma.name, String(own), JSON.stringify(barrier)]));
+    }
+    return await compare(
+      { item: "four processes meet", what: "meet() of a barrier", unit: "ns" },
+      take(2, () => meetTimes(barrier, count)),
+      [{
+        name: "notify and wait of the four in a ring",
+        goal: { most: 2 },
+        contestant: take(1, () => passOn(words, 0, words[131], count)),
+      }],
+      { rounds: 31 },
+    );
+  } finally {
+    for (const other of others) {
+      other.kill("SIGKILL");
+      await other.status;
+    }
+    sma.unlink();
+    barrier.unlink();
   }
 }
 

@@ -1,13 +1,15 @@
 /**
  * The other process of the round trips: it answers each change of word 0 by the same change of word 16, in
- * the way that word 32 says, so often as word 48 says. In way 4 it is busy for a while before it answers.
+ * the way that word 32 says, so often as word 48 says. In way 4 it is busy for a while before it answers. Other roles
+ * hold a lock, wait, or are one of four that meet.
  *
  * @module
  */
 
 import { SharedMemory } from "@shm/array";
-import { notify, SharedMemoryLock, wait, waitAsync } from "@shm/array/sync";
+import { notify, SharedMemoryBarrier, SharedMemoryLock, wait, waitAsync } from "@shm/array/sync";
 import { dwell } from "../measure.ts";
+import { meetTimes, passOn } from "./ring_of_four.ts";
 
 const [role, name, inPath, outPath] = Deno.args;
 
@@ -41,6 +43,18 @@ if (role === "echo") {
         output.writeSync(byte);
       }
     }
+  }
+} else if (role === "member") {
+  // One of those that meet, or pass a turn round.
+  const own = Number(inPath);
+  using memory = SharedMemory.open(name);
+  using barrier = SharedMemoryBarrier.from(JSON.parse(outPath)).load();
+  const words = new Int32Array(memory.buf!);
+  console.log("ready");
+  for (let command = 0;; command++) {
+    while (Atomics.load(words, 128) === command) wait(words, 128, command);
+    if (words[129] === 1) passOn(words, own, words[131], words[130]);
+    else meetTimes(barrier, words[130]);
   }
 } else if (role === "hold") {
   const lock = new SharedMemoryLock(name).load();
