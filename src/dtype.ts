@@ -1,16 +1,18 @@
 /**
  * The element types that an array can have: their names, their typed arrays and their NumPy type
- * strings. A pure table, usable without any permission.
+ * strings. A pure table, usable without any permission in every runtime, browsers included.
+ *
+ * {@linkcode parseDType} makes a dtype's name of any spelling (NumPy's, npm ndarray's, a typed array's
+ * constructor); {@linkcode dtypeOf} tells that of a typed array; {@linkcode dtypes} lists them all.
  *
  * @example Look up what a dtype means
  * ```ts
  * import { bytesPerElement, numpyTypeString, parseDType } from "@shm/array/dtype";
- * import { assertEquals } from "@std/assert";
  *
- * assertEquals(parseDType("<f4"), "float32");
- * assertEquals(parseDType(Uint8ClampedArray), "uint8c");
- * assertEquals(bytesPerElement("float32"), 4);
- * assertEquals(numpyTypeString("float32"), "<f4");
+ * console.log(parseDType("<f4")); // float32
+ * console.log(parseDType(Uint8ClampedArray)); // uint8c
+ * console.log(bytesPerElement("float32")); // 4
+ * console.log(numpyTypeString("float32")); // <f4
  * ```
  *
  * @module

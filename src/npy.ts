@@ -3,20 +3,21 @@
  * to and from the mapping itself, with no second copy in the heap. A file may also be given as its bytes: one
  * that was fetched, or unpacked from a `.npz`.
  *
- * It needs `--allow-read` and `--allow-write` for the files, and `--allow-ffi` for the shared memory.
+ * {@linkcode readNpy} makes a shared array of a file: it needs Linux or macOS, and in Deno the permissions
+ * `--allow-ffi` and (for a path) `--allow-read`. {@linkcode writeNpy} writes any view byte for byte as `numpy.save`
+ * does: it needs `--allow-write`, and works in every system.
  *
  * @example Write an array to a file, read it back into shared memory
  * ```ts
  * import { NDArray, SharedMemoryRegister } from "@shm/array";
  * import { readNpy, writeNpy } from "@shm/array/npy";
- * import { assertEquals } from "@std/assert";
  *
  * const path = Deno.makeTempFileSync({ suffix: ".npy" });
  * writeNpy(path, new NDArray(Float32Array.of(1, 2, 3, 4, 5, 6), { shape: [2, 3] }));
  *
  * using register = new SharedMemoryRegister();
  * const { sma, view } = readNpy(path, register);
- * assertEquals(view.toArray(), [[1, 2, 3], [4, 5, 6]]);
+ * console.log(String(view)); // [[1. 2. 3.] [4. 5. 6.]]
  * sma.close();
  * Deno.removeSync(path);
  * ```

@@ -5,14 +5,24 @@
  * deno install -g -n shm --allow-ffi jsr:@shm/array/cli
  * ```
  *
- * installs it; `shm` alone prints its usage. It needs Linux, and the permission `--allow-ffi`. In Node and Bun it is
+ * installs it; `shm` alone prints its usage, and `shm help ls` that of one command. It needs Linux, and the permission
+ * `--allow-ffi`; `save` and `load` need `--allow-write` and `--allow-read`, too. In Node and Bun it is
  * `node node_modules/@shm/array/src/cli/mod.js`, as JSR's packages bring no commands there.
+ *
+ * | command | what it does |
+ * | --- | --- |
+ * | `shm ls` | lists the segments: kind, shape, size, age, owner, programs that use them |
+ * | `shm show NAME` | prints what stands in one: elements, a frame, who holds a lock |
+ * | `shm watch NAME` | a line a second |
+ * | `shm save NAME FILE`, `shm load FILE NAME` | `.npy` files |
+ * | `shm rm NAME`, `shm prune` | removes names; removes what killed programs left |
+ * | `shm python` | prints `shm_attach.py`, the module for Python |
  *
  * @example List the segments, remove leftovers, remove one by name
  * ```sh
  * shm ls
  * shm prune --older-than 1d --prefix tile --dry-run
- * shm rm 1-tile-202611-2302-5555-198e6d03-c8bd-4346-8153-55e95be48fdb
+ * shm rm first-steps
  * ```
  *
  * @example Without installing it

@@ -1,15 +1,21 @@
 /**
- * Strided n-d views over typed arrays, with NumPy's indexing and without any permission.
+ * Strided n-d views over typed arrays, with NumPy's indexing. They need no permission, and work in every
+ * runtime, browsers included.
+ *
+ * {@linkcode NDArray} is the view: elements by `get` and `set`, parts by {@linkcode NDArray.slice}, loops over
+ * `subarray()` or `rows()`, NumPy's `astype`, `T`, `reshape` and `broadcastTo`. {@linkcode slice} is a range of
+ * indices; a text such as `"1:3"` does as well. The element types are those of `@shm/array/dtype`. Arrays in
+ * shared memory, `SharedMemoryArray` of `@shm/array`, have such views.
  *
  * @example A 2-d view and a part of it
  * ```ts
  * import { NDArray } from "@shm/array/ndarray";
- * import { assertEquals } from "@std/assert";
  *
  * const view = new NDArray(new Float64Array(6), { shape: [2, 3] });
  * view.set(1, 2, 7);
  * const lastColumn = view.slice(":", -1);
- * assertEquals(lastColumn.toArray(), [0, 7]);
+ * console.log(String(view)); // [[0. 0. 0.] [0. 0. 7.]]
+ * console.log(String(lastColumn)); // [0. 7.]
  * ```
  *
  * @module

@@ -9,13 +9,22 @@
  * **A lease ends with the life of its taker, not with time.** A taker that hangs holds its item until it is killed;
  * `holders()` and the `pid` of a `TimeoutError` tell which process that is.
  *
- * Linux only. `--allow-ffi` is needed. `docs/queue.md` has the words and the states, for other languages.
+ * It needs Linux, and in Deno the permission `--allow-ffi`.
+ *
+ * | you want | take |
+ * | --- | --- |
+ * | a job done, no answer | `put`, `putAsync`, `tryPut`, and `drained` |
+ * | an answer | `call` |
+ * | to work | `serve`, or `items`, or `take` and `complete` |
+ * | to see who hangs, and what failed | `holders`, `takeFailed` |
+ * | to end | `end` |
+ *
+ * `docs/queue.md` has the words and the states, for other languages.
  *
  * @example Two workers and four tiles
  * ```ts
  * import { SharedMemoryArray } from "@shm/array";
  * import { type QueueDescriptor, SharedMemoryQueue } from "@shm/array/queue";
- * import { assertEquals } from "@std/assert";
  *
  * using queue = new SharedMemoryQueue(SharedMemoryArray.buildSmaName("tiles"), 8);
  * queue.create();
@@ -28,7 +37,7 @@
  * const workers = [work(queue), work(queue)];
  *
  * const answers = await Promise.all([1, 2, 3, 4].map((tile) => queue.call({ tile })));
- * assertEquals(answers, [1, 4, 9, 16]);
+ * console.log(answers); // [ 1, 4, 9, 16 ]
  * queue.end();
  * await Promise.all(workers);
  * queue.unlink();

@@ -1,14 +1,36 @@
 /**
- * Waiting, locking and meeting between processes that share memory: {@linkcode wait}, {@linkcode notify} and {@linkcode
- * waitAsync} do between processes what those of `Atomics` do between threads; {@linkcode SharedMemoryLock} is a lock
- * that is free again when its holder is killed; at a {@linkcode SharedMemoryBarrier} nobody goes on before all have
- * come, and nobody waits for the dead. It needs the permission `--allow-ffi`.
+ * Waiting, locking and meeting between processes that share memory.
  *
- * The examples below are recipes: event, semaphore, a barrier without seats, and seqlock, in a few lines each, for words
- * of an array of `int32`. Their functions can be copied. All words begin as 0, as `create()` leaves them.
+ * It needs Linux (on macOS there is waiting only), and in Deno the permission `--allow-ffi`.
  *
- * Each recipe keeps the rule of waiting: change the word by `Atomics`, then notify; when woken, look at the
- * word again.
+ * | you want | take |
+ * | --- | --- |
+ * | to wait until another process has changed a word | {@linkcode wait}, {@linkcode waitAsync}, and {@linkcode notify} there |
+ * | one process at a time; or one writer, or many readers | {@linkcode SharedMemoryLock}, which is free again when its holder is killed |
+ * | to go on when all have come | {@linkcode SharedMemoryBarrier}, at which nobody waits for the dead |
+ * | a worker to end with its parent | {@linkcode exitWithParent} |
+ *
+ * After the first example there are recipes: event, semaphore, a barrier without seats, and seqlock, in a few lines each,
+ * for words of an array of `int32`. Their functions can be copied. All words begin as 0, as `create()` leaves them.
+ * Each recipe keeps the rule of waiting: change the word by `Atomics`, then notify; when woken, look at the word again.
+ *
+ * @example A lock: one process at a time
+ * ```ts
+ * import { SharedMemoryArray } from "@shm/array";
+ * import { SharedMemoryLock } from "@shm/array/sync";
+ *
+ * // Every process does the same: who comes first makes them.
+ * const name = SharedMemoryArray.buildSmaName("total");
+ * using sma = new SharedMemoryArray([1], "float64", name);
+ * const total = sma.createOrLoad();
+ * using lock = new SharedMemoryLock(`${name}.lock`).createOrLoad();
+ * {
+ *   using _guard = lock.acquire(); // until the end of the block
+ *   total.set(0, total.get(0) + 5);
+ * }
+ * console.log(total.get(0)); // 5
+ * SharedMemoryArray.clearBuffers([name, `${name}.lock`]); // once, at the end
+ * ```
  *
  * @example Event: wait until something has happened
  * ```ts
@@ -35,6 +57,7 @@
  * setEvent(event);
  * await happened;
  * waitForEvent(event);
+ * console.log(event[0]); // 1
  * sma.unlink();
  * ```
  *
@@ -62,6 +85,7 @@
  * const places = sma.create().data;
  * Atomics.store(places, 0, 2); // once, before anybody takes one
  * takePlace(places);
+ * console.log(places[0]); // 1
  * givePlace(places);
  * sma.unlink();
  * ```
@@ -85,7 +109,9 @@
  * }
  *
  * using sma = new SharedMemoryArray([2], "int32", SharedMemoryArray.buildSmaName("barrier"));
- * meet(sma.create().data, 1); // alone, nobody has to be waited for
+ * const words = sma.create().data;
+ * meet(words, 1); // alone, nobody has to be waited for
+ * console.log(words[1]); // 1
  * sma.unlink();
  * ```
  *
@@ -93,7 +119,6 @@
  * ```ts
  * import { SharedMemoryArray } from "@shm/array";
  * import { wait } from "@shm/array/sync";
- * import { assertEquals } from "@std/assert";
  *
  * // The word is odd while the writer writes. It is changed and looked at by a read-modify-write, which
  * // keeps plain stores and loads on their side of it; Atomics.store() and load() do not on ARM. A writer
@@ -121,7 +146,7 @@
  * const word = version.create().data;
  * const position = pose.create();
  * writeVersion(word, () => position.assign([1, 2, 3]));
- * assertEquals(readVersion(word, () => position.toArray()), [1, 2, 3]);
+ * console.log(readVersion(word, () => position.toArray())); // [ 1, 2, 3 ]
  * version.unlink();
  * pose.unlink();
  * ```
