@@ -68,12 +68,12 @@ Deno.test("states that cannot be are InvalidData for everybody, and nothing wait
         queue.tryPut(1);
         assertThrows(() => other.put(2, { timeout: 1000 }), InvalidData, text);
         await assertRejects(() => queue.putAsync(2, { timeout: 1000 }), InvalidData, text);
-        other.take({ timeout: 1000 })?.complete();
         await new Promise((resume) => setTimeout(resume, 30));
         assertThrows(() => other.take({ timeout: 1000 }), InvalidData, text);
         await new Promise((resume) => setTimeout(resume, 30));
         await assertRejects(() => other.takeAsync({ timeout: 1000 }), InvalidData, text);
         view.setUint32(words.STATE.at + 4, 0, true);
+        other.take({ timeout: 1000 })!.complete();
       });
     }
     assertEquals(queue.tryPut(1), true);
