@@ -41,6 +41,7 @@ export function startMember(
 /** Code of a process that takes one item, says so, and hangs. */
 export const hang = `
   const item = queue.take();
+  globalThis.item = item; // what nobody can reach is garbage, and its attachment with it
   say("taken " + item.attempt);
   setInterval(() => {}, 1000);
 `;

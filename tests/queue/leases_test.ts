@@ -49,7 +49,7 @@ Deno.test("who gets the id of a dead one takes away what that has left", () =>
     const member = await startMember(
       queue,
       `const item = queue.take();
-      queue.putAsync(() => { say("filling"); return new Promise(() => {}); });
+      queue.putAsync(() => { say("filling"); return new Promise((resolve) => globalThis.resolve = resolve); });
       queue.call("called");
       say("called");
       setInterval(() => {}, 1000);`,

@@ -456,13 +456,13 @@ eachNumPyTest(
     withQueue(3, async (queue) => {
       const filler = await startMember(
         queue,
-        `queue.putAsync(() => { say("filling"); return new Promise(() => {}); });
+        `queue.putAsync(() => { say("filling"); return new Promise((resolve) => globalThis.resolve = resolve); });
       setInterval(() => {}, 1000);`,
       );
       assertEquals(await filler.line(), "filling");
       const caller = await startMember(
         queue,
-        `queue.call("wanted"); queue.call("done", { read: () => { say("reading"); return new Promise(() => {}); } });
+        `queue.call("wanted"); queue.call("done", { read: () => { say("reading"); return new Promise((resolve) => globalThis.resolve = resolve); } });
       say("called"); setInterval(() => {}, 1000);`,
       );
       assertEquals(await caller.line(), "called");

@@ -465,7 +465,7 @@ Deno.test("a killed filler leaves nothing; a killed caller's items are withdrawn
   withQueue(2, async (queue, other) => {
     const filler = await startMember(
       queue,
-      `queue.putAsync(() => { say("filling"); return new Promise(() => {}); });
+      `queue.putAsync(() => { say("filling"); return new Promise((resolve) => globalThis.resolve = resolve); });
       setInterval(() => {}, 1000);`,
     );
     assertEquals(await filler.line(), "filling");
@@ -485,7 +485,7 @@ Deno.test("the answer of a killed caller is dropped, also when it dies after it 
   withQueue(1, async (queue) => {
     const caller = await startMember(
       queue,
-      `queue.call("x", { read: () => { say("reading"); return new Promise(() => {}); } });
+      `queue.call("x", { read: () => { say("reading"); return new Promise((resolve) => globalThis.resolve = resolve); } });
       say("called"); setInterval(() => {}, 1000);`,
     );
     assertEquals(await caller.line(), "called");
