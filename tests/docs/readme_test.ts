@@ -1,6 +1,7 @@
 // The README's examples in several processes. Its other code blocks are run by `deno test --doc`.
 import { assertEquals } from "@std/assert";
 import { SharedMemoryArray } from "../../mod.ts";
+import { eachNumPyTest } from "../helpers/python.ts";
 import {
   argumentsOf,
   pastedFiles,
@@ -114,6 +115,32 @@ Deno.test("README: Ctrl-C in the writer leaves no segment", () =>
     const left = SharedMemoryArray.list().filter((segment) => segment.name.startsWith(name));
     assertEquals(left, []);
   }));
+
+eachNumPyTest(
+  "README: Python is the reader, and the writer prints what is said of it",
+  (python) =>
+    withPasted(async (folder, markdown) => {
+      const [, code] = markdown.match(/^```python\n(.*?)^```$/ms)!;
+      const [, promised] = code.match(/prints it: (.*)$/m)!;
+      const writerFile = Deno.readTextFileSync(`${folder}/writer.ts`);
+      const [, segment] = writerFile.match(/"float32", "(.*?)"/)!;
+      Deno.writeTextFileSync(`${folder}/reader.py`, code.replaceAll("first-steps", segment));
+      Deno.copyFileSync(
+        new URL("examples/python/shm_attach.py", root),
+        `${folder}/shm_attach.py`,
+      );
+      const { reader, writer, code: ended } = await runWriterAndReader(
+        [Deno.execPath(), ...argumentsOf(markdown, "run", "writer.ts")],
+        [python.path, "-B", "reader.py"],
+        { folder },
+      );
+      assertEquals([reader, ended], ["[[1. 2. 3.]\n [4. 5. 6.]]\n", 0]);
+      assertEquals(
+        writer.replace("Waiting for reader.ts\n", "").replace(/\s+/g, " ").trim(),
+        promised,
+      );
+    }),
+);
 
 function dirname(path: string): string {
   return path.slice(0, path.lastIndexOf("/"));
