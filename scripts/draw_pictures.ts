@@ -8,8 +8,8 @@
 import { format } from "./format.ts";
 
 const style = `
-    text { font: 14px system-ui, sans-serif; fill: #1f2328; }
-    .small { font-size: 12px; fill: #59636e; }
+    text { font: 16px system-ui, sans-serif; fill: #1f2328; }
+    .small { font-size: 13.5px; fill: #59636e; }
     .code { font-family: ui-monospace, monospace; font-size: 13px; }
     .box { fill: #f6f8fa; stroke: #59636e; }
     .segment { fill: #ddf4ff; stroke: #0969da; }
@@ -68,7 +68,7 @@ function processes(): string {
     ["Python, NumPy", 'attach("frame")'],
     ["C", 'shm_open("/frame")'],
   ];
-  const [width, gap] = [164, 16];
+  const [width, gap] = [154, 8]; // narrow, so that it can be read on a phone
   const parts = peers.flatMap(([name, call], i) => {
     const x = 8 + i * (width + gap);
     const middle = x + width / 2;
@@ -80,15 +80,15 @@ function processes(): string {
     ];
   });
   const whole = 4 * width + 3 * gap;
-  const cells = Array.from({ length: 12 }, (_, i) => box("cell", 184 + i * 28, 122, 28, 28));
+  const cells = Array.from({ length: 12 }, (_, i) => box("cell", 150 + i * 28, 122, 28, 28));
   return picture(whole + 16, 196, "Several processes see the same bytes", [
     ...parts,
     box("segment", 8, 110, whole, 78),
-    text(96, 141, "/dev/shm/frame", "code"),
+    text(78, 141, "/dev/shm/frame", "code"),
     ...cells,
-    text(184 + 6 * 28, 174, "the bytes of the array, once in memory, and nothing else", "small"),
-    text(616, 134, "described beside it:", "small"),
-    text(616, 152, "[3, 4] uint8", "small code"),
+    text(150 + 6 * 28, 174, "the bytes, once in memory, and nothing else", "small"),
+    text(570, 134, "described beside it:", "small"),
+    text(570, 152, "[3, 4] uint8", "small code"),
   ]);
 }
 
