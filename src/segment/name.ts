@@ -52,7 +52,8 @@ let lastUsable: unknown = NaN;
  */
 export function checkName(name: unknown, maxBytes: number): asserts name is string {
   if (typeof name !== "string") {
-    throw new TypeError(`Cannot use this name: it must be a string, not ${kindOf(name)}`);
+    const advice = kindOf(name) === "an object" ? "; give the name of it" : "";
+    throw new TypeError(`Cannot use this name: it must be a string, not ${kindOf(name)}${advice}`);
   }
   const refuse = (why: string): never => {
     throw new RangeError(`Cannot use the name ${quote(name)}: ${why}`);

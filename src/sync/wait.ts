@@ -297,7 +297,9 @@ function memoryOf(array: Int32Array, action: string): Memory {
     if (isUnmarked(buffer)) throw closedError(action);
     throw new TypeError(
       `Cannot ${action}: the array is not over a mapped segment` +
-        (isShared(buffer) ? "; Atomics serves a SharedArrayBuffer" : ""),
+        (isShared(buffer)
+          ? "; Atomics serves a SharedArrayBuffer"
+          : "; the data of a shared array are, a copy of them is not"),
     );
   }
   if (isPrivateCopy(buffer)) {

@@ -379,7 +379,7 @@ refuses({
     [RangeError, 'Cannot use the name "": it is empty', [
       () => SharedMemoryArray.clearBuffers(["a", ""]),
     ]],
-    [TypeError, "Cannot use this name: it must be a string, not an object", [
+    [TypeError, "Cannot use this name: it must be a string, not an object; give the name of it", [
       () => SharedMemoryArray.clearBuffers(["a", sma]),
     ]],
     [TypeError, "Cannot use this name: it must be a string, not undefined", [
