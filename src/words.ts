@@ -53,6 +53,34 @@ export function checkWord(
 }
 
 /**
+ * Orders what this thread reads and writes before it against what comes after it, on every processor: the
+ * read-modify-write releases what was before, and the load after it acquires. On ARM neither is enough alone.
+ * The compiler moves no access to memory across them.
+ */
+export function fence(): void {
+  Atomics.add(fenceWord, 0, 1);
+  Atomics.load(fenceWord, 0);
+}
+const fenceWord = new Int32Array(1);
+
+/**
+ * Reads an element of memory that is mapped copy-on-write, and writes nothing, not even the same number:
+ * `Atomics.load()` is a read-modify-write in the compiled code of JavaScriptCore (Bun). The kernel would copy the page,
+ * and this process would never see again what others write there. An aligned element is read in one access, too.
+ *
+ * @param numbers the memory
+ * @param index which element
+ */
+export function loadPlainly<T extends Int32Array | BigInt64Array>(
+  numbers: T,
+  index: number,
+): T[number] {
+  const value = numbers[index];
+  fence(); // what is read after it is read later
+  return value;
+}
+
+/**
  * Reads a number of 64 bits by one atomic access, and checks it.
  *
  * @param numbers the segment from its beginning on

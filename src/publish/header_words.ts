@@ -8,10 +8,12 @@
  * @module
  */
 
-import { type CreateOptions, PARTS_BYTES, PARTS_ID } from "../segment/mod.ts";
+import { type CreateOptions, isPrivateCopy, PARTS_BYTES, PARTS_ID } from "../segment/mod.ts";
 import {
   checkWord,
+  fence,
   invalidWord,
+  loadPlainly,
   readWord32,
   readWord64,
   type SegmentKind,
@@ -98,17 +100,6 @@ export function checkTime(value: number, word: Pick<Word, "name">, segment: stri
   );
 }
 
-/**
- * Orders what this thread reads and writes before it against what comes after it, on every processor: the
- * read-modify-write releases what was before, and the load after it acquires. On ARM neither is enough alone.
- * The compiler moves no access to memory across them.
- */
-export function fence(): void {
-  Atomics.add(fenceWord, 0, 1);
-  Atomics.load(fenceWord, 0);
-}
-const fenceWord = new Int32Array(1);
-
 /** The words of one attached header. */
 export class HeaderWords {
   /** The publication's name, for messages. */
@@ -116,6 +107,8 @@ export class HeaderWords {
   /** The same memory, by 32 bits: the futex takes no more. */
   readonly words: Int32Array<ArrayBuffer>;
   readonly #numbers: BigInt64Array<ArrayBuffer>;
+  /** Whether the memory is mapped copy-on-write. */
+  readonly #isCopy: boolean;
   /** The largest number that was read from NEWEST. */
   #seen = 0;
 
@@ -127,6 +120,7 @@ export class HeaderWords {
     this.name = name;
     this.words = new Int32Array(buffer, 0, HEADER_BYTES / 4);
     this.#numbers = new BigInt64Array(buffer, 0, HEADER_BYTES / 8);
+    this.#isCopy = isPrivateCopy(buffer);
   }
 
   /** What the header says of the arrays. */
@@ -135,22 +129,23 @@ export class HeaderWords {
     return {
       dtype: new TextDecoder().decode(bytes).split("\0", 1)[0],
       arrayBytes: this.number(ARRAY_BYTES),
-      slots: readWord32(this.words, SLOTS, this.name),
+      slots: this.#word(SLOTS),
       slotStep: this.number(SLOT_STEP),
-      metaBytes: readWord32(this.words, META_BYTES, this.name),
+      metaBytes: this.#word(META_BYTES),
     };
   }
 
   /** How further segments are to be made: as the creator wanted this one. */
   get options(): CreateOptions {
-    const word = readWord32(this.words, MODE, this.name);
+    const word = this.#word(MODE);
     const mode = checkWord(word % NOT_RESERVED, MODE, this.name, 0, 0o777);
     return { mode, reserve: word < NOT_RESERVED };
   }
 
   /** Which publication it is. */
   get id(): bigint {
-    const id = Atomics.load(this.#numbers, ID.at / 8);
+    const numbers = this.#numbers;
+    const id = this.#isCopy ? loadPlainly(numbers, ID.at / 8) : Atomics.load(numbers, ID.at / 8);
     if (id === 0n) throw invalidWord(this.name, "its word ID is 0");
     return BigInt.asUintN(64, id);
   }
@@ -170,8 +165,14 @@ export class HeaderWords {
    * must.
    */
   isNewest(number: number): boolean {
-    return Atomics.load(this.words, NEWEST_LOW) === (number | 0) &&
-      Atomics.load(this.words, NEWEST_LOW + 1) === Math.floor(number / 2 ** 32);
+    const { words } = this;
+    const high = Math.floor(number / 2 ** 32);
+    if (this.#isCopy) {
+      return loadPlainly(words, NEWEST_LOW) === (number | 0) &&
+        loadPlainly(words, NEWEST_LOW + 1) === high;
+    }
+    return Atomics.load(words, NEWEST_LOW) === (number | 0) &&
+      Atomics.load(words, NEWEST_LOW + 1) === high;
   }
 
   /**
@@ -179,7 +180,7 @@ export class HeaderWords {
    * first.
    */
   get isEnded(): boolean {
-    return readWord32(this.words, ENDED, this.name, 0, 1) === 1;
+    return this.#word(ENDED, 0, 1) === 1;
   }
 
   /** Makes an array the newest one, after all of it was written. */
@@ -212,7 +213,16 @@ export class HeaderWords {
 
   /** Reads a number of 64 bits, in one access. */
   protected number(word: Word, least?: number, most?: number): number {
-    return readWord64(this.#numbers, word, this.name, least, most);
+    const numbers = this.#numbers;
+    if (!this.#isCopy) return readWord64(numbers, word, this.name, least, most);
+    return checkWord(loadPlainly(numbers, word.at / 8), word, this.name, least, most);
+  }
+
+  /** Reads a number of 32 bits, in one access. */
+  #word(word: Word, least?: number, most?: number): number {
+    const { words } = this;
+    if (!this.#isCopy) return readWord32(words, word, this.name, least, most);
+    return checkWord(loadPlainly(words, word.at / 4) >>> 0, word, this.name, least, most);
   }
 
   /** Writes a number of 64 bits, in one access. */

@@ -7,14 +7,13 @@
  */
 
 import { errors } from "../errors.ts";
-import { checkWord, type Word } from "../words.ts";
+import { checkWord, fence, type Word } from "../words.ts";
 import {
   ARRAY_BYTES,
   BEGUN,
   checkTime,
   DTYPE,
   ENDED,
-  fence,
   type Header,
   HEADER_BYTES,
   HeaderWords,

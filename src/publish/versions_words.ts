@@ -7,13 +7,12 @@
  * @module
  */
 
-import type { Word } from "../words.ts";
+import { fence, type Word } from "../words.ts";
 import {
   ARRAY_BYTES,
   checkTime,
   DTYPE,
   ENDED,
-  fence,
   type Header,
   HEADER_BYTES,
   HeaderWords,
