@@ -1,6 +1,7 @@
 // A configuration as raw bytes under a name: one process writes it, another one sees each change.
 // SharedMemory gives the bytes; this program decides what they mean (version, length, text).
 // Run it: deno run --allow-ffi --allow-run=deno examples/config_bytes.ts
+// It prints the two versions that the reader saw, and that the writer was told so.
 
 import { SharedMemory, SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
 

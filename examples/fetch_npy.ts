@@ -1,6 +1,7 @@
 // Fetches a .npy file into shared memory. The example is its own server of a picture in 8-bit RGB; with a
 // URL it asks another one, which may answer with any .npy file.
 // Run it: deno run --allow-ffi --allow-net --allow-read --allow-write examples/fetch_npy.ts [URL]
+// It prints the shape, the name and the elements of the array.
 
 import { NDArray, SharedMemoryRegister } from "@shm/array";
 import { readNpy, writeNpy } from "@shm/array/npy";

@@ -1,6 +1,7 @@
 // A model behind HTTP: each request goes to one of two workers, 503 says that all is full, 504 that time is up.
 // One worker is killed while it has a request, which the other one answers; one hangs, and is killed and replaced.
 // Run it: deno run --allow-ffi --allow-run=deno --allow-net=127.0.0.1 examples/inference.ts [MILLISECONDS]
+// It prints the answer and the status of each: 200, 200 at the second attempt, 504, and 503 for some of 20 at once.
 
 import { createAndRegisterSma, SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
 import { SharedMemoryQueue } from "@shm/array/queue";

@@ -1,6 +1,7 @@
 // Reads a .npy file straight into shared memory, and writes a shared array to a .npy file.
 // The file's bytes go to and from the mapping itself: there is no second copy in the heap.
 // Run it: deno run --allow-ffi --allow-read --allow-write examples/npy.ts [IN.npy OUT.npy]
+// It prints the elements of what it read, and the path of what it wrote.
 
 import { createAndRegisterSma, SharedMemoryRegister } from "@shm/array";
 import { readNpy, writeNpy } from "@shm/array/npy";

@@ -1,6 +1,7 @@
 // Reads the arrays of a .npz file, which is a ZIP of .npy files, into shared memory: npm fflate unpacks
 // them, and readNpy() takes the bytes of each. Without a file it makes one first.
 // Run it: deno run --allow-ffi --allow-read --allow-write examples/npz.ts [FILE.npz]
+// It prints the type, the shape, the name and the elements of each array.
 
 import { NDArray, SharedMemoryRegister } from "@shm/array";
 import { readNpy, writeNpy } from "@shm/array/npy";

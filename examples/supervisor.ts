@@ -1,6 +1,7 @@
 // Keeps workers running: each may do no more than it must, is started again when it dies, and ends in good order.
 // Two workers square numbers. One number kills its worker, the others are answered, and Ctrl-C ends all of it.
 // Run it: deno run --allow-ffi --allow-run=deno examples/supervisor.ts
+// It prints the death of a worker, the answers 1, 4, 9 and 16, and that all have ended.
 
 import { type QueueDescriptor, SharedMemoryQueue } from "@shm/array/queue";
 import { exitWithParent } from "@shm/array/sync";

@@ -1,6 +1,7 @@
 // A thread (a Worker) and a process count in one shared array, beside the program that starts them.
 // A SharedArrayBuffer serves threads only; a named array serves both, and is sent to both as data.
 // Run it: deno run --allow-ffi --allow-read=. --allow-run=deno examples/threads_and_processes.ts
+// It prints what both counted, and that the sum is right.
 
 import {
   createAndRegisterSma,

@@ -1,6 +1,7 @@
 // An HTTP server finds nearest neighbours in a table that another process replaces as a whole, again and
 // again. Each answer comes from one version. The writer is killed while it fills one, and started again.
 // Run it: deno run --allow-ffi --allow-net=127.0.0.1 --allow-run=deno examples/versioned_table.ts
+// It prints an answer of the server after each death of the writer, and how many versions are in memory.
 
 import { type NDArray, SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
 import { SharedMemoryVersions } from "@shm/array/publish";

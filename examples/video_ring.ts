@@ -1,6 +1,7 @@
 // A camera draws frames into a ring; two viewers, one of them in Python, sleep until there is a new one.
 // No viewer polls or holds up the camera, and none takes a half-drawn frame for a whole one.
 // Run it: deno run --allow-ffi --allow-env=SHM_PYTHON --allow-run=deno,/usr/bin/python3 examples/video_ring.ts
+// It prints for each viewer the frames per second, their age, how many it missed, and that it slept while none came.
 
 import { SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
 import { SharedMemoryRing } from "@shm/array/publish";
@@ -17,18 +18,19 @@ async function camera(): Promise<void> {
   const python = Deno.env.get("SHM_PYTHON") || "/usr/bin/python3";
   const viewers = [
     ["deno", "run", "--allow-ffi", import.meta.url, JSON.stringify(ring)],
-    [python, "-B", "examples/python/view_ring.py", JSON.stringify(ring), `${FRAMES}`],
-  ].map(([command, ...args]) =>
-    new Deno.Command(command, { args, stdout: "piped" }).spawn().stdout
-  );
-  for (const viewer of viewers) {
-    for await (const _ready of viewer.values({ preventCancel: true })) break;
+    [python, "-B", `${import.meta.dirname}/python/view_ring.py`, JSON.stringify(ring), `${FRAMES}`],
+  ].map(([command, ...args]) => new Deno.Command(command, { args, stdout: "piped" }).spawn());
+  for (const { stdout } of viewers) {
+    for await (const _ready of stdout.values({ preventCancel: true })) break;
   }
   for (let i = 1; i <= FRAMES + 1; i++) {
     ring.write((picture, sequence) => picture.fill(sequence));
     await new Promise((resume) => setTimeout(resume, i === FRAMES ? 1000 : 4));
   }
-  for (const viewer of viewers) await viewer.pipeTo(Deno.stdout.writable, { preventClose: true });
+  for (const { stdout, status } of viewers) {
+    await stdout.pipeTo(Deno.stdout.writable, { preventClose: true });
+    if (!(await status).success) throw new Error("a viewer has failed");
+  }
 }
 
 async function view(descriptor: string): Promise<void> {

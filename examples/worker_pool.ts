@@ -1,6 +1,7 @@
 // A pool of worker processes draws the rows of one shared picture: a free worker takes the next row.
 // The workers send nothing back: they draw the rows in place, and a shared counter tells the next row.
 // Run it: deno run --allow-ffi --allow-run=deno examples/worker_pool.ts
+// It prints the picture, and beside each row which worker drew it.
 
 import {
   createAndRegisterSma,

@@ -1,6 +1,7 @@
 // Converts a 2-d Zarr array from metres to feet: processes that share a counter read its chunks into shared
 // memory, a window of some rows of chunks at a time. examples/demo/terrain_zarr.ts DIR makes one, DIR/heights.
 // Run it: deno run --allow-ffi --allow-run=deno --allow-read --allow-write examples/zarr.ts IN OUT [CHUNKS]
+// It prints how many numbers OUT has.
 
 import * as shm from "@shm/array";
 import FileSystemStore from "@zarrita/storage/fs";

@@ -1,6 +1,7 @@
 // Writes the ground of the demo, Maunga Whau, as a Zarr array of heights, a row of chunks at a time: what
 // examples/cluster/ shades. The picture is WIDTH pixels wide, around it is a border of one height.
 // Run it: deno run --allow-read --allow-write examples/demo/terrain_zarr.ts FOLDER [WIDTH [TILE]]
+// It prints nothing: what it makes is FOLDER/heights.
 
 import FileSystemStore from "@zarrita/storage/fs";
 import * as zarr from "zarrita";

@@ -62,8 +62,13 @@ const examples: { [file: string]: [prefix: string, output: RegExp] } = {
 /** The arguments of `deno` in the header of an example, without the example's own, in capitals or brackets. */
 function runArguments(file: string): string[] {
   const lines = Deno.readTextFileSync(new URL(`examples/${file}`, root)).split("\n");
-  assert(lines.slice(0, 3).every((line) => /^\/\/ .{20,}/.test(line)), `${file} has no header`);
-  assertEquals(lines[3], "", `the header of ${file} has more than three lines`);
+  const header = lines.slice(0, lines.indexOf(""));
+  assert(
+    header.length >= 3 && header.every((line) => /^\/\/ .{20,}/.test(line)),
+    `${file} has no header`,
+  );
+  assert(header.length <= 4, `the header of ${file} has more than four lines`);
+  assertMatch(header.join(" "), /\bIt prints /, `${file} does not say what it prints`);
   const command = lines[2].match(/^\/\/ Run it: deno (run [^[]+?)(?: [A-Z]+)*(?: \[.*\])?$/);
   assert(command !== null, `${file} does not say how to run it`);
   return command[1].split(" ");
