@@ -4,14 +4,17 @@
  * @module
  */
 
+import fs from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import {
   errors,
+  type NDArray,
   SharedMemoryArray,
   type SharedMemoryDescriptor,
   SharedMemoryRegister,
+  shmarrayWrap,
 } from "@shm/array";
 import { type RingDescriptor, SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
 import type { VersionsDescriptor } from "@shm/array/publish";
@@ -40,11 +43,13 @@ interface Data {
   readonly lock: string;
   readonly rounds: number;
   readonly locked: boolean;
+  readonly progress: SharedMemoryDescriptor;
+  readonly prefix: string;
 }
 
-/** Writes a line to the other side. */
+/** Writes a line to the other side, at once: what comes next may block. */
 function say(result: unknown): void {
-  process.stdout.write(`${JSON.stringify({ result })}\n`);
+  fs.writeSync(1, `${JSON.stringify({ result })}\n`);
 }
 
 function words({ descriptor }: Data): { data: Int32Array; close(): void } {
@@ -262,6 +267,76 @@ const roles: { readonly [role: string]: (data: Data) => unknown } = {
     const error = await queue.call("no number").catch((error: Error) => error);
     queue.close();
     return { answers, error: error instanceof Error ? [error.name, error.message] : null };
+  },
+
+  // What crash.ts kills: each says that it is at work, and does something for ever.
+
+  createForEver(data) {
+    const { data: rounds } = words(data);
+    for (let round = 1;; round++) {
+      const name = SharedMemoryArray.buildSmaName(data.prefix);
+      const sma = new SharedMemoryArray([300_000], "uint8", name);
+      sma.create().fill(7);
+      if (Atomics.add(rounds, 0, 1) % 8 !== 0) sma.unlink();
+      sma.close();
+      if (round === 1) say("at work");
+    }
+  },
+
+  readForEver({ descriptor }) {
+    say("at work");
+    while (true) {
+      const sma = SharedMemoryArray.from(descriptor, "int32");
+      const row = sma.load().slice(":", 3) as NDArray<"int32">;
+      if (row.copy().some((value) => value !== 3)) throw new Error("torn");
+      sma.close();
+    }
+  },
+
+  writeForEver({ descriptor, progress }) {
+    const work = shmarrayWrap((target: NDArray<"int32">, done: NDArray<"int32">) => {
+      say("at work");
+      for (let round = 0;; round++) {
+        for (let row = 0; row < target.shape[0]; row++) {
+          for (let column = 0; column < target.shape[1]; column++) target.set(row, column, round);
+          Atomics.store(done.data, 0, round * target.shape[0] + row + 1);
+        }
+      }
+    });
+    work(descriptor as never, progress as never);
+  },
+
+  createAnonymousForEver({ descriptor }) {
+    const told = SharedMemoryArray.from(descriptor, "uint8").load() as NDArray<"uint8">;
+    const kept: SharedMemoryArray[] = [];
+    say("at work");
+    while (true) {
+      const sma = SharedMemoryArray.createAnonymous([300_000], "uint8");
+      sma.array!.fill(7);
+      told.fill(0);
+      told.slice(`:${sma.name.length}`).assign(new TextEncoder().encode(sma.name));
+      kept.push(sma);
+      if (kept.length > 3) kept.shift()!.unlink();
+    }
+  },
+
+  lockForEver(data) {
+    const { data: array } = words(data);
+    const lock = new SharedMemoryLock(data.lock).load();
+    for (let round = 1;; round++) {
+      const guard = lock.acquire();
+      array[0]++;
+      array[1]++;
+      guard.release();
+      if (round === 1) say("at work");
+    }
+  },
+
+  publishForEver({ ring: descriptor }) {
+    const ring = SharedMemoryRing.from(descriptor, "int32").load();
+    ring.write((slot, sequence) => slot.fill(sequence));
+    say("at work");
+    while (true) ring.write((slot, sequence) => slot.fill(sequence));
   },
 
   /** Which class an error has, and its code. */

@@ -3,10 +3,12 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { makeNpmTarball } from "../../scripts/npm_tarball.ts";
+import { seedOf } from "../helpers/random.ts";
 import { root } from "../helpers/readme.ts";
 import { runtimePath } from "../helpers/runtimes.ts";
-import { slowness } from "../helpers/scale.ts";
+import { scale, slowness } from "../helpers/scale.ts";
 import { everyTestWith, testWith } from "../helpers/test_with.ts";
+import type { Summary } from "../system/fuzz/child.ts";
 import type { Host } from "./spawn.ts";
 
 everyTestWith("Linux", "it looks into /dev/shm");
@@ -33,6 +35,9 @@ function hostOf(name: Name): Host {
   return { name, command };
 }
 
+/** How many random steps each runtime does. */
+const steps = 20_000 * scale;
+
 let folder: Promise<string> | undefined;
 
 /** A folder that has the programs, and the package for npm; it is removed at the end of this file. */
@@ -50,10 +55,20 @@ async function prepare(): Promise<string> {
   const args = ["-xzf", tarball, "-C", place, "--strip-components=1"];
   assert((await new Deno.Command("tar", { args }).output()).success);
   await Deno.writeTextFile(`${folder}/package.json`, '{ "type": "module" }');
-  for (const { name } of Deno.readDirSync(new URL("tests/runtimes/", root))) {
-    await Deno.copyFile(new URL(`tests/runtimes/${name}`, root), `${folder}/${name}`);
+  const copies = { "tests/runtimes/": "", "tests/system/fuzz/": "fuzz/" };
+  for (const [from, to] of Object.entries(copies)) {
+    await Deno.mkdir(`${folder}/programs/${to}`, { recursive: true });
+    for (const { name } of Deno.readDirSync(new URL(from, root))) {
+      await Deno.copyFile(new URL(from + name, root), `${folder}/programs/${to}${name}`);
+    }
   }
-  return folder;
+  // What the fuzzer imports from two folders above its own.
+  await Deno.mkdir(`${folder}/helpers`);
+  await Deno.copyFile(
+    new URL("tests/helpers/random.ts", root),
+    `${folder}/helpers/random.ts`,
+  );
+  return `${folder}/programs`;
 }
 
 /** How long a program may take, in milliseconds: only one that hangs does. */
@@ -64,10 +79,11 @@ async function runIn(
   name: Name,
   program: string,
   env: { [name: string]: string },
+  args: readonly string[] = [],
 ): Promise<{ code: number; signal: string | null; text: string }> {
   const [command, ...words] = hostOf(name).command;
   const child = new Deno.Command(command, {
-    args: [...words, `${await prepared()}/${program}`],
+    args: [...words, `${await prepared()}/${program}`, ...args],
     cwd: await prepared(),
     env: { NO_COLOR: "1", ...env },
     stdin: "null",
@@ -93,6 +109,36 @@ for (const name of Object.keys(pairs) as Name[]) {
       const [, passed, failed] = text.match(/^(\d+) passed, (\d+) failed$/m) ?? [];
       assertEquals([failed, code, signal], ["0", 0, null], text);
       assert(Number(passed) >= 120, `${passed} checks`);
+    },
+  );
+}
+
+// The same steps as in tests/system/fuzz_test.ts and the same kills as in tests/system/crash_test.ts, a tenth of them.
+for (const name of ["node", "node-26.9", "bun", "bun-1.3"] as const) {
+  testWith(
+    ["deno pack", "runtimes"],
+    `${name}: fuzz: ${steps} random steps, no crash and no wrong value`,
+    async () => {
+      const seed = seedOf(Date.now() % 2 ** 31);
+      const words = [seed, "steps", steps].map(String);
+      const { code, signal, text } = await runIn(name, "fuzz/child.ts", {}, words);
+      assertEquals([code, signal], [0, null], `seed ${seed}: ${text}`);
+      const { operations, values }: Summary = JSON.parse(text.match(/^\{.*\}$/m)![0]);
+      assertEquals(Object.keys(operations).length, 42);
+      assert(values > steps, text);
+    },
+  );
+
+  testWith(
+    ["deno pack", "runtimes"],
+    `${name}: crash: processes that are killed harm nobody else`,
+    async () => {
+      const { code, signal, text } = await runIn(name, "crash.ts", {
+        SHM_TEST_RUNTIMES: JSON.stringify([name, ...pairs[name]].map(hostOf)),
+        SHM_TEST_KILLS: String(Math.ceil(3.6 * scale)),
+      });
+      assertEquals([code, signal], [0, null], text);
+      assertEquals(text.match(/^\d+ passed, 0 failed$/m)?.[0], "6 passed, 0 failed", text);
     },
   );
 }

@@ -11,9 +11,10 @@
  * @module
  */
 
-import { markAsUntransferable } from "node:worker_threads";
+import { inspect } from "node:util";
 import {
   type DType,
+  errors,
   type MemoryLayout,
   NDArray,
   SharedMemory,
@@ -43,6 +44,17 @@ import {
   type Value,
   wholePlaces,
 } from "./model.ts";
+import {
+  args,
+  collect,
+  exit,
+  type Helper,
+  link,
+  markUntransferable,
+  pid,
+  rename,
+  startHelper,
+} from "./host.ts";
 import type { Reply, Request } from "./worker.ts";
 
 /** What a run has done. */
@@ -109,27 +121,17 @@ interface Moved {
   wild: boolean;
 }
 
-const [seedText, unit, amountText] = Deno.args;
+const [seedText, unit, amountText] = args;
 const seed = Number(seedText);
 const random = new Random(seed);
-const gc = (globalThis as { gc?: () => void }).gc;
-if (gc === undefined) throw new Error("run this with --v8-flags=--expose-gc");
 
 // What the fuzzer itself uses of what it replaces.
 const { transfer } = ArrayBuffer.prototype;
 const detachedGetter = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "detached")!;
 const moveOn = (buffer: ArrayBuffer): ArrayBuffer => Reflect.apply(transfer, buffer, []);
 
-// Deno's own functions want all permissions for what is in /dev.
-const { symbols: libc } = Deno.dlopen("libc.so.6", {
-  rename: { parameters: ["buffer", "buffer"], result: "i32" },
-  link: { parameters: ["buffer", "buffer"], result: "i32" },
-});
-const pathOf = (name: string): Uint8Array<ArrayBuffer> =>
-  new TextEncoder().encode(`/dev/shm/${name}\0`);
-
 /** The names that are played with: few, so that they collide. */
-const names = Array.from({ length: 10 }, (_, i) => `fuzz-${Deno.pid}-${seed}-${i}`);
+const names = Array.from({ length: 10 }, (_, i) => `fuzz-${pid}-${seed}-${i}`);
 /** The names of the last anonymous segments, those that are gone included. */
 const anonymous: string[] = [];
 const linked = new Map<string, Segment>();
@@ -169,12 +171,12 @@ function refused(what: string, Class: ErrorClass, message: RegExp, misuse: () =>
   } catch (error) {
     check(
       error instanceof Error && error.constructor === Class && message.test(error.message),
-      () => `${what} should give ${Class.name} ${message}, and gave ${Deno.inspect(error)}`,
+      () => `${what} should give ${Class.name} ${message}, and gave ${inspect(error)}`,
     );
     summary.errors++;
     return;
   }
-  throw new Error(`${what} should give ${Class.name}, and gave ${Deno.inspect(result)}`);
+  throw new Error(`${what} should give ${Class.name}, and gave ${inspect(result)}`);
 }
 
 function same(what: string, actual: unknown, expected: Value): void {
@@ -248,7 +250,7 @@ function checkLive(view: View): void {
       compare("get() of all", expected.map((_, i) => array.get(...indexOf(i, places.shape))));
       break;
     case 7:
-      check(String(array).length > 0 && Deno.inspect(array).length > 0, () => "it prints nothing");
+      check(String(array).length > 0 && inspect(array).length > 0, () => "it prints nothing");
       break;
   }
 }
@@ -279,7 +281,7 @@ function checkDead({ array, dtype, places }: View): void {
     ["new NDArray(data)", () => new NDArray(array.data)],
   ];
   const [what, misuse] = random.oneOf(misuses);
-  refused(`${what} after close`, Deno.errors.BadResource, /memory is gone/, misuse);
+  refused(`${what} after close`, errors.BadResource, /memory is gone/, misuse);
   const data = array.data as unknown as { [position: number]: unknown; length: number };
   check(
     data.length === 0 && data[0] === undefined && array.data.byteLength === 0,
@@ -287,7 +289,7 @@ function checkDead({ array, dtype, places }: View): void {
   );
   data[0] = value;
   check(data[0] === undefined, () => "a write to a closed array was kept");
-  check(/closed/.test(Deno.inspect(array)), () => "it does not print as closed");
+  check(/closed/.test(inspect(array)), () => "it does not print as closed");
   if (!dtype.startsWith("float") && dtype !== "uint8c") {
     refused(
       "Atomics after close",
@@ -498,15 +500,11 @@ function movedAway(buffer: ArrayBuffer | null, memory: Memory, owner: Attachment
 
 // --- The worker ------------------------------------------------------------------------------
 
-let worker: Worker | null = null;
+let worker: Helper | null = null;
 
-function ask(request: Request, transfer: Transferable[] = []): Promise<Reply> {
-  worker ??= new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-  const { promise, resolve, reject } = Promise.withResolvers<Reply>();
-  worker.onmessage = ({ data }) => resolve(data);
-  worker.onerror = (event) => reject(new Error(`in the worker: ${event.message}`));
-  worker.postMessage(request, transfer);
-  return promise;
+function ask(request: Request, transfer: ArrayBuffer[] = []): Promise<Reply> {
+  worker ??= startHelper(new URL("./worker.ts", import.meta.url));
+  return worker.ask(request, transfer);
 }
 
 // --- Operations ------------------------------------------------------------------------------
@@ -531,7 +529,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     if (linked.has(name)) {
       refused(
         "create() of a taken name",
-        Deno.errors.AlreadyExists,
+        errors.AlreadyExists,
         /shm_open/,
         () => sma.create(options),
       );
@@ -569,7 +567,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
       const timeout = random.chance(0.05) ? 1 : 0;
       refused(
         "load() of a missing name",
-        Deno.errors.NotFound,
+        errors.NotFound,
         MISSING,
         () => sma.load({ timeout }),
       );
@@ -612,14 +610,14 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     if (attachment === undefined) return;
     const { sma } = attachment;
     if (attachment.memory !== null) {
-      refused("load() twice", Deno.errors.Busy, /attached already/, () => sma.load());
-      refused("create() twice", Deno.errors.Busy, /attached already/, () => sma.create());
+      refused("load() twice", errors.Busy, /attached already/, () => sma.load());
+      refused("create() twice", errors.Busy, /attached already/, () => sma.create());
       return;
     }
     const segment = linked.get(sma.name);
     const need = bytesOf(sma);
     if (segment === undefined) {
-      refused("load() after unlink", Deno.errors.NotFound, MISSING, () => sma.load());
+      refused("load() after unlink", errors.NotFound, MISSING, () => sma.load());
     } else if (segment.memory.bytes.length < need) {
       refused("load() of a successor", RangeError, /needs/, () => sma.load());
     } else if (segment.dtype.startsWith("float") === sma.dtype.startsWith("float")) {
@@ -736,7 +734,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     );
     const assign = (): unknown => target.array.assign(source.array as never);
     if (target.memory === null || source.memory === null) {
-      return refused("assign() after close", Deno.errors.BadResource, /memory is gone/, assign);
+      return refused("assign() after close", errors.BadResource, /memory is gone/, assign);
     }
     const which = broadcast(source.places.shape, target.places.shape);
     if (which === null) {
@@ -800,7 +798,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
       : SharedMemoryArray.from(JSON.parse(JSON.stringify(array)))) as SharedMemoryArray;
     const segment = linked.get(name);
     if (segment === undefined) {
-      return refused("load() after unlink", Deno.errors.NotFound, MISSING, () =>
+      return refused("load() after unlink", errors.NotFound, MISSING, () =>
         sma.load());
     }
     // The name may have a successor.
@@ -825,7 +823,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     const iterator = view.array[Symbol.iterator]();
     same("the first element", iterator.next().value, expected[0]);
     close(attachment);
-    refused("next() after close", Deno.errors.BadResource, /memory is gone/, () => iterator.next());
+    refused("next() after close", errors.BadResource, /memory is gone/, () => iterator.next());
   }],
 
   wrap: [8, () => {
@@ -989,8 +987,8 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
 
   "mark a buffer": [2, () => {
     const attachment = anyAttachment();
-    if (attachment?.buffer == null) return;
-    markAsUntransferable(attachment.buffer);
+    if (attachment?.buffer == null || markUntransferable === null) return;
+    markUntransferable(attachment.buffer);
     attachment.marked = true;
   }],
 
@@ -999,7 +997,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     if (pair === null) return;
     const [segment, to] = pair;
     log(`rename ${segment.name} to ${to}`);
-    check(libc.rename(pathOf(segment.name), pathOf(to)) === 0, () => "rename() failed");
+    check(rename(segment.name, to), () => "rename() failed");
     // Of two names of one file neither goes.
     if (linked.get(to)?.memory === segment.memory) return;
     linked.delete(segment.name);
@@ -1013,7 +1011,7 @@ const operations: { [name: string]: [weight: number, run: () => void | Promise<v
     const [segment, to] = pair;
     log(`link ${segment.name} to ${to}`);
     const isFree = !linked.has(to);
-    check((libc.link(pathOf(segment.name), pathOf(to)) === 0) === isFree, () => "link()");
+    check(link(segment.name, to) === isFree, () => "link()");
     if (!isFree) return;
     linked.set(to, { ...segment, name: to });
     loadAs(segment, to);
@@ -1221,7 +1219,7 @@ function misuse({ array, dtype, places }: View): void {
 }
 
 async function collectGarbage(): Promise<void> {
-  gc!();
+  collect();
   // Finalizers run as tasks of their own.
   await new Promise((resolve) => setTimeout(resolve, 0));
 }
@@ -1286,6 +1284,6 @@ if (import.meta.main) {
     console.error(`seed ${seed}, step ${summary.steps}:`, error);
     console.error(`the last operations:\n  ${recent.join("\n  ")}`);
     SharedMemoryArray.clearBuffers(names);
-    Deno.exit(1);
+    exit(1);
   }
 }

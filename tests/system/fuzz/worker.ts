@@ -5,6 +5,7 @@
  * @module
  */
 
+import { parentPort } from "node:worker_threads";
 import { SharedMemoryArray, type SharedMemoryDescriptor } from "@shm/array";
 
 /** What the fuzzer asks for; every request gets one reply. */
@@ -48,11 +49,21 @@ function answer(request: Request): Reply {
   }
 }
 
-const scope = self as unknown as {
+/** Replies to a request by a function that sends it. */
+function reply(request: Request, send: (message: Reply, transfer: ArrayBuffer[]) => void): void {
+  const message = answer(request);
+  send(message, request.what === "back" ? [message as ArrayBuffer] : []);
+}
+
+const scope = globalThis as unknown as {
   onmessage: (event: MessageEvent<Request>) => void;
-  postMessage(message: Reply, transfer: Transferable[]): void;
+  postMessage?(message: Reply, transfer: ArrayBuffer[]): void;
 };
-scope.onmessage = ({ data }) => {
-  const reply = answer(data);
-  scope.postMessage(reply, data.what === "back" ? [reply as ArrayBuffer] : []);
-};
+if (scope.postMessage === undefined) {
+  parentPort!.on("message", (request: Request) => {
+    reply(request, (message, transfer) => parentPort!.postMessage(message, transfer));
+  });
+} else {
+  scope.onmessage = ({ data }) =>
+    reply(data, (message, transfer) => scope.postMessage!(message, transfer));
+}
