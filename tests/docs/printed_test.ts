@@ -1,6 +1,12 @@
 // Examples of README, of the pages of docs/ and of the head of each entry point: each prints, and prints what it says.
 import { assert, assertEquals } from "@std/assert";
+import { uniqueName } from "../helpers/helpers.ts";
+import { eachNumPyTest, runPython } from "../helpers/python.ts";
 import { root } from "../helpers/readme.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+import { SharedMemoryArray } from "../../mod.ts";
+
+everyTestWith("Linux", "the examples have locks, streams and queues");
 
 const { exports } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
 
@@ -89,6 +95,20 @@ Deno.test("an example that prints something else than it says is found", () =>
     assertEquals(await printed({ place: "", code }, folder), ["[ 1, 2 ]", "3"]);
     assertEquals(promised("console.log(3); // 4\nconsole.log(5);\n"), ["4", "?"]);
   }));
+
+eachNumPyTest("docs/python.md: its first example prints what it says", async (python) => {
+  const page = Deno.readTextFileSync(new URL("docs/python.md", root));
+  const [, code] = page.match(/^```python\n(.*?)^```$/ms)!;
+  const [, promise] = code.match(/print\(.*\) +# (.*)$/m)!;
+  const name = uniqueName();
+  try {
+    const program = code.replaceAll('"image"', `"${name}"`);
+    const { stdout } = await runPython(["-c", program], "", python.path);
+    assertEquals(stdout, `${promise}\n`);
+  } finally {
+    SharedMemoryArray.clearBuffers([name]);
+  }
+});
 
 Deno.test("an example of a page needs nothing but the package", () => {
   for (const { place, code } of examples) {

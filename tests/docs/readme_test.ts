@@ -1,7 +1,7 @@
 // The README's examples in several processes. Its other code blocks are run by `deno test --doc`.
 import { assertEquals } from "@std/assert";
 import { SharedMemoryArray } from "../../mod.ts";
-import { eachNumPyTest } from "../helpers/python.ts";
+import { pythonPath } from "../helpers/find_python.ts";
 import {
   argumentsOf,
   pastedFiles,
@@ -9,6 +9,7 @@ import {
   root,
   runWriterAndReader,
 } from "../helpers/readme.ts";
+import { testWith } from "../helpers/test_with.ts";
 
 /** Gives a folder with the files that a reader of the README pastes, and the package as it is here. */
 async function withPasted(
@@ -116,9 +117,10 @@ Deno.test("README: Ctrl-C in the writer leaves no segment", () =>
     assertEquals(left, []);
   }));
 
-eachNumPyTest(
+testWith(
+  ["Linux", "NumPy"],
   "README: Python is the reader, and the writer prints what is said of it",
-  (python) =>
+  () =>
     withPasted(async (folder, markdown) => {
       const [, code] = markdown.match(/^```python\n(.*?)^```$/ms)!;
       const [, promised] = code.match(/prints it: (.*)$/m)!;
@@ -131,7 +133,7 @@ eachNumPyTest(
       );
       const { reader, writer, code: ended } = await runWriterAndReader(
         [Deno.execPath(), ...argumentsOf(markdown, "run", "writer.ts")],
-        [python.path, "-B", "reader.py"],
+        [pythonPath, "-B", "reader.py"],
         { folder },
       );
       assertEquals([reader, ended], ["[[1. 2. 3.]\n [4. 5. 6.]]\n", 0]);
