@@ -132,12 +132,14 @@ export class EventCount {
   }
 
   /**
-   * Announces a sleep. After that, the caller must look once more at the thing that it waits for.
+   * Announces a sleep. After that, the caller must look once more at the thing that it waits for, also at whether the
+   * segment is there still: where it was closed meanwhile, there is nothing to announce.
    *
    * @returns the turn in which to sleep
    */
   announce(): number {
     const words = this.#words;
+    if (words.length === 0) return 0;
     if (this.#waiting === null) return Atomics.or(words, this.#turn, 1) | 1;
     const turn = Atomics.load(words, this.#turn);
     Atomics.or(words, this.#waiting, this.#announcement);

@@ -345,8 +345,9 @@ const MOST_MOVES = 100;
  * acquire it, and look again. Where a thread that has it shared takes it shared once more, a writer may have come
  * between, and neither could go on: that is `Deno.errors.Busy`, or a time-out. So do not nest them.
  *
- * A holder that was killed is noticed within 20 ms. A `Worker` that is terminated while it holds the lock
- * keeps it until the process ends: nothing of it can run any more, and its file stays open. If the name is removed
+ * A holder that was killed is noticed within 20 ms. A `Worker` that is terminated, or ends by an error, while it holds
+ * the lock keeps it until the process ends: nothing of it can run any more, and its file stays open. One that waits to
+ * have it alone holds back new readers as long. If the name is removed
  * while somebody has the lock, two can be in: one by the old segment, one by the next of this name. If the segment is
  * renamed in `/dev/shm`, this is not noticed: only a removed name is, which takes half a microsecond. A reader that takes
  * the lock again and again looks for that every 0.1 ms; what this thread removes itself, it knows at once.

@@ -434,6 +434,20 @@ for (const start of [2 ** 31 - 4, 2 ** 32 - 4, 2 ** 52 - 4]) {
 
 // --- Waiting ---------------------------------------------------------------------------------
 
+Deno.test("who is woken and closed at once gets BadResource, in whatever step the waiting is", () =>
+  withRing(3, async (ring) => {
+    for (let round = 0; round < 20; round++) {
+      const reader = SharedMemoryRing.clone(ring).load();
+      const waiting = rejectionOf(reader.nextAsync(round));
+      if (round % 2 === 0) await sleep(round / 2);
+      else for (let step = 0; step < round; step++) await null;
+      ring.write(round);
+      reader.close();
+      const error = await waiting;
+      assert(error instanceof Deno.errors.BadResource, `round ${round}: ${error}`);
+    }
+  }));
+
 Deno.test("waiting ends by a time limit, a signal or close()", () =>
   withRing(3, async (ring) => {
     const late = errorOf(() => ring.next(undefined, { timeout: 30 }));
