@@ -7,7 +7,11 @@
  *
  * @example Look up what a dtype means
  * ```ts
- * import { bytesPerElement, numpyTypeString, parseDType } from "@shm/array/dtype";
+ * import {
+ *   bytesPerElement,
+ *   numpyTypeString,
+ *   parseDType,
+ * } from "@shm/array/dtype";
  *
  * console.log(parseDType("<f4")); // float32
  * console.log(parseDType(Uint8ClampedArray)); // uint8c

@@ -13,7 +13,8 @@
  * import { readNpy, writeNpy } from "@shm/array/npy";
  *
  * const path = Deno.makeTempFileSync({ suffix: ".npy" });
- * writeNpy(path, new NDArray(Float32Array.of(1, 2, 3, 4, 5, 6), { shape: [2, 3] }));
+ * const elements = Float32Array.of(1, 2, 3, 4, 5, 6);
+ * writeNpy(path, new NDArray(elements, { shape: [2, 3] }));
  *
  * using register = new SharedMemoryRegister();
  * const { sma, view } = readNpy(path, register);

@@ -27,11 +27,12 @@
  * using camera = new SharedMemoryRing([270, 480], "uint8", name, 4);
  * camera.create();
  *
- * // In another process, usually: the sum of all pixels of the first whole frame.
+ * // In another process, usually: the sum of the first whole frame.
  * async function view(descriptor: unknown): Promise<number> {
  *   using ring = SharedMemoryRing.from(descriptor as typeof camera);
  *   ring.load();
- *   for await (const frame of ring.frames({ signal: AbortSignal.timeout(1000) })) {
+ *   const signal = AbortSignal.timeout(1000);
+ *   for await (const frame of ring.frames({ signal })) {
  *     let sum = 0;
  *     for (const pixel of frame.array) sum += pixel;
  *     if (frame.isWhole()) return sum;

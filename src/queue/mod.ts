@@ -24,9 +24,13 @@
  * @example Two workers and four tiles
  * ```ts
  * import { SharedMemoryArray } from "@shm/array";
- * import { type QueueDescriptor, SharedMemoryQueue } from "@shm/array/queue";
+ * import {
+ *   type QueueDescriptor,
+ *   SharedMemoryQueue,
+ * } from "@shm/array/queue";
  *
- * using queue = new SharedMemoryQueue(SharedMemoryArray.buildSmaName("tiles"), 8);
+ * const name = SharedMemoryArray.buildSmaName("tiles");
+ * using queue = new SharedMemoryQueue(name, 8);
  * queue.create();
  *
  * // A process each, usually.
@@ -36,7 +40,8 @@
  * }
  * const workers = [work(queue), work(queue)];
  *
- * const answers = await Promise.all([1, 2, 3, 4].map((tile) => queue.call({ tile })));
+ * const calls = [1, 2, 3, 4].map((tile) => queue.call({ tile }));
+ * const answers = await Promise.all(calls);
  * console.log(answers); // [ 1, 4, 9, 16 ]
  * queue.end();
  * await Promise.all(workers);

@@ -29,7 +29,8 @@
  *   total.set(0, total.get(0) + 5);
  * }
  * console.log(total.get(0)); // 5
- * SharedMemoryArray.clearBuffers([name, `${name}.lock`]); // once, at the end
+ * // Once, at the end:
+ * SharedMemoryArray.clearBuffers([name, `${name}.lock`]);
  * ```
  *
  * @example Event: wait until something has happened
@@ -48,12 +49,15 @@
  * }
  *
  * async function untilEvent(event: Int32Array): Promise<void> {
- *   while (Atomics.load(event, 0) === 0) await waitAsync(event, 0, 0).value;
+ *   while (Atomics.load(event, 0) === 0) {
+ *     await waitAsync(event, 0, 0).value;
+ *   }
  * }
  *
- * using sma = new SharedMemoryArray([1], "int32", SharedMemoryArray.buildSmaName("event"));
+ * const name = SharedMemoryArray.buildSmaName("event");
+ * using sma = new SharedMemoryArray([1], "int32", name);
  * const event = sma.create().data;
- * const happened = untilEvent(event); // usually in another process, as is the next line
+ * const happened = untilEvent(event); // in other processes, usually
  * setEvent(event);
  * await happened;
  * waitForEvent(event);
@@ -66,13 +70,18 @@
  * import { SharedMemoryArray } from "@shm/array";
  * import { notify, wait } from "@shm/array/sync";
  *
- * // The word says how many places are free. A holder that is killed never gives its place back: where that
- * // can happen, use as many SharedMemoryLocks as there are places, and tryAcquire() one after another.
+ * // The word says how many places are free. A holder that is killed never
+ * // gives its place back: where that can happen, use as many
+ * // SharedMemoryLocks as there are places, and tryAcquire() each in turn.
  * function takePlace(semaphore: Int32Array): void {
  *   while (true) {
  *     const free = Atomics.load(semaphore, 0);
- *     if (free === 0) wait(semaphore, 0, 0);
- *     else if (Atomics.compareExchange(semaphore, 0, free, free - 1) === free) return;
+ *     if (free === 0) {
+ *       wait(semaphore, 0, 0);
+ *       continue;
+ *     }
+ *     const found = Atomics.compareExchange(semaphore, 0, free, free - 1);
+ *     if (found === free) return;
  *   }
  * }
  *
@@ -81,7 +90,8 @@
  *   notify(semaphore, 0, 1);
  * }
  *
- * using sma = new SharedMemoryArray([1], "int32", SharedMemoryArray.buildSmaName("places"));
+ * const name = SharedMemoryArray.buildSmaName("places");
+ * using sma = new SharedMemoryArray([1], "int32", name);
  * const places = sma.create().data;
  * Atomics.store(places, 0, 2); // once, before anybody takes one
  * takePlace(places);
@@ -95,8 +105,9 @@
  * import { SharedMemoryArray } from "@shm/array";
  * import { notify, wait } from "@shm/array/sync";
  *
- * // Word 0 counts the parties that have come, word 1 the rounds. After it, all see what each stored before.
- * // The others wait in vain for a party that is killed: where that can happen, use a SharedMemoryBarrier.
+ * // Word 0 counts the parties that have come, word 1 the rounds. After it,
+ * // all see what each stored before. The others wait in vain for a party
+ * // that is killed: where that can happen, use a SharedMemoryBarrier.
  * function meet(barrier: Int32Array, parties: number): void {
  *   const round = Atomics.load(barrier, 1);
  *   if (Atomics.add(barrier, 0, 1) === parties - 1) {
@@ -108,7 +119,8 @@
  *   while (Atomics.load(barrier, 1) === round) wait(barrier, 1, round);
  * }
  *
- * using sma = new SharedMemoryArray([2], "int32", SharedMemoryArray.buildSmaName("barrier"));
+ * const name = SharedMemoryArray.buildSmaName("barrier");
+ * using sma = new SharedMemoryArray([2], "int32", name);
  * const words = sma.create().data;
  * meet(words, 1); // alone, nobody has to be waited for
  * console.log(words[1]); // 1
@@ -120,9 +132,11 @@
  * import { SharedMemoryArray } from "@shm/array";
  * import { wait } from "@shm/array/sync";
  *
- * // The word is odd while the writer writes. It is changed and looked at by a read-modify-write, which
- * // keeps plain stores and loads on their side of it; Atomics.store() and load() do not on ARM. A writer
- * // that is killed in the middle leaves it odd, and readers wait until the next writer has written.
+ * // The word is odd while the writer writes. It is changed and looked at
+ * // by a read-modify-write, which keeps plain stores and loads on their
+ * // side of it; Atomics.store() and load() do not on ARM. A writer that is
+ * // killed in the middle leaves it odd, and readers wait until the next
+ * // writer has written.
  * function writeVersion(version: Int32Array, write: () => void): void {
  *   if ((Atomics.load(version, 0) & 1) === 0) Atomics.add(version, 0, 1);
  *   write();
@@ -141,8 +155,9 @@
  *   }
  * }
  *
- * using version = new SharedMemoryArray([1], "int32", SharedMemoryArray.buildSmaName("version"));
- * using pose = new SharedMemoryArray([3], "float64", SharedMemoryArray.buildSmaName("pose"));
+ * const name = SharedMemoryArray.buildSmaName("pose");
+ * using version = new SharedMemoryArray([1], "int32", `${name}.version`);
+ * using pose = new SharedMemoryArray([3], "float64", name);
  * const word = version.create().data;
  * const position = pose.create();
  * writeVersion(word, () => position.assign([1, 2, 3]));

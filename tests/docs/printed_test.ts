@@ -119,6 +119,14 @@ Deno.test("an example of a page needs nothing but the package", () => {
   }
 });
 
+Deno.test("the examples of an entry point fit into the column that deno doc gives them", () => {
+  const heads = examples.filter(({ place }) => /\.ts,/.test(place));
+  assert(heads.length > 8);
+  for (const { place, code } of heads) {
+    for (const line of code.split("\n")) assert(line.length <= 74, `${place}: ${line}`);
+  }
+});
+
 Deno.test("every entry point's page says what it needs, and shows how it is imported", () => {
   for (const [entry, path] of Object.entries<string>(exports)) {
     const [head] = Deno.readTextFileSync(new URL(path, root)).split("*/");
