@@ -104,46 +104,46 @@ inline giveUp() {
 inline look() {
   d_step {                                        /* ROUND; and who is dead now, which must be seen below */
     r = ROUND; q = retractions; isDead = 0; i = 0;
-    do :: i < N -> if :: dead[SEAT[i]] -> isDead = 1 :: else fi; i++ :: else -> break od; i = 0
+    do :: i < N -> if :: dead[SEAT[i]] -> isDead = 1 :: else fi; i++ :: else -> break od; i = 0;
+    isOn = r == g; lost = false; all = false
   };
-  isOn = r == g; lost = false; all = false;
   if
   :: isOn
-  :: else ->
-     atomic { assert(r == g - 1); b = BREAKS; lost = b != since && !IS_PATIENT(s) };
+  :: !isOn ->
+     d_step {
+       assert(r == g - 1);
+       b = BREAKS;
+       lost = b != since && !IS_PATIENT(s);
+       if :: lost :: else -> since = b; all = true; i = (s == 0 -> 1 : 0) fi;
+       b = 0
+     };
+     /* #haveAllCome() only saves the questions to the kernel, so it is left out; #doThoseLive() */
+     do
+     :: d_step { i < N && all -> all = HAS_COME(i, g, since); o = SEAT[i] };
+        if :: !HAS(SAME_WORD) -> o = SEAT[i] :: HAS(SAME_WORD) fi;
+        d_step {
+          if :: all && HAS(WITNESS) && dead[o] -> all = false; lost = !IS_PATIENT(s) :: else fi;
+          o = 0;
+          i = (i + 1 == s -> i + 2 : i + 1)
+        }
+     :: atomic {
+          (i >= N || !all) -> i = 0;
+          ok = all && ROUND == r && retractions == q;
+          if
+          :: ok ->
+             ROUND++;
+             assert(!isDead);                     /* nobody goes on who comes after a death that nobody has mended */
+             do :: i < N -> assert(here[i] == g); i++ :: else -> break od;
+             i = 0; isOn = true
+          :: else
+          fi
+        };
+        break
+     od;
      if
-     :: lost
-     :: else ->
-        /* #haveAllCome() only saves the questions to the kernel, so it is left out; #doThoseLive() */
-        d_step { since = b; b = 0; all = true; i = 0 };
-        do
-        :: i < N && all && i == s -> i++
-        :: i < N && all && i != s ->
-           d_step { all = HAS_COME(i, g, since); o = SEAT[i] };
-           if :: HAS(SAME_WORD) || !all :: else -> o = SEAT[i] fi;
-           if
-           :: all && HAS(WITNESS) -> d_step { if :: dead[o] -> all = false; lost = !IS_PATIENT(s) :: else fi; o = 0; i++ }
-           :: else -> d_step { o = 0; i++ }
-           fi
-        :: else -> break
-        od;
-        i = 0;
-        if
-        :: all ->
-           atomic {
-             ok = ROUND == r && retractions == q;
-             if
-             :: ok ->
-                ROUND++;
-                assert(!isDead);                  /* nobody goes on who comes after a death that nobody has mended */
-                i = 0;
-                do :: i < N -> assert(here[i] == g); i++ :: else -> break od
-             :: else
-             fi
-           };
-           if :: ok -> isOn = true; wakeAll() :: else -> goto again fi
-        :: else
-        fi
+     :: ok -> wakeAll()
+     :: !ok && all -> goto again
+     :: !ok && !all
      fi
   fi
 }
@@ -157,8 +157,7 @@ inline party() {
      since = BREAKS;
      d_step { assert(SEAT[s] == me); cameFor[s] = g; cameAt[s] = since; waits[s] = IS_PATIENT(s); here[s] = g; wasThere[s] = false; mustFail[s] = false };
 again:
-     forget();
-     if :: HAS(LOOK_AGAIN) -> announce() :: else fi;
+     atomic { forget(); if :: HAS(LOOK_AGAIN) -> announce() :: else fi };
      look();
      if
      :: isOn -> assert(!mustFail[s])              /* who has waited while one was replaced does not go on unknowing */
@@ -191,7 +190,7 @@ proctype replacement(byte me) {
   {
     s = LAST;
 end: dead[SEAT[s]];
-    o = SEAT[s]; r = ROUND;
+    r = ROUND;
     if
     :: HAS(ONE_WORD) -> d_step { SEAT[s] = me; cameFor[s] = r; cameAt[s] = 0; waits[s] = 0 }
     :: else -> SEAT[s] = me; d_step { cameFor[s] = r; cameAt[s] = 0; waits[s] = 0 }
