@@ -92,6 +92,8 @@ Deno.test("docs/README.md leads to every page of docs/, and README to the index"
   assert(linksOf(read("README.md")).includes("./docs/README.md"));
 });
 
-Deno.test("README is a page that one reads at once: at most 250 lines", () => {
-  assert(read("README.md").split("\n").length - 1 <= 250);
-});
+for (const [page, most] of [["README.md", 250], ["CONTRIBUTING.md", 120]] as const) {
+  Deno.test(`${page} is a page that one reads at once: at most ${most} lines`, () => {
+    assert(read(page).split("\n").length - 1 <= most);
+  });
+}

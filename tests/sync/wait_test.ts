@@ -64,6 +64,9 @@ for (const [name, call] of Object.entries(functions)) {
     ) {
       assertThrows(() => call(wrong), TypeError, "Cannot ");
     }
+    const advice =
+      "not over a mapped segment; the data of a shared array are, a copy of them is not";
+    assertThrows(() => call(words.data.slice()), TypeError, advice);
     call(words.data);
     call(new Int32Array(buffer, 8, 2));
     using memory = SharedMemory.open(words.name);

@@ -83,7 +83,9 @@ testWith(
     `,
       ownShm("size=8m"),
     );
-    const advice = "remove leftovers, or make it larger (a container's with --shm-size)";
+    const advice =
+      "remove leftovers (shm prune), make it larger (a container's with --shm-size), " +
+      "or take anonymous memory";
     for (
       const [label, bytes] of [["array", 6 * 2 ** 20], ["bytes", 6 * 2 ** 20], ["huge", 2 ** 52]]
     ) {
