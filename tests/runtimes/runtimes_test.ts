@@ -19,9 +19,9 @@ type Name = "deno" | "node" | "node-26.9" | "bun" | "bun-1.3";
 /** Who runs the checks, and of whom the processes on the other side are; the newest with the newest. */
 const pairs: { readonly [name in Name]: readonly Name[] } = {
   "deno": ["node", "bun"],
-  "node": ["deno", "bun"],
+  "node": ["deno", "bun", "node"],
   "node-26.9": ["deno", "bun-1.3"],
-  "bun": ["deno", "node"],
+  "bun": ["deno", "node", "bun"],
   "bun-1.3": ["deno", "node-26.9"],
 };
 
