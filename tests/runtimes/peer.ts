@@ -402,6 +402,17 @@ const waiting: { readonly [ending: string]: (name: string) => void } = {
     const words = new SharedMemoryArray([300], "int32", name).load().data;
     console.log(await waitAsync(words, 0, 0, 200).value); // nothing else keeps the program alive
   },
+  "telling who looks at waits": async (name) => {
+    const words = new SharedMemoryArray([300], "int32", name).load().data;
+    // To a timer a changed word is a notification. A thread is there after some rounds, and knows better.
+    for (let round = 0; round < 150; round++) {
+      Atomics.store(words, 0, 0);
+      const { value } = waitAsync(words, 0, 0, 20);
+      setTimeout(() => Atomics.store(words, 0, 1), 2);
+      if (await value === "timed-out") return console.log("a thread");
+    }
+    console.log("a timer");
+  },
   "terminating a Worker that waits": (name) => {
     const worker = new Worker(new URL(import.meta.url), { workerData: name });
     worker.on("message", async () => {

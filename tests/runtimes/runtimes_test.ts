@@ -1,8 +1,10 @@
 // What must hold in every runtime: portable.ts runs in Deno, Node and Bun, each with processes of the other two. Node and
 // Bun have the package as JSR makes it for npm.
 
-import { assert, assertEquals } from "@std/assert";
+import { SharedMemoryArray } from "@shm/array";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { makeNpmTarball } from "../../scripts/npm_tarball.ts";
+import { uniqueName } from "../helpers/helpers.ts";
 import { seedOf } from "../helpers/random.ts";
 import { root } from "../helpers/readme.ts";
 import { runtimePath } from "../helpers/runtimes.ts";
@@ -85,10 +87,11 @@ async function runIn(
   program: string,
   env: { [name: string]: string },
   args: readonly string[] = [],
+  flags: readonly string[] = [],
 ): Promise<{ code: number; signal: string | null; text: string }> {
   const [command, ...words] = hostOf(name).command;
   const child = new Deno.Command(command, {
-    args: [...words, `${await prepared()}/${program}`, ...args],
+    args: [...words, ...flags, `${await prepared()}/${program}`, ...args],
     cwd: await prepared(),
     env: { NO_COLOR: "1", ...env },
     stdin: "null",
@@ -117,6 +120,23 @@ for (const name of Object.keys(pairs) as Name[]) {
     },
   );
 }
+
+testWith(
+  ["deno pack", "runtimes"],
+  "node: where no Worker may be made, a timer looks at waits; and a thread elsewhere",
+  async () => {
+    const allowed = ["--permission", "--allow-ffi", "--allow-fs-read=*"];
+    for (const [flags, who] of [[allowed, "a timer"], [[], "a thread"]] as const) {
+      using sma = new SharedMemoryArray([300], "int32", uniqueName());
+      sma.create();
+      const args = ["telling who looks at waits", sma.name];
+      const { code, text } = await runIn("node", "peer.ts", {}, args, flags);
+      sma.unlink();
+      assertEquals(code, 0, text);
+      assertMatch(text, new RegExp(`^${who}$`, "m"));
+    }
+  },
+);
 
 // Steps as in tests/system/fuzz_test.ts and kills as in tests/system/crash_test.ts, a tenth of them, and less in older
 // versions.
