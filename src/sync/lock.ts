@@ -1118,7 +1118,10 @@ function isJustShared(options: AcquireOptions | undefined): boolean {
 }
 
 /** Parts of descriptions of other kinds. Descriptions of arrays have no `kind`. */
-const FOREIGN_PARTS = ["shape", "dtype", "arraySlice", "layout"];
+const FOREIGN_PARTS = [
+  ...["shape", "dtype", "arraySlice", "array_slice", "layout"],
+  ...["slots", "messageBytes", "parties"],
+];
 
 /** Checks that plain data describes a lock. */
 function checkDescriptor(descriptor: unknown): void {

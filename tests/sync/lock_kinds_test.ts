@@ -22,6 +22,8 @@ Deno.test("a lock describes itself as a lock, and from() refuses what describes 
       new SharedMemoryVersions([2], "float64", "tiles"),
       { kind: "queue", name: "tiles" },
       { kind: "barrier", name: "tiles", parties: 2 },
+      { name: "tiles", parties: 2 },
+      { name: "tiles", slots: 4, messageBytes: 64 },
       { kind: "Lock", name: "tiles" },
       { kind: null, name: "tiles" },
       { kind: 1, name: "tiles" },
