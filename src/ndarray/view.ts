@@ -525,11 +525,7 @@ function locate(view: View, indices: readonly unknown[]): number {
     throw new RangeError(
       `Cannot reach an element: ${count(indices.length, "index", "indices")} for an array of ` +
         count(view.ndim, "axis", "axes") +
-        (Array.isArray(indices[0])
-          ? "; write get(0, 1), not get([0, 1])"
-          : indices.length < view.ndim
-          ? "; slice() gives a part"
-          : ""),
+        (Array.isArray(indices[0]) ? "; write get(0, 1), not get([0, 1])" : ""),
     );
   }
   let position = view.offset;
