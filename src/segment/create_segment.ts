@@ -302,8 +302,8 @@ export function setSize(fd: number, name: string, byteLength: number, reserve: b
 }
 
 function spaceAdvice(byteLength: number): string {
-  return `${byteLength} bytes do not fit into ${platform().directory}: remove leftovers ` +
-    "(shm prune), make it larger (a container's with --shm-size), or take anonymous memory";
+  return `${byteLength} bytes do not fit into ${platform().directory}: remove leftovers, ` +
+    "or make it larger (a container's with --shm-size)";
 }
 
 /** The way out where a segment of some name could not be made. */

@@ -83,9 +83,7 @@ testWith(
     `,
       ownShm("size=8m"),
     );
-    const advice =
-      "remove leftovers (shm prune), make it larger (a container's with --shm-size), " +
-      "or take anonymous memory";
+    const advice = "remove leftovers, or make it larger (a container's with --shm-size)";
     for (
       const [label, bytes] of [["array", 6 * 2 ** 20], ["bytes", 6 * 2 ** 20], ["huge", 2 ** 52]]
     ) {
