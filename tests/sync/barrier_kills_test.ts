@@ -95,6 +95,8 @@ const partyOf = (how: "sync" | "async"): string => `
 }, wanted);
     } catch (error) {
       giveUp(seat, error);
+      // It stays away for a while: nobody may go on meanwhile.
+      if (error.name === "TimeoutError") await new Promise((resume) => setTimeout(resume, 10));
     }
   }
   say("end");
