@@ -1,15 +1,18 @@
 /**
  * Runs all tests, and then makes the table of line coverage: `deno task test`.
  *
- * Most tests wait for other processes. So there are two runs of `deno test` at once: the second has some
- * of the folders, the first all the rest. What the first one says appears as it is said, what the
- * second one says when both have ended.
+ * Most tests wait for other processes. So there are several runs of `deno test` at once: each of `others` has some
+ * of the folders, the first one has all the rest. What the first one says appears as it is said, what the others
+ * say when all have ended.
  *
  * @module
  */
 
-/** What the second run tests. They are the folders that take half of the time together. */
-const second = ["tests/system", "tests/docs"];
+/** What the other runs test: each takes about as long as all the rest. */
+const others = [
+  ["tests/system"],
+  ["tests/docs", "tests/model", "tests/publish", "tests/runtimes"],
+];
 
 /** Starts Deno. */
 function start(args: readonly string[], output: "inherit" | "piped"): Deno.ChildProcess {
@@ -30,15 +33,19 @@ function startTests(args: readonly string[], output: "inherit" | "piped"): Deno.
 await Deno.remove("coverage", { recursive: true }).catch((error) => {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
 });
-const others = startTests(second, "piped").output();
-const { success } = await startTests([`--ignore=${second.join()}`], "inherit").status;
-const { stdout, stderr, success: othersToo } = await others;
-// The report of `deno test` goes to the one, what tests skip and warn of to the other.
+const outputs = others.map((folders) => startTests(folders, "piped").output());
+const { success } = await startTests([`--ignore=${others.flat().join()}`], "inherit").status;
+const failed = success ? [] : ["the first run"];
 const text = new TextDecoder();
-console.error(text.decode(stderr));
-console.log(`\nThe tests of ${second.join(" and ")}:\n${text.decode(stdout)}`);
-if (!success || !othersToo) {
-  console.log(`\nFAILED: ${success ? second.join(" and ") : "see the first report above"}`);
+for (const [i, folders] of others.entries()) {
+  const { stdout, stderr, success } = await outputs[i];
+  // The report of `deno test` goes to the one, what tests skip and warn of to the other.
+  console.error(text.decode(stderr));
+  console.log(`\nThe tests of ${folders.join(", ")}:\n${text.decode(stdout)}`);
+  if (!success) failed.push(folders.join(", "));
+}
+if (failed.length > 0) {
+  console.log(`\nFAILED: ${failed.join("; ")}. The report above says what.`);
   Deno.exit(1);
 }
 const { code } = await start(["run", "-A", "tests/coverage.ts"], "inherit").status;
