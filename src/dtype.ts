@@ -159,7 +159,11 @@ export type NumPySpellings = {
   [Code in keyof NumPyCodes as `${NativeOrder<Code>}${Code}`]: NumPyCodes[Code];
 };
 
-/** A NumPy type string in a native spelling: `"f4"`, `"<f4"`, `"=f4"`, `"|u1"`, `"?"`. */
+/**
+ * A NumPy type string in a native spelling: `"f4"`, `"<f4"`, `"=f4"`, `"|u1"`, `"?"`.
+ *
+ * @internal
+ */
 export type NumPyTypeString = keyof NumPySpellings;
 
 /**
@@ -208,7 +212,11 @@ export interface ArrayTags {
   Float64Array: "float64";
 }
 
-/** A constructor of typed arrays, for example `Float32Array`. */
+/**
+ * A constructor of typed arrays, for example `Float32Array`.
+ *
+ * @internal
+ */
 export type TypedArrayConstructor =
   | Int8ArrayConstructor
   | Uint8ArrayConstructor

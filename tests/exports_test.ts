@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import * as mod from "../mod.ts";
 import * as dtype from "../src/dtype.ts";
 import * as ndarray from "../src/ndarray/ndarray.ts";
@@ -6,6 +6,7 @@ import * as npy from "../src/npy.ts";
 import * as publish from "../src/publish/mod.ts";
 import * as queue from "../src/queue/mod.ts";
 import * as sync from "../src/sync/mod.ts";
+import { testWith } from "./helpers/test_with.ts";
 
 Deno.test("mod.ts exports exactly these values", () => {
   assertEquals(Object.keys(mod).sort(), [
@@ -236,4 +237,31 @@ Deno.test("SharedMemoryRing, Frame and SharedMemoryVersions have exactly these m
     instance: [...common, "changed", "changedAsync", "closeOlder", "current", "publish"].sort(),
     statics: ["clone", "from"],
   });
+});
+
+testWith("Linux", "the documentation lists at most 105 names", async () => {
+  const { exports } = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
+  const folder = await Deno.makeTempDir();
+  try {
+    const { success } = await new Deno.Command(Deno.execPath(), {
+      args: ["doc", "--html", "--name=x", `--output=${folder}`, ...Object.values<string>(exports)],
+      cwd: new URL("..", import.meta.url),
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    assert(success);
+    const pages = (path: string): string[] =>
+      [...Deno.readDirSync(path)].flatMap(({ name, isDirectory }) =>
+        isDirectory ? pages(`${path}/${name}`) : name.endsWith(".html") ? [name.slice(0, -5)] : []
+      );
+    // What has a dot is a member of something.
+    const names = new Set(pages(folder).filter((name) => !/\.|^index$|^all_symbols$/.test(name)));
+    assert(names.size <= 105, `${names.size} names: ${[...names].sort().join(" ")}`);
+    assert(
+      names.has("SharedMemoryArray") && !names.has("IndexTuples"),
+      "internal ones are not listed",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

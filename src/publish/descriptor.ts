@@ -27,7 +27,11 @@ import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
 import type { Header } from "./header_words.ts";
 import type { CreateOrLoadOptions, LoadOptions, WaitAsyncOptions } from "./publication.ts";
 
-/** What arrays are published, and where, as plain data. */
+/**
+ * What arrays are published, and where, as plain data.
+ *
+ * @internal
+ */
 export interface PublicationDescriptor<T extends DTypeLike = DTypeLike> {
   /** The lengths of the axes in elements. */
   readonly shape: Shape;

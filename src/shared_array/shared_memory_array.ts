@@ -110,6 +110,8 @@ export type LoadedRank<S extends Shape, P extends Selection> = P extends null | 
  * The parts of a descriptor that {@linkcode SharedMemoryArray.clone} is to change.
  *
  * @template T the element type, in any accepted spelling
+ *
+ * @internal
  */
 export type DescriptorOverride<T extends DTypeLike = DTypeLike> = Partial<
   SharedMemoryDescriptor<T>
