@@ -404,12 +404,14 @@ const waiting: { readonly [ending: string]: (name: string) => void } = {
   },
   "telling who looks at waits": async (name) => {
     const words = new SharedMemoryArray([300], "int32", name).load().data;
-    // To a timer a changed word is a notification. A thread is there after some rounds, and knows better.
-    for (let round = 0; round < 150; round++) {
+    // To a timer a changed word is a notification, unless this process stood still meanwhile. A thread is there after
+    // some rounds, and knows better each time.
+    for (let round = 0, timedOut = 0; round < 150; round++) {
       Atomics.store(words, 0, 0);
       const { value } = waitAsync(words, 0, 0, 20);
       setTimeout(() => Atomics.store(words, 0, 1), 2);
-      if (await value === "timed-out") return console.log("a thread");
+      timedOut = await value === "timed-out" ? timedOut + 1 : 0;
+      if (timedOut === 10) return console.log("a thread");
     }
     console.log("a timer");
   },
