@@ -8,7 +8,7 @@
  * @module
  */
 
-/** What the other runs test: each takes about as long as all the rest. */
+/** What the other runs test: each takes some two thirds of the time of all the rest. */
 const others = [
   ["tests/system"],
   ["tests/docs", "tests/model", "tests/publish", "tests/runtimes"],
