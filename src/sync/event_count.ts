@@ -265,6 +265,8 @@ export class EventCount {
     const { promise, resolve, reject } = Promise.withResolvers<T | null | typeof WOKEN>();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const lookOn = (): void => {
+      // A look could take what nobody wants any more. That the sleep is aborted becomes known in a moment.
+      if (signal?.aborted) return;
       try {
         const found = look();
         const rest = timeLeft(deadline);

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ALL_SLEEP, deadlineOf, EventCount, ONE_SLEEPS } from "../../src/sync/event_count.ts";
 import { scale } from "../helpers/scale.ts";
-import { progress, Teller, untilWaiting, Words } from "../helpers/sync.ts";
+import { progress, Teller, until, untilWaiting, Words } from "../helpers/sync.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "the futex");
@@ -81,6 +81,24 @@ for (const [name, waiting] of Object.entries(protocols)) {
     await untilWaiting({ pid: Deno.pid }, "async");
     controller.abort("later");
     assertEquals(await waits.catch((reason) => reason), "later");
+  });
+
+  // Taken out (lookOn() asks whether the signal is aborted): it looks once more, and would have taken what it found.
+  Deno.test(`EventCount.untilAsync() looks no more after an abort, also where a look is due (${name})`, async () => {
+    using words = new Words();
+    const event = new EventCount(words.data, TURN, waiting);
+    for (let round = 0; round < 20; round++) {
+      const controller = new AbortController();
+      let [looks, isAborted] = [0, false];
+      const look = (): string | null => (looks++, isAborted ? "taken" : null);
+      const waits = event.untilAsync(look, Infinity, 1, controller.signal).catch((why) => why);
+      await until("the slices have ended", () => looks > 4);
+      controller.abort("enough");
+      isAborted = true;
+      for (const end = performance.now() + 3; performance.now() < end;); // the next look is due
+      const before = looks;
+      assertEquals([await waits, looks - before], ["enough", 0]);
+    }
   });
 
   /** How a process waits until a look finds something, by slices that are far too long: a change missed stops it. */
