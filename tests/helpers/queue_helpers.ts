@@ -4,7 +4,6 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
 import { type QueueOptions, SharedMemoryQueue } from "../../src/queue/mod.ts";
 import { withNames } from "./helpers.ts";
 import { Member } from "./publish_helpers.ts";
@@ -52,33 +51,4 @@ export function statesOf(queue: SharedMemoryQueue): { [state: string]: number } 
   return Object.fromEntries(
     Object.entries({ filling, waiting, taken, answered }).filter(([, count]) => count > 0),
   );
-}
-
-/** A text in a file of `src/queue/`, and what a copy has in its place. */
-export interface Change {
-  readonly file: string;
-  readonly text: string;
-  readonly by: string;
-}
-
-/** Copies the sources with changes in them: for processes that do something wrong, or at another pace. */
-export async function changedCopy(
-  changes: readonly Change[],
-): Promise<{ readonly url: string; remove(): Promise<void> }> {
-  const folder = await Deno.makeTempDir({ prefix: "queue-copy-" });
-  const root = new URL("../../", import.meta.url).pathname;
-  const { success } = await new Deno.Command("cp", {
-    args: ["-R", `${root}mod.ts`, `${root}src`, `${root}ffi`, folder],
-  }).output();
-  assert(success);
-  for (const { file, text, by } of changes) {
-    const path = `${folder}/src/queue/${file}`;
-    const source = await Deno.readTextFile(path);
-    assertEquals(source.split(text).length, 2, `${file} has the text once: ${text}`);
-    await Deno.writeTextFile(path, source.replace(text, by));
-  }
-  return {
-    url: `file://${folder}/src/queue/mod.ts`,
-    remove: () => Deno.remove(folder, { recursive: true }),
-  };
 }

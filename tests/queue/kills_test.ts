@@ -12,7 +12,8 @@ import { python } from "../helpers/find_python.ts";
 import { withNames } from "../helpers/helpers.ts";
 import { Member, sleep } from "../helpers/publish_helpers.ts";
 import { startPython } from "../helpers/python_teller.ts";
-import { type Change, changedCopy, queueUrl } from "../helpers/queue_helpers.ts";
+import { type Change, changedCopy } from "../helpers/changed_copy.ts";
+import { queueUrl } from "../helpers/queue_helpers.ts";
 import { scale } from "../helpers/scale.ts";
 import { everyTestWith, testWith } from "../helpers/test_with.ts";
 
@@ -437,8 +438,8 @@ class Hunt {
   /** Runs all of it. */
   async run(names: string[]): Promise<Result> {
     const { items, takers, fault } = this.#run;
-    const copy = fault?.change === undefined ? null : await changedCopy([fault.change]);
-    const url = copy?.url ?? queueUrl;
+    await using copy = fault?.change === undefined ? null : await changedCopy([fault.change]);
+    const url = copy?.url("src/queue/mod.ts") ?? queueUrl;
     const [name, ...others] = names;
     using queue = new SharedMemoryQueue(name, SLOTS).create();
     using records = new SharedMemoryArray([4, items + 1], "int32", others[0]);
@@ -509,7 +510,7 @@ class Hunt {
       queue.end();
       // Whoever is left, because a fault was found.
       for (const targets of Object.values(this.#targets)) [...targets].forEach((kill) => kill());
-      await all.finally(() => copy?.remove());
+      await all;
     }
     return this.#result(noted, items);
   }
@@ -572,7 +573,7 @@ testWith(
 
 const freedAtTimeOut: Fault = {
   change: {
-    file: "attached_queue.ts",
+    file: "src/queue/attached_queue.ts",
     text:
       "if (!words.change(slot, word, stateWord(DROPPED, deathsOf(word), ownerOf(word)))) continue;",
     by: "if (!words.change(slot, word, FREE)) continue;",
@@ -591,7 +592,7 @@ testWith(
 Deno.test("a witness that is wrong in 2 of 100 is found out", () =>
   huntForFault(inDeno, {
     change: {
-      file: "attached_queue.ts",
+      file: "src/queue/attached_queue.ts",
       text: "lives = isWitnessed(this.#segment, owner);",
       by: "lives = Math.random() > 0.02 && isWitnessed(this.#segment, owner);",
     },

@@ -7,17 +7,14 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { withNames } from "../helpers/helpers.ts";
-import { type Change, changedCopy } from "../helpers/queue_helpers.ts";
+import { type Change, changedCopy, inTime, never } from "../helpers/changed_copy.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
-import { slowness } from "../helpers/scale.ts";
 import type { SharedMemoryQueue as Queue } from "@shm/array/queue";
 
 everyTestWith("Linux", "queues");
 
-const noSlices: readonly Change[] = [
-  { file: "attached_queue.ts", text: "const SLICE = 50;", by: "const SLICE = 600_000;" },
-  { file: "attached_queue.ts", text: "const LONG_SLICE = 250;", by: "const LONG_SLICE = 600_000;" },
-];
+const file = "src/queue/attached_queue.ts";
+const noSlices: readonly Change[] = [never(file, "SLICE", 50), never(file, "LONG_SLICE", 250)];
 
 /** Calls `body` with attachments of one queue, which are made by a copy with changes. */
 async function withCopy(
@@ -25,37 +22,20 @@ async function withCopy(
   slots: number,
   body: (attach: () => Queue) => Promise<void>,
 ): Promise<void> {
-  const copy = await changedCopy([...noSlices, ...changes]);
-  try {
-    const { SharedMemoryQueue } = await import(copy.url);
-    await withNames(async (name) => {
-      const all: Queue[] = [];
-      try {
-        await body(() => {
-          const queue: Queue = new SharedMemoryQueue(name, slots).createOrLoad();
-          all.push(queue);
-          return queue;
-        });
-      } finally {
-        all.forEach((queue) => queue.close());
-      }
-    });
-  } finally {
-    await copy.remove();
-  }
-}
-
-/** Gives what comes in time; a sleeper that nobody wakes comes never. */
-async function inTime<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("nobody was woken")), 60_000 * slowness);
+  await using copy = await changedCopy([...noSlices, ...changes]);
+  const { SharedMemoryQueue } = await import(copy.url("src/queue/mod.ts"));
+  await withNames(async (name) => {
+    const all: Queue[] = [];
+    try {
+      await body(() => {
+        const queue: Queue = new SharedMemoryQueue(name, slots).createOrLoad();
+        all.push(queue);
+        return queue;
+      });
+    } finally {
+      all.forEach((queue) => queue.close());
+    }
   });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Time in which those who wait fall asleep. */
@@ -147,7 +127,7 @@ const faults: readonly { what: string; text: string; by: string; found: string[]
 
 for (const { what, text, by, found } of faults) {
   Deno.test(`it is found out that ${what}`, () =>
-    withCopy([{ file: "attached_queue.ts", text, by }], 1, async (attach) => {
+    withCopy([{ file, text, by }], 1, async (attach) => {
       const [one, two] = [attach(), attach()];
       const seen: string[] = [];
       const taking = one.takeAsync().then((item) => {
