@@ -170,33 +170,49 @@ export async function until(
 /** Whether a kernel that can wait on many words runs this; one that is emulated cannot. */
 export const hasVector: boolean = hasFutexWaitMany();
 
-/** Whether a thread of a process waits on a mapped segment, as the kernel tells it. */
-function isWaiting(pid: number): boolean {
-  const segments = Deno.readTextFileSync(`/proc/${pid}/maps`).split("\n")
+/**
+ * Whether a thread of a process waits on a mapped segment, as the kernel tells it; of those that do not block, at least
+ * so many waits must stand in one call.
+ */
+export function isWaiting(pid: number, waits = 0): boolean {
+  const segments = read(`/proc/${pid}/maps`).split("\n")
     .filter((line) => line.includes("/dev/shm/"))
     .map((line) => line.split(/[- ]/, 2).map((address) => parseInt(address, 16)));
   for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
-    try {
-      const call = Deno.readTextFileSync(`/proc/${pid}/task/${name}/syscall`);
-      // The numbers of futex_waitv everywhere, and of futex on x86_64 and aarch64.
-      if (call.startsWith("449 ")) return true;
-      const address = parseInt(/^(?:202|98) (\S+)/.exec(call)?.[1] ?? "0");
-      if (segments.some(([begin, end]) => address >= begin && address < end)) return true;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error; // the thread has ended
-    }
+    const call = read(`/proc/${pid}/task/${name}/syscall`);
+    // The numbers of futex_waitv everywhere, and of futex on x86_64 and aarch64. The former has the vector and its
+    // length, in which the control word counts, too.
+    const length = /^449 \S+ (\S+)/.exec(call)?.[1];
+    if (length !== undefined && parseInt(length) > waits) return true;
+    const address = parseInt(/^(?:202|98) (\S+)/.exec(call)?.[1] ?? "0");
+    if (segments.some(([begin, end]) => address >= begin && address < end)) return true;
   }
   return false;
 }
 
+/** A file of `/proc`; nothing where its process or thread has ended, before the file was opened or after that. */
+function read(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    if ((error as { code?: string }).code === "ESRCH") return "";
+    throw error;
+  }
+}
+
 /**
  * Waits until a process waits on memory that processes share. One that does not block must have said that
- * its wait has begun: then the kernel knows of it soon, where it can.
+ * its wait has begun: then the kernel knows of it soon, where it can. `waits` is how many of them there are to be.
  */
-export function untilWaiting({ pid }: { pid: number }, how?: "async"): Promise<void> {
+export function untilWaiting(
+  { pid }: { pid: number },
+  how?: "async",
+  waits?: number,
+): Promise<void> {
   // A wait that looks again and again cannot be seen from outside.
   if (how === "async" && !hasVector) return sleep(100);
-  return until("a waiting thread", () => isWaiting(pid));
+  return until("a waiting thread", () => isWaiting(pid, waits));
 }
 
 export function sleep(milliseconds: number): Promise<void> {
@@ -204,13 +220,14 @@ export function sleep(milliseconds: number): Promise<void> {
 }
 
 /**
- * Follows a counter; tells whether it came to its end, or stood still for a while. The first step may take long: other
- * processes must start for it.
+ * Follows a counter; tells whether it came to its end, or stood still. It stands still after a minute in which a
+ * machine may have been busy, or after {@linkcode SHORT_PATIENCE}, where a control is to see that. The first step may
+ * take long: other processes must start for it.
  */
 export async function progress(
   count: () => number,
   end: number,
-  patience = 3000 * slowness,
+  patience = 60_000 * slowness,
 ): Promise<"done" | "stalled"> {
   let last = count();
   const hasBegun = await until("the first step", () => count() !== last).then(
@@ -229,6 +246,9 @@ export async function progress(
   }
   return "done";
 }
+
+/** After how many milliseconds a counter stands still that is to do so. */
+export const SHORT_PATIENCE = 3000 * slowness;
 
 /** Compiles a C program of `tests/c/` into a folder, and gives the path of the program. */
 export function compile(source: string, folder: string): string {

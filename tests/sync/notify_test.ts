@@ -3,9 +3,19 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { notify, wait, waitAsync, type WaitAsyncResult } from "@shm/array/sync";
-import { modUrl } from "../helpers/helpers.ts";
+import { inTime } from "../helpers/changed_copy.ts";
+import { lives, modUrl } from "../helpers/helpers.ts";
 import { slowness } from "../helpers/scale.ts";
-import { hasVector, sleep, syncUrl, Teller, untilWaiting, Words } from "../helpers/sync.ts";
+import {
+  hasVector,
+  isWaiting,
+  sleep,
+  syncUrl,
+  Teller,
+  until,
+  untilWaiting,
+  Words,
+} from "../helpers/sync.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "the futex");
@@ -16,8 +26,8 @@ function begun(result: WaitAsyncResult): Promise<"ok" | "timed-out"> {
   return result.value;
 }
 
-/** A long time for something that should be there soon. */
-const LONG = 5000 * slowness;
+/** A time that no busy machine needs for what is to be there soon. */
+const LONG = 60_000 * slowness;
 
 // --- How many ----------------------------------------------------------------------------------
 
@@ -37,8 +47,7 @@ for (const value of [0, 1]) {
     using words = new Words();
     await using teller = await Teller.start(threeWaits, [words.name]);
     assertEquals(await teller.line(), "pending");
-    await untilWaiting(teller, "async");
-    await sleep(50); // all three are in the queue
+    await untilWaiting(teller, "async", 3);
     Atomics.store(words.data, 0, value);
     assertEquals(notify(words.data, 0, 2), 2);
     assertEquals([await teller.line(), await teller.line()], ["1 ok", "2 ok"]);
@@ -63,6 +72,7 @@ Deno.test("notify() of waits here and elsewhere ends as many as it says", async 
     const all = [own, ...lines];
     const ended = new Set<string>();
     all.forEach((each, i) => each.then((ending) => ended.add(`${i} ${ending}`)));
+    await until("two of them have ended", () => ended.size >= 2);
     await sleep(300);
     assertEquals(ended.size, 2, [...ended].join());
     assertEquals(notify(words.data, 0), 1);
@@ -77,8 +87,7 @@ Deno.test("notify() twice at once ends two waits of an isolate", async () => {
   using words = new Words();
   await using teller = await Teller.start(threeWaits, [words.name]);
   assertEquals(await teller.line(), "pending");
-  await untilWaiting(teller, "async");
-  await sleep(50);
+  await untilWaiting(teller, "async", 3);
   for (const value of [1, 2]) {
     Atomics.store(words.data, 0, value);
     notify(words.data, 0, 1);
@@ -118,7 +127,7 @@ Deno.test("waits of one isolate on one word miss no notification of many", async
     notify(words.data, 0, 1);
     for (const end = performance.now() + Math.random() * 0.2; performance.now() < end;);
   }
-  assertEquals(await Promise.race([teller.line(), sleep(LONG)]), "done");
+  assertEquals(await inTime(teller.line()), "done");
 });
 
 // --- Only a notification ------------------------------------------------------------------------
@@ -170,11 +179,14 @@ for (const [name, code] of Object.entries(waiters)) {
     for (const change of Object.values(changes)) {
       using words = new Words();
       await using teller = await Teller.start(code, [words.name]);
-      while (Atomics.load(words.data, 1) === 0) await sleep(1);
-      await untilWaiting(teller, name === "wait()" ? undefined : "async");
+      const line = teller.line();
+      let isOver = false; // before a busy machine comes to look
+      line.then(() => isOver = true, () => isOver = true);
+      await until("it waits", () => Atomics.load(words.data, 1) === 1);
+      await until("it sleeps", () => isOver || !lives(teller.pid) || isWaiting(teller.pid));
       await sleep(5);
       change(words.data);
-      told.push(await teller.line());
+      told.push(await line);
     }
     const right = told.filter((line) => line === "timed-out true").length;
     // A Worker's thread is called back every 60 ms: what changes a word just then may have notified it, too. On a
@@ -186,15 +198,16 @@ for (const [name, code] of Object.entries(waiters)) {
 Deno.test("waitAsync() is not ended by what becomes of other waits, though its word has changed", async () => {
   if (!hasVector) return;
   using words = new Words();
-  const waits = [0, 1, 2].map((index) => begun(waitAsync(words.data, index, 0, 300)));
-  await sleep(30);
+  const waits = [300, undefined, 300].map((limit, i) => begun(waitAsync(words.data, i, 0, limit)));
+  await untilWaiting({ pid: Deno.pid }, "async", 3);
   for (const index of [0, 1]) Atomics.store(words.data, index, 1);
   const ended: string[] = [];
   waits.forEach((waiting, i) => waiting.then((ending) => ended.push(`${i} ${ending}`)));
   for (let i = 0; i < 10; i++) {
     assertEquals(await begun(waitAsync(words.data, 3, 0, 3)), "timed-out");
   }
-  assertEquals(ended, []);
+  // Those that have a limit may be over, on a busy machine.
+  assertEquals(ended.filter((ending) => !ending.includes("timed-out")), []);
   notify(words.data, 1);
   await Promise.all(waits);
   assertEquals(ended.toSorted(), ["0 timed-out", "1 ok", "2 timed-out"]);
@@ -250,7 +263,7 @@ Deno.test("a notification that a moved wait had goes to the next wait of the sam
   const first = begun(waitAsync(sma.array!.data as Int32Array, 0, 0));
   const rejected = assertRejects(() => first, Deno.errors.BadResource);
   const second = begun(waitAsync(words.data, 0, 0));
-  await sleep(50);
+  await untilWaiting({ pid: Deno.pid }, "async", 2);
   (sma.array!.data as Int32Array<ArrayBuffer>).buffer.transfer();
   await using teller = await Teller.start(`console.log(notify(words(), 0, 1));`, [words.name]);
   assertEquals(await teller.line(), hasVector ? "1" : "0");
@@ -259,7 +272,7 @@ Deno.test("a notification that a moved wait had goes to the next wait of the sam
   assertEquals(await second, "ok");
 });
 
-Deno.test("the wait of a terminated Worker takes no notification more than 100 ms after its end", async () => {
+Deno.test("the wait of a terminated Worker takes no notification when its thread has come back", async () => {
   using words = new Words();
   await using teller = await Teller.start(
     `
@@ -272,7 +285,6 @@ Deno.test("the wait of a terminated Worker takes no notification more than 100 m
     \`;
     const worker = new Worker("data:application/javascript," + encodeURIComponent(code), { type: "module" });
     await new Promise((resume) => worker.onmessage = resume);
-    await new Promise((resume) => setTimeout(resume, 300));
     console.log("waiting");
     const data = words();
     while (Atomics.load(data, 2) === 0) await new Promise((resume) => setTimeout(resume, 1));
@@ -283,13 +295,16 @@ Deno.test("the wait of a terminated Worker takes no notification more than 100 m
     [words.name],
   );
   assertEquals(await teller.line(), "waiting");
+  await untilWaiting(teller, "async", 1);
   await using living = await Teller.start(`console.log(wait(words(), 0, 0, ${LONG}));`, [
     words.name,
   ]);
   await untilWaiting(living);
   Atomics.store(words.data, 2, 1);
   assertEquals(await teller.line(), "terminated");
-  await sleep(110);
+  // Which takes less than 100 ms, if the machine has time.
+  if (hasVector) await until("its thread is back", () => !isWaiting(teller.pid));
+  else await sleep(110);
   Atomics.store(words.data, 0, 1);
   assertEquals(notify(words.data, 0, 1), 1);
   assertEquals(await living.line(), "ok");

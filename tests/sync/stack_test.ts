@@ -95,10 +95,10 @@ for (const [name, code] of Object.entries(actions)) {
           const other = new SharedMemoryLock(name).load();
           function check(lock, shift) {
             try {
-              const guard = other.acquire({ timeout: 1000 });
+              const guard = other.acquire({ timeout: 60_000 });
               if (guard.abandoned) faults.push(shift + ": abandoned");
               guard.release();
-              lock.acquire({ timeout: 1000 }).release();
+              lock.acquire({ timeout: 60_000 }).release();
             } catch (error) {
               faults.push(shift + ": " + error.name);
             }
@@ -134,7 +134,7 @@ Deno.test("waitAsync() and notify() at the end of the stack leave no wait that n
       notify(data, 0);
       notify(data, 1);
       for (const wait of [...begun, steady]) {
-        const ending = await Promise.race([wait, nap(3000)]);
+        const ending = await Promise.race([wait, nap(60_000)]);
         if (ending !== "ok") faults.push(shift + ": " + ending);
       }
       if (await waitAsync(data, 2, 0, 5).value !== "timed-out") faults.push(shift + ": no time limit");
