@@ -154,6 +154,13 @@ export function partGroups(): Group[] {
     "let sum = 0; for (const element of view) sum += element; return sum;",
   );
 
+  const iterateTyped = ownText<(elements: Iterable<number>) => number>(
+    "sum by iteration of a typed array",
+    "elements",
+    "let sum = 0; for (const element of elements) sum += element; return sum;",
+  );
+  const typed = part.copy() as Float64Array;
+
   const byRows = ownText<(view: NDArray<"float64">) => number>(
     "sum by rows",
     "view",
@@ -236,10 +243,12 @@ export function partGroups(): Group[] {
       unit,
       check() {
         expectSame("sum", iterate(part as unknown as Iterable<number>), rawSum(heap, heap));
+        expectSame("sum of a typed array", iterateTyped(typed), rawSum(heap, heap));
       },
       ours: () => iterate(part as unknown as Iterable<number>),
       against: [
         { name: "raw loop", goal: { most: 2.5 }, run: () => rawSum(heap, heap) },
+        { name: "of a typed array", goal: { most: 1 }, run: () => iterateTyped(typed) },
       ],
     },
     {
