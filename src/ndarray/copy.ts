@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isShared } from "../check.ts";
 import { type DType, type TypedArrayOf, typedArrayOf } from "../dtype.ts";
 import { contiguousLayout } from "./layout.ts";
 import {
@@ -53,6 +54,12 @@ function moveRuns({ shape, strides, offsets }: Loop, target: ViewParts, source: 
   const outer = Math.max(0, shape.length - 1);
   const length = shape.at(-1) ?? 1;
   if (length === 0) return;
+  if (outer === 0 && isShared(target.data.buffer)) {
+    // V8 moves from the first element to the last, also over a source that overlaps, where one of the two typed arrays
+    // follows the length of a SharedArrayBuffer that can grow, and the other one does not.
+    const fixed = elementsAt(target, offsets[0], length) as Float64Array;
+    return fixed.set(elementsAt(source, offsets[1], length) as Float64Array);
+  }
   const positions = offsets.slice();
   const index = new Array<number>(outer).fill(0);
   do {

@@ -1265,6 +1265,25 @@ Deno.test("views over a SharedArrayBuffer work as others do", () => {
   assertEquals([...view.transpose()], [1, 4, 1, 4, 2, 5]);
 });
 
+Deno.test("assign() is right for overlaps in memory that can grow, also where data follows its length", () => {
+  const limits = { maxByteLength: 128 };
+  for (const buffer of [new SharedArrayBuffer(64, limits), new ArrayBuffer(64, limits)]) {
+    for (const dtype of dtypes) {
+      const TypedArray = typedArrayOf(dtype);
+      for (const data of [new TypedArray(buffer), new TypedArray(buffer, 0, 8)]) {
+        const view: View = new Untyped(data, { shape: [8], dtype });
+        const elements = range(8).map((i) => valueOf(dtype, i + 1));
+        for (const [to, from] of [["1:", ":-1"], ["3:8", "1:6"], [":-2", "2:"], ["::-1", ":"]]) {
+          view.assign(elements);
+          const copy = view.slice(from).toArray();
+          view.slice(to).assign(view.slice(from));
+          assertEquals(view.slice(to).toArray(), copy, `${dtype}, ${to} from ${from}`);
+        }
+      }
+    }
+  }
+});
+
 Deno.test("views with a byte offset count from their own data", () => {
   const data = new Int16Array(Int16Array.from(range(10)).buffer, 4, 6);
   const view = new NDArray(data, { shape: [2, 2], offset: 1 });
