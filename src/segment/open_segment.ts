@@ -382,7 +382,7 @@ function openMemory(
   access: Access | undefined,
 ): SharedMemory {
   try {
-    return openRawMemory(name, { timeout, access }, undefined, false, isThere);
+    return openRawMemory(name, { timeout, access }, undefined, "open", isThere);
   } catch (error) {
     if (access === undefined && hasCode(error, "EACCES") && !isAnonymousName(name)) {
       close(openAny(name));

@@ -13,7 +13,7 @@ import {
   readOptions,
   shorten,
 } from "../check.ts";
-import { showCallers } from "../errors.ts";
+import { fromCaller, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import { isAnonymousName } from "./anonymous.ts";
 import { createOrAttach } from "./create_or_attach.ts";
@@ -65,10 +65,11 @@ export class SharedMemory {
    */
   constructor(key: unknown, mapping: unknown) {
     if (key !== KEY) {
-      throw new TypeError(
+      const error = new TypeError(
         "Cannot construct SharedMemory: use SharedMemory.create(name, byteLength) or " +
           "SharedMemory.open(name)",
       );
+      throw fromCaller(error, SharedMemory);
     }
     this.#mapping = mapping as Mapping;
   }
@@ -277,7 +278,7 @@ export function createMemory(
  *
  * @param look looks at the segment before it is mapped, unless the options say that its bytes are to be taken as
  * they are; raw bytes have no such look and no such option
- * @param canReinterpret whether there is that option
+ * @param action what the caller does, for the messages; there is that option where it loads
  * @param isThere whether only a segment will do that is there now: nobody waits for one that is not there, or that
  * is removed before it has its size, but for the size one waits
  */
@@ -285,11 +286,11 @@ export function openMemory(
   name: string,
   options: OpenOptions | undefined,
   look?: SegmentLook,
-  canReinterpret = look !== undefined,
+  action: "load" | "attach" | "open" = look === undefined ? "open" : "load",
   isThere = false,
 ): SharedMemory {
   checkUsableName(name);
-  const checked = checkOpenOptions(options, canReinterpret);
+  const checked = checkOpenOptions(options, action);
   // A failure must be able to close what was opened.
   needStackToMap(hasOpened);
   const memory = new SharedMemory(
@@ -330,14 +331,14 @@ export function createOrOpenMemory(
   const given = readOptions(options, CREATE_OR_LOAD_KINDS, "create or load");
   const { access, timeout, reinterpret, ...creation } = given;
   checkCreateOptions(creation, true);
-  const opening = checkOpenOptions({ access, timeout, reinterpret }, true);
+  const opening = checkOpenOptions({ access, timeout, reinterpret }, "load");
   const making = { writeHead: () => {}, access };
   return createOrAttach<CreatedOrOpened>({
     name,
     byteLength,
     timeout: opening.timeout!,
     attach: (rest) => ({
-      memory: openMemory(name, { ...opening, timeout: rest }, look, true, true),
+      memory: openMemory(name, { ...opening, timeout: rest }, look, "load", true),
       isCreator: false,
     }),
     create: () => ({
@@ -445,7 +446,8 @@ export function checkCreateOptions(
       `Cannot create: mode must be from 0 to 0o777, not ${shorten(given)}${meant}`,
     );
   }
-  return { mode, reserve, describe };
+  // Never -0, which FFI takes for no unsigned number.
+  return { mode: mode === undefined ? mode : mode + 0, reserve, describe };
 }
 
 type Kinds<T> = { readonly [K in keyof Required<T> & string]: OptionKind };
@@ -457,25 +459,34 @@ const DESCRIBED_KINDS: Kinds<CreateOptions> = { ...RAW_KINDS, describe: "boolean
 
 function checkOpenOptions(
   options: OpenOptions | undefined,
-  canReinterpret: boolean,
+  action: "load" | "attach" | "open",
 ): OpenOptions {
-  const { access, timeout, reinterpret }: OpenOptions = canReinterpret
-    ? readOptions(options, REINTERPRETED_KINDS, "load")
-    : readOptions<Omit<OpenOptions, "reinterpret">>(options, OPEN_KINDS, "load");
-  return { access: checkAccess(access), timeout: checkTimeout(timeout, "load", 0), reinterpret };
+  const told = action === "attach" ? action : "load";
+  const { access, timeout, reinterpret }: OpenOptions = action === "load"
+    ? readOptions(options, REINTERPRETED_KINDS, told)
+    : readOptions<Omit<OpenOptions, "reinterpret">>(options, OPEN_KINDS, told);
+  return {
+    access: checkAccess(access, told),
+    timeout: checkTimeout(timeout, told, 0),
+    reinterpret,
+  };
 }
 
 /**
  * Checks what is to be done with the memory of a segment.
  *
  * @param access what the caller gave, a string if anything
+ * @param action what the caller does, for the message
  * @returns the same
  * @throws {RangeError} if it is none of the two
  */
-export function checkAccess(access: OpenOptions["access"]): OpenOptions["access"] {
+export function checkAccess(
+  access: OpenOptions["access"],
+  action: "load" | "attach" = "load",
+): OpenOptions["access"] {
   if (access === undefined || access === "read-write" || access === "copy-on-write") return access;
   throw new RangeError(
-    `Cannot load: access must be "read-write" or "copy-on-write", not ${quote(access)}`,
+    `Cannot ${action}: access must be "read-write" or "copy-on-write", not ${quote(access)}`,
   );
 }
 

@@ -472,10 +472,10 @@ export class SharedMemoryArray<
     needStackToMap(false);
     let sma: SharedMemoryArray | null = null;
     const smh = openMemory(name, given, (found, byteLength, readHead, isLast) => {
-      refuseOtherKinds(readHead(), byteLength, name);
+      refuseOtherKinds(readHead(), byteLength, name, "attach to");
       sma = SharedMemoryArray.#described(name, wanted, byteLength, found, isLast);
       return sma !== null;
-    }, false);
+    }, "attach");
     try {
       sma!.#attach(smh, null, false);
       return sma!;
@@ -495,7 +495,7 @@ export class SharedMemoryArray<
   ): SharedMemoryArray | null {
     const { value } = found;
     const array = value === null ? null : arrayOf(value);
-    if (value !== null && array === null) throw otherKindError(value.kind, name);
+    if (value !== null && array === null) throw otherKindError(value.kind, name, "attach to");
     const sma = array === null ? null : instanceOf(array, name, wanted);
     if (array === null || sma === null) {
       // What stands there and is no description will not become one.
@@ -514,7 +514,7 @@ export class SharedMemoryArray<
           `the segment is described as ${textFor(array)}`,
       );
     }
-    sma.#checkSize(byteLength);
+    sma.#checkSize(byteLength, "; this is what the segment is described as", "attach to");
     return sma;
   }
 
@@ -1031,11 +1031,11 @@ export class SharedMemoryArray<
   }
 
   /** Throws if a segment is too small for the array. */
-  #checkSize(byteLength: number, more = ""): void {
+  #checkSize(byteLength: number, more = "", action: Attaching = "load"): void {
     const { byteLength: needed } = this.#placement;
     if (byteLength >= needed) return;
     throw new RangeError(
-      `Cannot load ${quoteName(this.name)}: the segment has ${byteLength} bytes, and shape ` +
+      `Cannot ${action} ${quoteName(this.name)}: the segment has ${byteLength} bytes, and shape ` +
         `${listText(this.shape)} of ${this.dtype} needs ${needed}` +
         (this.layout === undefined ? "" : " in its layout") + more,
     );
@@ -1155,16 +1155,24 @@ function checkDescriptor(plain: SharedMemoryDescriptor): void {
 }
 
 /** Refuses a segment that is that of a lock or something else that is no array. */
-function refuseOtherKinds(head: Uint8Array, byteLength: number, name: string): void {
+function refuseOtherKinds(
+  head: Uint8Array,
+  byteLength: number,
+  name: string,
+  action: Attaching = "load",
+): void {
   const kind = kindOfHead(head, byteLength);
-  if (kind !== null) throw otherKindError(kind, name);
+  if (kind !== null) throw otherKindError(kind, name, action);
 }
 
+/** What is done to a segment, as messages say it. */
+type Attaching = "load" | "attach to";
+
 /** The error for a segment that is no array, as it begins or as it says. */
-function otherKindError(kind: string, name: string): TypeError {
+function otherKindError(kind: string, name: string, action: Attaching = "load"): TypeError {
   const what = Object.hasOwn(magics, kind) ? magics[kind as keyof typeof magics].what : `a ${kind}`;
   return new TypeError(
-    `Cannot load ${quoteName(name)} as an array: the segment is that of ${what}; ` +
+    `Cannot ${action} ${quoteName(name)} as an array: the segment is that of ${what}; ` +
       `${otherKinds[kind]} attaches to it`,
   );
 }

@@ -136,6 +136,18 @@ Deno.test("SharedMemory.create() takes mode and reserve", () => {
   });
 });
 
+Deno.test("a mode of -0 is 0: nobody may attach", () => {
+  withNames((raw, array) => {
+    using bytes = SharedMemory.create(raw, 8, { mode: -0 });
+    using sma = new SharedMemoryArray([2], "int8", array);
+    sma.create({ mode: -0 });
+    for (const name of [raw, array]) {
+      assertEquals(Deno.statSync(segmentPath(name)).mode! & 0o777, 0);
+    }
+    assertEquals([bytes.unlink(), sma.unlink()], [true, true]);
+  });
+});
+
 type ErrorClass = new (message: string) => Error;
 const refused: [args: unknown[], ErrorClass: ErrorClass, message: string][] = [
   [["x", 0], RangeError, "a segment cannot have 0 bytes"],

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { SharedMemory, SharedMemoryArray } from "../../mod.ts";
+import { SharedMemoryLock } from "../../src/sync/mod.ts";
 import { close, open } from "../../ffi/files.ts";
 import { fsetxattr } from "../../ffi/xattr.ts";
 import {
@@ -173,6 +174,51 @@ Deno.test("attach() without a description is a RangeError that says so, and leav
     assertEquals([descriptorsOf(name), mappingsOf(name)], [0, 1]);
     sma.unlink();
     assertInstanceOf(errorOf(() => SharedMemoryArray.attach(name)), Deno.errors.NotFound);
+  });
+});
+
+Deno.test("attach() says in each message that it attaches", () => {
+  withNames((small, lock) => {
+    using sma = new SharedMemoryArray([2, 3], "float32", small);
+    sma.create();
+    const described = JSON.stringify({ kind: "array", shape: [200], dtype: "<f4" });
+    const fd = open(segmentPath(small), 1);
+    try {
+      assert(fsetxattr(fd, "user.shm_array", new TextEncoder().encode(described), small));
+    } finally {
+      close(fd);
+    }
+    using mutex = new SharedMemoryLock(lock).create();
+    const attach = SharedMemoryArray.attach as (...args: unknown[]) => unknown;
+    const messages: [unknown[], string][] = [
+      [
+        [small],
+        `Cannot attach to '${small}': the segment has 24 bytes, and shape [200] of float32 needs 800; ` +
+        "this is what the segment is described as",
+      ],
+      [
+        [lock],
+        `Cannot attach to '${lock}' as an array: the segment is that of a lock; SharedMemoryLock attaches to it`,
+      ],
+      [[small, null], "Cannot attach: the options must be an object, not null"],
+      [
+        [small, { reinterpret: true }],
+        'Cannot attach: there is no option "reinterpret"; there is access, timeout',
+      ],
+      [
+        [small, { access: "none" }],
+        'Cannot attach: access must be "read-write" or "copy-on-write", not "none"',
+      ],
+      [
+        [small, { timeout: -1 }],
+        "Cannot attach: timeout must be 0 or more milliseconds, not -1",
+      ],
+    ];
+    for (const [args, message] of messages) {
+      assertEquals(errorOf(() => attach(...args)).message, message);
+    }
+    sma.unlink();
+    mutex.unlink();
   });
 });
 
