@@ -93,7 +93,7 @@ export const table: readonly Row[] = [
     layer: "1",
     where: "src/dtype.ts",
     purpose: "the table of element types",
-    mayImport: ["src/check.ts"],
+    mayImport: ["src/check.ts", "src/errors.ts"],
   },
   {
     layer: "1",

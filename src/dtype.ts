@@ -23,6 +23,7 @@
  */
 
 import { editDistance, kindOf, quote, shorten } from "./check.ts";
+import { fromCaller } from "./errors.ts";
 
 /**
  * The typed array that holds the elements of each dtype, over a buffer of type `B`; its keys are the
@@ -329,8 +330,20 @@ for (const [name, dtype] of Object.entries(ndarrayNames)) bySpelling.set(name, d
  */
 export function parseDType<const T extends DTypeLike>(like: T): DTypeOf<T> {
   const dtype = bySpelling.get(like);
-  if (dtype === undefined) throw new TypeError(`Cannot use this dtype: ${complaint(like)}`);
+  if (dtype === undefined) throw fromCaller(unusable(complaint(like)), parseDType);
   return dtype as DTypeOf<T>;
+}
+
+function unusable(reason: string): TypeError {
+  return new TypeError(`Cannot use this dtype: ${reason}`);
+}
+
+/** The error for a value that is not the canonical name of a dtype, where only that will do. */
+function notCanonical(value: unknown): TypeError {
+  const dtype = bySpelling.get(value);
+  if (dtype === undefined) return unusable(complaint(value));
+  const given = typeof value === "string" ? quote(value) : `the constructor of ${dtype}`;
+  return unusable(`${given} is not its canonical name, which is "${dtype}": parseDType() gives it`);
 }
 
 /** Says why the table does not have a dtype, and what to use instead. */
@@ -471,6 +484,7 @@ const sizeless: ReadonlyMap<string, DType> = new Map([
  *
  * @param dtype a canonical dtype name
  * @returns the size in bytes
+ * @throws {TypeError} if it is none: {@linkcode parseDType} makes one of another spelling
  *
  * @example Bytes of a float16
  * ```ts
@@ -481,7 +495,9 @@ const sizeless: ReadonlyMap<string, DType> = new Map([
  * ```
  */
 export function bytesPerElement(dtype: DType): number {
-  return Number(numpyNames[dtype][2]);
+  const name: unknown = numpyNames[dtype];
+  if (typeof name !== "string") throw fromCaller(notCanonical(dtype), bytesPerElement);
+  return Number(name[2]);
 }
 
 /**
@@ -489,6 +505,7 @@ export function bytesPerElement(dtype: DType): number {
  *
  * @param dtype a canonical dtype name
  * @returns the type string, with byte order: `"<f4"`, `"|u1"`
+ * @throws {TypeError} if it is none: {@linkcode parseDType} makes one of another spelling
  *
  * @example What to tell NumPy
  * ```ts
@@ -502,7 +519,9 @@ export function bytesPerElement(dtype: DType): number {
  * @see {@link https://numpy.org/doc/stable/reference/arrays.interface.html | NumPy: type strings}
  */
 export function numpyTypeString(dtype: DType): string {
-  return numpyNames[dtype];
+  const name: unknown = numpyNames[dtype];
+  if (typeof name !== "string") throw fromCaller(notCanonical(dtype), numpyTypeString);
+  return name;
 }
 
 /**
@@ -511,7 +530,7 @@ export function numpyTypeString(dtype: DType): string {
  * @template D the element type, by its canonical name
  * @param dtype a canonical dtype name
  * @returns the constructor: `Float32Array` for `"float32"`, `Uint8Array` for `"bool"`
- * @throws {TypeError} for `"float16"`, where the runtime has no `Float16Array`
+ * @throws {TypeError} for `"float16"`, where the runtime has no `Float16Array`; if it is no canonical name
  *
  * @example Allocate on the heap what matches a shared array
  * ```ts
@@ -524,9 +543,14 @@ export function numpyTypeString(dtype: DType): string {
  */
 export function typedArrayOf<D extends DType>(dtype: D): TypedArrayMaker<D> {
   const constructor = constructors[dtype];
-  if (constructor === undefined) {
-    throw new TypeError(
-      `Cannot use dtype ${dtype}: this runtime has no Float16Array; a newer Deno has`,
+  if (constructor === undefined || typeof numpyNames[dtype] !== "string") {
+    throw fromCaller(
+      dtype === "float16"
+        ? new TypeError(
+          "Cannot use dtype float16: this runtime has no Float16Array; a newer Deno has",
+        )
+        : notCanonical(dtype),
+      typedArrayOf,
     );
   }
   return constructor as unknown as TypedArrayMaker<D>;

@@ -97,6 +97,22 @@ Deno.test("parseDType() has the canonical name in its type", () => {
   assertThrows(() => parseDType(">f4"), TypeError);
 });
 
+Deno.test("what takes a canonical name refuses all else, and names it", () => {
+  for (
+    const  of of[bytesPerElement, numpyTypeString, typedArrayOf] as ((name: never) => unknown)[]
+  ) {
+    const refuses = (given: unknown, message: string): void => {
+      assertThrows(() => of(given as never), TypeError, `Cannot use this dtype: ${message}`);
+    };
+    refuses("<f4", '"<f4" is not its canonical name, which is "float32": parseDType() gives it');
+    refuses(Int8Array, 'the constructor of int8 is not its canonical name, which is "int8"');
+    refuses("f32", '"f32" is unknown; did you mean "float32"?');
+    refuses("c16", '"c16" is complex; use float32 or float64');
+    for (const given of ["toString", "__proto__"]) refuses(given, `"${given}" is unknown`);
+    for (const given of [undefined, null]) refuses(given, `${given} names none`);
+  }
+});
+
 const refused: [given: unknown, says: RegExp][] = [
   [">f4", /big-endian; .* use "<f4"/],
   [">i8", /big-endian; .* use "<i8"/],

@@ -9,7 +9,9 @@ import {
   SharedMemoryArray,
   SharedMemoryRegister,
   shmarrayWrap,
+  slice,
 } from "@shm/array";
+import { bytesPerElement, numpyTypeString, parseDType, typedArrayOf } from "@shm/array/dtype";
 import { readNpy, writeNpy } from "@shm/array/npy";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
 import { notify, SharedMemoryLock, wait, waitAsync } from "@shm/array/sync";
@@ -78,6 +80,15 @@ function firstFile(error: Error): string {
   return /(?:\(|^)((?:file|ext|node):[^()]*?):\d+:\d+\)?$/.exec(first)?.[1] ?? first;
 }
 
+/** A view of an array that was closed. */
+function closedView(name: string): NDArray<"int8", 2> {
+  const sma = new SharedMemoryArray([2, 2], "int8", name);
+  const view = sma.create();
+  sma.unlink();
+  sma.close();
+  return view;
+}
+
 const wrong: { readonly [what: string]: (name: string) => unknown } = {
   "SharedMemoryArray, load()": (name) => new SharedMemoryArray(3, "int8", name).load(),
   "SharedMemoryArray, create()": () => new SharedMemoryArray(3, "int8", "x").create({ mode: -1 }),
@@ -116,6 +127,29 @@ const wrong: { readonly [what: string]: (name: string) => unknown } = {
     view.get(0, 0);
   },
   "NDArray, slice()": () => new NDArray(new Int8Array(3)).slice(7),
+  "NDArray, slice() after close()": (name) => closedView(name).slice(0),
+  "NDArray, T after close()": (name) => closedView(name).T,
+  "NDArray, rows() after close()": (name) => closedView(name).rows(),
+  "NDArray, a row that comes after close()": (name) => {
+    const sma = new SharedMemoryArray([2, 2], "int8", name);
+    const rows = sma.create().rows();
+    sma.unlink();
+    for (const _ of rows) sma.close();
+  },
+  "NDArray, the elements after close()": (name) => [...closedView(name)],
+  "NDArray, an element that comes after close()": (name) => {
+    const sma = new SharedMemoryArray([2, 2], "int8", name);
+    const view = sma.create();
+    sma.unlink();
+    for (const _ of view) sma.close();
+  },
+  "slice()": () => slice(0, 1, 0),
+  "slice() of a text": () => slice("0" as unknown as number),
+  "SharedMemory, the constructor": () => new SharedMemory(null, null),
+  "parseDType()": () => parseDType("f32" as "f4"),
+  "bytesPerElement()": () => bytesPerElement("<f4" as "float32"),
+  "numpyTypeString()": () => numpyTypeString("<f4" as "float32"),
+  "typedArrayOf()": () => typedArrayOf("<f4" as "float32"),
   "NDArray, reshape()": () => new NDArray(new Int8Array(3)).reshape([2]),
   "NDArray, assign()": () => new NDArray(new Int8Array(3)).assign([1, 2]),
   "NDArray, transpose()": () => new NDArray(new Int8Array(3)).transpose([1]),

@@ -237,7 +237,8 @@ function countUnnamed(axes: number, items: ArrayLike<SliceItem>, added: number):
   const named = items.length - ellipses - added;
   if (named > axes) {
     throw new RangeError(
-      `Cannot slice: ${named} indices for an array of ${axes} ${axes === 1 ? "axis" : "axes"}`,
+      `Cannot slice: ${named} ${named === 1 ? "index" : "indices"} for an array of ${axes} ` +
+        (axes === 1 ? "axis" : "axes"),
     );
   }
   return axes - named;

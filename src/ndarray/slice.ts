@@ -6,6 +6,7 @@
  */
 
 import { checkInteger, kindOf, quote, shorten } from "../check.ts";
+import { fromCaller } from "../errors.ts";
 
 /** A range of indices along one axis, as Python's `slice`: `null` means "not given". */
 export interface Slice {
@@ -61,7 +62,11 @@ export function slice(
   step?: number | null,
 ): Slice {
   const parts = { start: start ?? null, stop: stop ?? null, step: step ?? null };
-  checkParts(parts.start, parts.stop, parts.step);
+  try {
+    checkParts(parts.start, parts.stop, parts.step);
+  } catch (error) {
+    throw fromCaller(error, slice);
+  }
   if (parts.start === 0) parts.start = 0; // never -0, which JSON does not keep
   if (parts.stop === 0) parts.stop = 0;
   return parts;

@@ -86,7 +86,11 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
   }
 
   get T(): View<B> {
-    return this.transpose();
+    try {
+      return this.transpose();
+    } catch (error) {
+      throw fromCaller(error, getT);
+    }
   }
 
   get itemsize(): number {
@@ -131,8 +135,12 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
   }
 
   slice(...items: SliceItem[]): View<B> {
-    checkAttached(this);
-    return derive(this, sliceLayout(this, items));
+    try {
+      checkAttached(this);
+      return derive(this, sliceLayout(this, items));
+    } catch (error) {
+      throw fromMethod(error, this, "slice");
+    }
   }
 
   transpose(...axes: (number | readonly number[])[]): View<B> {
@@ -155,7 +163,14 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
     if (this.ndim === 0) {
       throw new RangeError("Cannot go through the rows of a 0-d view: it has no axis");
     }
-    return iterateRows(this.shape[0], (row) => this.slice(row));
+    const rows: IteratorObject<View<B>, undefined> = iterateRows(this.shape[0], (row) => {
+      try {
+        return this.slice(row);
+      } catch (error) {
+        throw fromCaller(error, rows.next);
+      }
+    });
+    return rows;
   }
 
   // deno-lint-ignore no-explicit-any -- a View does not say its dtype, NDArray does
@@ -220,11 +235,20 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
   }
 
   [Symbol.iterator](): IteratorObject<number | bigint, undefined> {
-    checkAlive(this);
-    return iterateElements(cellsOf(this), () => {
-      checkAlive(this);
-      throw badResource(goneMessage(this.data.buffer));
-    });
+    const refuse = (called: Parameters<typeof fromCaller>[1]): never => {
+      try {
+        checkAlive(this);
+      } catch (error) {
+        throw fromCaller(error, called);
+      }
+      throw fromCaller(badResource(goneMessage(this.data.buffer)), called);
+    };
+    if (isGone(this.data) || isCut(this)) refuse(iterator);
+    const elements: IteratorObject<number | bigint, undefined> = iterateElements(
+      cellsOf(this),
+      () => refuse(elements.next),
+    );
+    return elements;
   }
 
   toJSON(): unknown {
@@ -256,15 +280,18 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
 showText(
   View.prototype,
   (view: View): string =>
-    isGone(view.data) || isCut(view)
+    view.data === undefined
+      ? "NDArray {}" // `console.log` may show the prototype itself, too
+      : isGone(view.data) || isCut(view)
       ? `NDArray(closed, shape=[${view.shape.join(", ")}], dtype=${view.dtype})`
       : describeArray(printable(view), "NDArray"),
 );
-showCallers(View, "get", "set", "index", Symbol.iterator);
+showCallers(View, "get", "set", "index", "slice", Symbol.iterator);
 
 /** The methods of views that have none of their own, as they are here, whatever a program puts in their place. */
-const { get, set, index, subarray } = View.prototype;
-const general = { get, set, index };
+const { get, set, index, slice, subarray, [Symbol.iterator]: iterator } = View.prototype;
+const { get: getT } = Object.getOwnPropertyDescriptor(View.prototype, "T") as { get: () => View };
+const general = { get, set, index, slice };
 
 /** Lets the stack of an error begin with the line that called a method, also where a class of few axes called it. */
 function fromMethod(error: unknown, view: View, method: keyof typeof general): unknown {

@@ -100,6 +100,11 @@ Deno.test("sliceLayout() refuses more items than axes, and a second ellipsis", (
     RangeError,
     "Cannot slice: 3 indices for an array of 2 axes",
   );
+  assertThrows(
+    () => sliceLayout(contiguousLayout([]), [0]),
+    RangeError,
+    "Cannot slice: 1 index for an array of 0 axes",
+  );
   assertThrows(() => sliceLayout(layout, ["...", "..."]), RangeError, "only once");
   assertThrows(() => sliceLayout(layout, [4]), RangeError, "out of bounds for axis 0 of length 4");
   assertThrows(() => sliceLayout(layout, ["...", 5]), RangeError, "for axis 1 of length 5");

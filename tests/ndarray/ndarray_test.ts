@@ -1252,6 +1252,15 @@ Deno.test("Deno.inspect() never throws, whatever has become of the memory", () =
   assertEquals(Deno.inspect(view), "NDArray(closed, shape=[2, 4], dtype=int32)");
 });
 
+Deno.test("Deno.inspect() shows the prototypes of views, which are none", () => {
+  assertEquals(Deno.inspect(NDArray.prototype), "NDArray {}");
+  for (const dtype of dtypes) {
+    for (const shape of [[], [2], [2, 3], [1, 2, 1, 1, 3]]) {
+      assertEquals(Deno.inspect(Object.getPrototypeOf(counting(shape, dtype))), "NDArray {}");
+    }
+  }
+});
+
 Deno.test("views over a SharedArrayBuffer work as others do", () => {
   const data = new Int32Array(new SharedArrayBuffer(24));
   const view = new NDArray(data, { shape: [2, 3] });
