@@ -2127,7 +2127,7 @@ class QueueItem:
 
     @property
     def wanted(self) -> bool:
-        """Whether it was not ended here, and its caller has not given up."""
+        """Whether it was not ended here, and its caller has neither given up nor died."""
         return self._queue._is_wanted(self)
 
     def complete(self, answer: Any = None) -> bool:
@@ -2762,7 +2762,16 @@ class Queue:
         return self._is_open and self._held.get(item.slot) is item
 
     def _is_wanted(self, item):
-        return self._holds(item) and self._state(item.slot) == item._word
+        """Whether its caller has not given up. One that was killed has not withdrawn it, so this does: nobody else may."""
+        with self._threads:
+            slot, word = item.slot, item._word
+            if not self._holds(item) or self._state(slot) != word:
+                return False
+            if item._caller == 0 or self._is_locked(item._caller):
+                return True
+            if self._change(slot, word, _state_word(_DROPPED, word >> 3 & 31, self._id)):
+                self._look_for_end()
+            return False
 
     def _check_held(self, item, action):
         self._check_open(action)
@@ -2774,7 +2783,7 @@ class Queue:
         text = self._text_of(answer, action, "answer")
         with self._threads:
             self._check_held(item, action)
-            if item._caller != 0 and self._is_wanted(item):
+            if self._is_wanted(item) and item._caller != 0:
                 self._write(item.slot, "answer", text, action)
             return self._finish(item, _DONE, "COMPLETED")
 

@@ -115,10 +115,12 @@ export function checkDescriptor<D extends object>(
   }
   // If these were ignored, the elements would be wrong.
   const keys = [...parts, ...optional];
-  const odd = LOOK_LIKE_OURS.find((key) =>
-    !keys.includes(key) && Object.hasOwn(descriptor, key) &&
-    (descriptor as { readonly [key: string]: unknown })[key] != null
-  );
+  const odd = LOOK_LIKE_OURS.find((key) => {
+    if (keys.includes(key) || !Object.hasOwn(descriptor, key)) return false;
+    const value = (descriptor as { readonly [key: string]: unknown })[key];
+    // A job may be sent in some "order" of its own.
+    return key === "order" ? value === "C" || value === "F" : value != null;
+  });
   if (odd !== undefined) {
     throw new TypeError(
       `Cannot make a ${what}: ${odd} is none of its keys, which are ${keys.join(", ")}`,
@@ -133,9 +135,12 @@ const LOOK_LIKE_OURS = [
   "metaBytes",
   "meta_bytes",
   "arraySlice",
+  "array_slice",
   "layout",
   "stride",
   "strides",
+  "byteOffset",
+  "byte_offset",
   "order",
 ];
 

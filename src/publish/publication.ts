@@ -295,20 +295,28 @@ export class Publication<W extends HeaderWords> {
    * @throws {Deno.errors.BrokenPipe} if the writer has said that no more comes
    */
   claim(action: string): boolean {
+    this.#checkWritable(action);
+    this.#checkNotEnded(action); // Whether its writer is still there does not matter then.
     const isFirst = this.#becomeWriter(action);
-    if (this.words.isEnded) {
-      throw brokenPipe(
-        `Cannot ${action} ${
-          quoteName(this.name)
-        }: its writer has ended it; unlink() it and create() a new one`,
-      );
-    }
+    if (isFirst) this.#checkNotEnded(action);
     return isFirst;
   }
 
-  #becomeWriter(action: string): boolean {
+  #checkWritable(action: string): void {
     if (this.#changes instanceof ReadOnlyCount) throw this.#readOnlyError(action);
     this.checkNamed(action);
+  }
+
+  #checkNotEnded(action: string): void {
+    if (!this.words.isEnded) return;
+    throw brokenPipe(
+      `Cannot ${action} ${
+        quoteName(this.name)
+      }: its writer has ended it; unlink() it and create() a new one`,
+    );
+  }
+
+  #becomeWriter(action: string): boolean {
     if (this.#isWriter) return false;
     if (!this.#segment.tryLock()) {
       throw busy(
@@ -333,6 +341,7 @@ export class Publication<W extends HeaderWords> {
    */
   end(): void {
     if (this.words.isEnded) return;
+    this.#checkWritable("end");
     this.#becomeWriter("end");
     this.words.storeEnded();
     this.wake();

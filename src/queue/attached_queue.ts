@@ -846,15 +846,29 @@ export class AttachedQueue {
     return this.isOpen && this.#held.get(taken.slot) === taken;
   }
 
-  /** Whether somebody wants an item still that was taken here. */
+  /**
+   * Whether somebody wants an item still that was taken here. A caller that was killed has not withdrawn it, so this
+   * does: nobody else may, as an item that comes later to the same slot and taker has the same word.
+   */
   isWanted(taken: Taken): boolean {
-    return this.holds(taken) && this.words.state(taken.slot) === taken.word;
+    if (!this.holds(taken)) return false;
+    const { words } = this;
+    const { slot, word, caller } = taken;
+    if (words.state(slot) !== word) return false;
+    if (caller === 0 || this.#isCallerLiving(slot, caller)) return true;
+    if (words.change(slot, word, stateWord(DROPPED, deathsOf(word), this.id))) this.#finished();
+    return false;
+  }
+
+  /** Whether the caller of an item that was taken here lives, and waits for the answer. */
+  #isCallerLiving(slot: number, caller: number): boolean {
+    return caller === this.id ? this.#own.has(slot) : isWitnessed(this.#segment, caller);
   }
 
   /** Ends an item that was taken here by an answer; returns whether somebody wanted it. */
   complete(taken: Taken, answer: Json | undefined): boolean {
     const text = jsonTextOf(answer, "complete an item of", this.name, "answer");
-    if (taken.caller !== 0 && this.isWanted(taken)) {
+    if (this.isWanted(taken) && taken.caller !== 0) {
       this.words.writeAnswer(taken.slot, text, "complete an item of");
     }
     return this.#finish(taken, DONE, COMPLETED);

@@ -1430,9 +1430,12 @@ function checkDescriptor(descriptor: QueueDescriptor): QueueDescriptor {
   for (const part of PARTS) {
     if (!isGiven(given, part)) throw new TypeError(`${cannot}: the descriptor has no ${part}`);
   }
-  for (const part of FOREIGN_PARTS) {
-    if (!isGiven(given, part)) continue;
-    throw new TypeError(`${cannot}: the descriptor is not that of a queue, as it has a ${part}`);
+  // A message that holds a description has other keys, too. One that says what it is may have any.
+  const foreign = given.kind === "queue"
+    ? undefined
+    : FOREIGN_PARTS.find((part) => isGiven(given, part));
+  if (foreign !== undefined) {
+    throw new TypeError(`${cannot}: the descriptor is not that of a queue, as it has a ${foreign}`);
   }
   for (const [part, right] of Object.entries(MISSPELLED)) {
     if (isGiven(given, part)) {

@@ -30,7 +30,7 @@ import {
   waitingHere,
   WaitingWriter,
 } from "./attached_lock.ts";
-import { deadlineOf, turnOfEventLoop } from "./event_count.ts";
+import { deadlineOf, timeLeft, turnOfEventLoop } from "./event_count.ts";
 import { LOCK_SLICE } from "./lock_words.ts";
 
 /** A lock as plain data, as `structuredClone`, `postMessage` and JSON make it. */
@@ -292,6 +292,13 @@ const warnedOf = new Set<string>();
 /** A call of `acquireAsync()` that has not ended. */
 interface Task {
   readonly isShared: boolean;
+  /** When to give up, by `deadlineOf()`. */
+  readonly deadline: number;
+  /**
+   * Whether it leaves the lock to a waiter that may have gone for good, for some moments. If time is up meanwhile, it
+   * has its try afterwards.
+   */
+  isCourteous: boolean;
   readonly resolve: (guard: LockGuard) => void;
   readonly reject: (reason: unknown) => void;
   /** Aborted with the reason with which the task is to be rejected. */
@@ -854,13 +861,17 @@ export class SharedMemoryLock {
     this.#attached();
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<LockGuard>();
-    const task: Task = { isShared, resolve, reject, failure: new AbortController() };
+    const failure = new AbortController();
+    const deadline = deadlineOf(limit);
+    const task: Task = { isShared, deadline, isCourteous: false, resolve, reject, failure };
     this.#tasks.push(task);
     if (!this.#isServing) this.#serve();
     if (!this.#tasks.includes(task)) return await promise;
     const abort = (): void => this.#fail(task, signal!.reason);
     signal?.addEventListener("abort", abort, { once: true });
-    const cancel = atTime(limit, () => this.#fail(task, timeoutError(this.name, isShared)));
+    const cancel = atTime(deadline, () => {
+      if (!task.isCourteous) this.#fail(task, timeoutError(this.name, isShared));
+    });
     try {
       return await promise;
     } finally {
@@ -1055,10 +1066,12 @@ export class SharedMemoryLock {
     try {
       const event = attachment.eventOf(isShared);
       const debt = debtOf(attachment);
-      if (debt !== null) {
-        forgetDebt(attachment);
+      if (debt !== null && (debt.isCertain || timeLeft(task.deadline) > 0)) {
         event.announce();
+        task.isCourteous = !debt.isCertain;
         await event.sleepAsync(debt.turn, debt.until - monotonicNow(), signal);
+        task.isCourteous = false;
+        if (debtOf(attachment) === debt) forgetDebt(attachment);
       } else {
         const guard = this.#take(isShared, false);
         if (guard !== null) return guard;
@@ -1071,8 +1084,9 @@ export class SharedMemoryLock {
         if (found === null) writer?.wait(attachment);
         return found;
       };
-      const found = await event.untilAsync(look, Infinity, LOCK_SLICE, signal);
-      if (found !== MOVED) return found;
+      const found = await event.untilAsync(look, task.deadline, LOCK_SLICE, signal);
+      if (found !== null && found !== MOVED) return found;
+      if (timeLeft(task.deadline) <= 0) throw timeoutError(this.name, isShared);
       await turnOfEventLoop(); // Timers must run, even if a program gives the name to one segment after another.
       return null;
     } catch (error) {
@@ -1160,10 +1174,9 @@ function timeoutError(name: string, isShared: boolean): DOMException {
   );
 }
 
-/** Calls a function when time is up; the function that is returned cancels that. */
-function atTime(timeout: number, action: () => void): () => void {
-  if (timeout === Infinity) return () => {};
-  const deadline = deadlineOf(timeout);
+/** Calls a function at a moment that {@linkcode deadlineOf} gave; the function that is returned cancels that. */
+function atTime(deadline: number, action: () => void): () => void {
+  if (deadline === Infinity) return () => {};
   let timer: ReturnType<typeof setTimeout> | undefined;
   const look = (): void => {
     const rest = deadline - monotonicNow();

@@ -237,6 +237,11 @@ proctype taker(byte me) {
              :: releases > 0 -> releases--; k = 0; leave(); change(WAITING, d, c);     /* letGo() */
                 if :: ok -> advanceOne(WORK, IN_WORK) :: else -> goto dropped fi
              :: true ->                                                        /* complete() */
+                if
+                :: IS_DEAD(c) -> k = 0; leave(); change(DROPPED, d, me);       /* isWanted() */
+                   if :: ok -> finished() :: else fi; goto dropped
+                :: else
+                fi;
                 if :: HAS(TWO_AREAS) :: else -> message = 99 fi;
                 first = k; second = k; k = 0; leave();
                 change(DONE, d, c);

@@ -217,6 +217,8 @@ Deno.test("end() of a ring: what is there is read, then iterators finish and wai
       (assertThrows(() => ring.write(3), BrokenPipe) as { code?: string }).code,
       "EPIPE",
     );
+    // Also while its writer is there still: that it has ended counts more than that there is another writer.
+    assertThrows(() => other.write(3), BrokenPipe);
     ring.close();
     // Nobody else writes either, but to end it again is no error.
     assertThrows(() => other.write(3), BrokenPipe);
@@ -255,6 +257,7 @@ Deno.test("end() of versions: the last one stays, waiting is an EndedError, publ
     assertThrows(() => reader.changed(), EndedError);
     assertEquals([reader.isEnded, reader.current()!.array.get(0)], [true, 5]);
     assert(await rejectionOf(table.publish(() => {})) instanceof BrokenPipe);
+    assert(await rejectionOf(reader.publish(() => {})) instanceof BrokenPipe);
     table.close();
     assert(await rejectionOf(reader.publish(() => {})) instanceof BrokenPipe);
     using late = tableOf(name).load();

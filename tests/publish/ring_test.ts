@@ -92,10 +92,20 @@ Deno.test("SharedMemoryRing refuses wrong arguments before anything is done", as
   assertThrows(from(null), TypeError, "a descriptor is an object with shape, dtype, name, slots");
   assertThrows(from('{"name":"x"}'), TypeError, "JSON.parse()");
   assertThrows(from({ shape: [2], dtype: "int8", name: "x" }), TypeError, "has no slots");
-  for (const odd of ["layout", "arraySlice", "strides"]) {
-    const descriptor = { shape: [2], dtype: "int8", name: "x", slots: 2 };
-    assertThrows(from({ ...descriptor, [odd]: [1] }), TypeError, `${odd} is none of its keys`);
-    from({ ...descriptor, [odd]: null })();
+  const descriptor = { shape: [2], dtype: "int8", name: "x", slots: 2 };
+  for (const odd of ["layout", "arraySlice", "array_slice", "strides", "stride", "byteOffset"]) {
+    for (const kind of [undefined, "ring"]) {
+      const given = { kind, ...descriptor, [odd]: [1] };
+      assertThrows(from(given), TypeError, `${odd} is none of its keys`);
+      from({ ...given, [odd]: null })();
+    }
+  }
+  // A job may have an order of its own, and anything else.
+  for (const order of ["C", "F"]) {
+    assertThrows(from({ ...descriptor, order }), TypeError, "order is none of its keys");
+  }
+  for (const order of [7, "FIFO", ["C"]]) {
+    from({ kind: "ring", ...descriptor, order, job: 1, offset: 3 })();
   }
   // deno-lint-ignore no-explicit-any -- wrong on purpose
   assertThrows(() => SharedMemoryRing.clone({} as any), TypeError, "must be a SharedMemoryRing");

@@ -642,6 +642,50 @@ for line in sys.stdin:
 );
 
 eachNumPyTest(
+  "a taker in Python sees that its caller was killed: nobody wants its items any more",
+  (python) =>
+    withQueue(2, async (queue) => {
+      await using teller = startPython(
+        python,
+        `
+queue = Queue(name)
+ends = {"complete": lambda item: item.complete("late"), "fail": lambda item: item.fail("late"),
+        "release": lambda item: item.release(), "leave": lambda item: item.__exit__()}
+for line in sys.stdin:
+    asked, unasked = queue.take(timeout=30), queue.take(timeout=30)
+    tell(asked.wanted, unasked.wanted)
+    sys.stdin.readline()
+    end = time.monotonic() + 30
+    while asked.wanted and time.monotonic() < end:
+        time.sleep(0.001)
+    tell(asked.wanted, *[ends[line.strip()](item) for item in (asked, unasked)])
+`,
+        [queue.name],
+      );
+      for (
+        const [how, result] of [["complete", false], ["fail", false], ["release", null], [
+          "leave",
+          null,
+        ]]
+      ) {
+        const caller = await startMember(
+          queue,
+          `queue.call("a"); queue.call("b"); say("called"); setInterval(() => {}, 1000);`,
+        );
+        assertEquals(await caller.line(), "called");
+        await teller.write(`${how}\n`);
+        assertEquals(await told(teller), [true, true]);
+        await caller.kill();
+        await teller.write("\n");
+        assertEquals(await told(teller), [false, result, result]);
+        assertEquals([queue.tryPut(1), queue.tryPut(2)], [true, true]);
+        for (const _ of [1, 2]) queue.take()!.complete();
+      }
+      assertEquals([queue.counts().completed, queue.counts().failed], [8, 0]);
+    }),
+);
+
+eachNumPyTest(
   "a call that is given up is over when its taker in Python is killed",
   (python) =>
     withQueue(1, async (queue, other) => {

@@ -68,6 +68,10 @@ Deno.test("SharedMemoryQueue.from() and clone() refuse what is no queue's", () =
   assertThrows(from({ name: "q", slots: 2, shape: [2] }), TypeError, "it has a shape");
   assertThrows(from({ name: "q", slots: 2, message_bytes: 64 }), TypeError, "it is messageBytes");
   assertEquals(SharedMemoryQueue.from({ name: "q", slots: 2 }).messageBytes, 1024);
+  // A message that says that it describes a queue may have any other key, but for a spelling of one of ours.
+  const message = { kind: "queue", name: "q", slots: 2, job: 7, shape: "round", layout: [1] };
+  assertEquals(from(message)().slots, 2);
+  assertThrows(from({ ...message, keep_failed: true }), TypeError, "it is keepFailed");
   const queue = new SharedMemoryQueue("q", 2, { keepFailed: true });
   assertEquals(SharedMemoryQueue.clone(queue, { slots: 3 }).keepFailed, true);
   assertThrows(() => SharedMemoryQueue.clone({ ...queue } as never), TypeError, "from()");

@@ -1,7 +1,7 @@
 // A time limit can end at each stage of a call, and what was given up can end in each way afterwards.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type Json, SharedMemoryQueue } from "@shm/array/queue";
+import { type Json, type QueueItem, SharedMemoryQueue } from "@shm/array/queue";
 import { segmentPath, until } from "../helpers/helpers.ts";
 import { poke, rejectionOf, sleep } from "../helpers/publish_helpers.ts";
 import { hang, startMember, statesOf, withQueue } from "../helpers/queue_helpers.ts";
@@ -276,4 +276,50 @@ Deno.test("a caller that closes, or is killed, while a taker has its call: the a
     second.complete("late"); // whether somebody wants it is found out later
     other.put("after", { timeout: 30_000 });
     assertEquals(queue.take()!.message, "after");
+  }));
+
+Deno.test("a taker sees that its caller was killed: nobody wants its items any more", () =>
+  withQueue(2, async (queue) => {
+    const endings: readonly [string, (item: QueueItem) => unknown, unknown][] = [
+      ["complete", (item) => item.complete("late"), false],
+      ["fail", (item) => item.fail(new Error("late")), false],
+      ["release", (item) => item.release(), undefined],
+      ["dispose", (item) => item[Symbol.dispose](), undefined],
+    ];
+    for (const [ending, end, result] of endings) {
+      const caller = await startMember(
+        queue,
+        `queue.call("a"); queue.call("b"); say("called"); setInterval(() => {}, 1000);`,
+      );
+      assertEquals(await caller.line(), "called");
+      const [asked, unasked] = [1, 2].map(() => queue.take({ timeout: 30_000 })!);
+      assertEquals([asked.wanted, unasked.wanted], [true, true]);
+      await caller.kill();
+      // Taken out (the look at the caller): it stays wanted.
+      await until("its death is seen", () => !asked.wanted);
+      assertEquals([end(asked), end(unasked)], [result, result], ending);
+      assertEquals([queue.tryPut(1), queue.tryPut(2), queue.tryPut(3)], [true, true, false]);
+      for (const _ of [1, 2]) assertEquals(queue.take()!.complete(), true);
+      assertEquals(statesOf(queue), {});
+    }
+    const { completed, failed } = queue.counts();
+    assertEquals([completed, failed], [2 * endings.length, 0]);
+  }));
+
+Deno.test("drained() does not wait for an item whose caller was killed, once its taker has seen that", () =>
+  withQueue(1, async (queue, other) => {
+    const caller = await startMember(
+      queue,
+      `queue.call("is killed"); say("called"); setInterval(() => {}, 1000);`,
+    );
+    assertEquals(await caller.line(), "called");
+    const item = queue.take({ timeout: 30_000 })!;
+    let isDrained = false;
+    const draining = other.drainedAsync().then(() => isDrained = true);
+    await caller.kill();
+    await sleep(50);
+    assertEquals(isDrained, false);
+    await until("its death is seen", () => !item.wanted);
+    await draining;
+    assertEquals(item.complete(), false);
   }));

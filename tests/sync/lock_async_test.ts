@@ -1,0 +1,80 @@
+// What acquireAsync() owes to waiters that this thread has let in, and what a short time limit leaves it.
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { SharedMemoryLock } from "@shm/array/sync";
+import { ANNOUNCED, indexOf, LOCK_SLICE, WAITING, wordsOf } from "../../src/sync/lock_words.ts";
+import { SharedMemory } from "@shm/array";
+import { uniqueName } from "../helpers/helpers.ts";
+import { Teller, untilWaiting } from "../helpers/sync.ts";
+import { everyTestWith } from "../helpers/test_with.ts";
+
+everyTestWith("Linux", "locks on segments");
+
+/** Calls `body` with a lock that is gone afterwards, and with the words of its segment. */
+async function withLock(
+  body: (lock: SharedMemoryLock, words: Int32Array) => Promise<void>,
+): Promise<void> {
+  using lock = new SharedMemoryLock(uniqueName()).create();
+  using memory = SharedMemory.open(lock.name);
+  try {
+    await body(lock, wordsOf(memory.buf!));
+  } finally {
+    lock.unlink();
+  }
+}
+
+Deno.test("acquireAsync({ timeout: 0 }) has its try, although one that was announced has gone", () =>
+  withLock(async (lock, words) => {
+    for (const timeout of [0, 0.5, 1]) {
+      for (const shared of [false, true]) {
+        // A waiter that gave up leaves its announcement.
+        Atomics.or(words, indexOf(WAITING), ANNOUNCED);
+        lock.acquire().release();
+        (await lock.acquireAsync({ timeout, shared })).release();
+      }
+    }
+    // Taken out (the condition that asks for `isCertain`): a TimeoutError, at the first one.
+    const guard = lock.acquire();
+    await assertRejects(() => lock.acquireAsync({ timeout: 0 }), DOMException, "time is up");
+    guard.release();
+  }));
+
+Deno.test("acquireAsync() that gives up leaves the turn to the waiter that was let in", () =>
+  withLock(async (lock) => {
+    // It is woken, and does not come.
+    await using teller = await Teller.start(
+      `
+      const [TURN, WAITING] = [0, 1];
+      const data = words();
+      while (true) {
+        Atomics.store(data, WAITING, 1);
+        const turn = Atomics.load(data, TURN);
+        console.log("ready");
+        while (Atomics.load(data, TURN) === turn) wait(data, TURN, turn);
+      }
+      `,
+      [lock.name],
+    );
+    let early = 0;
+    for (let i = 0; i < 40 && early < 5; i++) {
+      const guard = lock.acquire();
+      assertEquals(await teller.line(), "ready");
+      await untilWaiting(teller);
+      const start = performance.now();
+      guard.release();
+      await assertRejects(() => lock.acquireAsync({ timeout: 0 }), DOMException, "time is up");
+      const taken = lock.tryAcquire();
+      if (performance.now() - start < LOCK_SLICE) {
+        early++;
+        // Taken out (the debt stays where the sleep was given up): it has the lock.
+        assertEquals(taken, null, "it is the other one's turn");
+      }
+      taken?.release();
+    }
+    assert(early > 0);
+    // The control: what was not let in by this thread is owed nothing.
+    using other = new SharedMemoryLock(uniqueName()).create();
+    other.acquire().release();
+    other.tryAcquire()!.release();
+    other.unlink();
+  }));
