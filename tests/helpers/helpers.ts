@@ -256,12 +256,12 @@ export function lives(pid: number): boolean {
   }
 }
 
-/** Waits until something holds; fails after 30 seconds, or more where an emulator is slow. */
+/** Waits until something holds; fails after a minute, or more where an emulator is slow. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
 ): Promise<void> {
-  const seconds = 30 * slowness;
+  const seconds = 60 * slowness;
   const end = performance.now() + seconds * 1000;
   while (!await condition()) {
     if (performance.now() > end) throw new Error(`It is not so after ${seconds} s that ${what}`);

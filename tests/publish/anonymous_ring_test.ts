@@ -4,17 +4,14 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
 import { SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
 import { SharedMemoryQueue } from "@shm/array/queue";
+import { inTime } from "../helpers/changed_copy.ts";
 import { Member, rejectionOf, sleep } from "../helpers/publish_helpers.ts";
 import { Peer } from "../helpers/python.ts";
-import { slowness } from "../helpers/scale.ts";
 import { everyTestWith, testWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "anonymous memory");
 
 const { Busy, NotFound, PermissionDenied } = Deno.errors;
-
-/** The time in milliseconds after which whoever waits must have been told, on a busy machine. */
-const SOON = 1500 * slowness;
 
 const descriptorOf = (ring: SharedMemoryRing) => JSON.parse(JSON.stringify(ring));
 
@@ -93,10 +90,8 @@ Deno.test("unlink() ends what others can reach: writers are told at once, reader
   assertEquals(ours.next(1).sequence, 2);
   const waiting = ours.nextAsync();
   await sleep(30);
-  const start = performance.now();
   assertEquals([ring.unlink(), ring.unlink()], [true, false]);
-  assert(await rejectionOf(waiting) instanceof NotFound);
-  assert(performance.now() - start < SOON, `${performance.now() - start} ms`);
+  assert(await inTime(rejectionOf(waiting)) instanceof NotFound);
   assertThrows(() => ring.write(3), NotFound);
   assertThrows(() => reader.end(), NotFound);
   assertEquals(reader.next().sequence, 2);
@@ -139,7 +134,7 @@ Deno.test("registers and clearBuffers() remove one of this process; other proces
   assertThrows(() => second.write(3), NotFound);
 });
 
-Deno.test("who waits for a ring whose creator is killed is told within a quarter of a second", async () => {
+Deno.test("who waits for a ring whose creator is killed is told", async () => {
   const child = await Member.start(`
     const ring = SharedMemoryRing.createAnonymous([4], "uint8", 3, { metaBytes: 20 });
     say(JSON.stringify(ring));
@@ -159,9 +154,7 @@ Deno.test("who waits for a ring whose creator is killed is told within a quarter
   await sleep(30);
   const told = Promise.all(waiting.map(rejectionOf));
   await child.kill();
-  const start = performance.now();
-  for (const error of await told) assert(error instanceof NotFound);
-  assert(performance.now() - start < SOON, `${performance.now() - start} ms`);
+  for (const error of await inTime(told)) assert(error instanceof NotFound);
   await sleep(260); // latest() looks at the name no more often
   for (const each of [ring, once]) {
     assertThrows(() => each.next(undefined, { timeout: 60_000 }), NotFound);

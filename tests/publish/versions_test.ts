@@ -150,7 +150,8 @@ Deno.test("registers and clearBuffers() remove the versions, too, whether the wr
         try {
           await table.publish(async (next) => {
             say("half");
-            await new Promise((resume) => setTimeout(resume, ${isKilled ? 1e9 : 400}));
+            const isThere = () => [...Deno.readDirSync("/dev/shm")].some((each) => each.name === Deno.args[1]);
+            while (${isKilled} || isThere()) await new Promise((resume) => setTimeout(resume, 5));
           });
           say("published");
         } catch (error) {
@@ -158,7 +159,7 @@ Deno.test("registers and clearBuffers() remove the versions, too, whether the wr
         }
       `;
       const description = new SharedMemoryVersions([4], "uint32", name);
-      const writer = await Member.start(code, { args: [JSON.stringify(description)] });
+      const writer = await Member.start(code, { args: [JSON.stringify(description), name] });
       assertEquals(await writer.line(), "half");
       if (isKilled) await writer.kill();
       assertEquals(segmentsOf(name), [name, partOf(name, 2), partOf(name, 3)]);
@@ -341,7 +342,7 @@ Deno.test("current() is null before the first, and the same object while nothing
 Deno.test("changed() and changedAsync() give what is newer than what was given last", () =>
   withTable(async (table) => {
     using reader = SharedMemoryVersions.clone(table).load();
-    const waiting = [reader.changedAsync(), reader.changedAsync({ timeout: 20_000 })];
+    const waiting = [reader.changedAsync(), reader.changedAsync({ timeout: 60_000 })];
     await sleep(20);
     await table.publish((next) => next.fill(1));
     assertEquals((await Promise.all(waiting)).map(told), [[1, 1], [1, 1]]);
@@ -653,7 +654,7 @@ Deno.test("versions serve Workers, each with an instance of its own", () =>
       onmessage = async ({ data }) => {
         using table = SharedMemoryVersions.from(data).load();
         postMessage("ready");
-        const { version, array } = await table.changedAsync({ timeout: 20000 });
+        const { version, array } = await table.changedAsync({ timeout: 60000 });
         postMessage([version, array.get(0)]);
       };
     `;
@@ -706,7 +707,7 @@ def raised(action):
     table.close();
     table.load();
     table.current();
-    const changed = table.changedAsync({ timeout: 20_000 });
+    const changed = table.changedAsync({ timeout: 60_000 });
     await peer.run("def fill(array):\n    array[...] = 6\n");
     assertEquals(await peer.ask("table.publish(fill)"), 6);
     const { version, array } = await changed;

@@ -7,6 +7,7 @@ import { SharedMemoryQueue } from "../../src/queue/mod.ts";
 import { SharedMemoryLock } from "../../src/sync/mod.ts";
 import { close, open } from "../../ffi/files.ts";
 import { fgetxattr, fsetxattr } from "../../ffi/xattr.ts";
+import { changedCopy, never } from "../helpers/changed_copy.ts";
 import {
   errorOf,
   evalChild,
@@ -236,7 +237,7 @@ Deno.test("who sees the size of an array sees its description, while it is creat
       await reader.read();
       await reader.cancel();
       let seen = 0;
-      for (const end = Date.now() + 20_000; seen < 2000 && Date.now() < end;) {
+      for (const end = Date.now() + 60_000; seen < 2000 && Date.now() < end;) {
         let fd: number;
         try {
           fd = open(segmentPath(name), READ);
@@ -497,7 +498,6 @@ Deno.test("load(), attach() and list() bear 300 hostile descriptions", () => {
   withNames((name) => {
     using sma = new SharedMemoryArray([2, 3], "float32", name);
     sma.create();
-    const start = performance.now();
     for (const text of hostileTexts()) {
       describeAs(name, text);
       for (
@@ -518,8 +518,6 @@ Deno.test("load(), attach() and list() bear 300 hostile descriptions", () => {
         }
       }
     }
-    // None was waited for.
-    assert(performance.now() - start < 100_000);
     const { shape, dtype, byteLength } = SharedMemoryArray.list().find((entry) =>
       entry.name === name
     )!;
@@ -561,7 +559,8 @@ Deno.test("a description that the segment is too small for is refused by attach(
 /** What a program sees that makes, loads and lists segments of every kind. */
 const everything = `
   const { SharedMemoryRing, SharedMemoryVersions } = await import(${JSON.stringify(publishUrl)});
-  const [name] = Deno.args;
+  const [name, copy] = Deno.args;
+  const { SharedMemoryArray: Patient } = await import(copy);
   const told = (fn) => { try { return fn(); } catch (error) { return [error.name, error.message]; } };
   using small = new SharedMemoryArray([2, 3], "float32", name);
   small.create({ mode: 0o640 }).fill(1);
@@ -571,12 +570,10 @@ const everything = `
   using table = new SharedMemoryVersions([4], "int16", name + "-table").create();
   await table.publish((next) => void next.fill(3));
   using other = new SharedMemoryArray([24], "uint8", name);
-  let [attached, took] = [null, Infinity];
-  for (let i = 0; i < 3; i++) {
-    const start = performance.now();
-    attached = told(() => SharedMemoryArray.attach(name).shape);
-    took = Math.min(took, performance.now() - start);
-  }
+  // By a copy that waits ten minutes for a description, if it may come.
+  const start = performance.now();
+  const attached = told(() => Patient.attach(name).shape);
+  const isAwaited = performance.now() - start > 60_000;
   const kinds = SharedMemoryArray.list().filter((entry) => entry.name.startsWith(name))
     .map(({ kind, shape, dtype, mode }) => [kind, shape, dtype, mode]).slice(0, 3);
   const seen = [
@@ -584,15 +581,22 @@ const everything = `
     Deno.lstatSync("/dev/shm/" + name).mode & 0o777,
   ];
   for (const each of [small, large, ring, table]) each.unlink();
-  console.log(JSON.stringify({ seen, isFast: took < 900 }));
+  console.log(JSON.stringify({ seen, isAwaited }));
 `;
 
-function checkWithout({ seen, isFast }: { seen: unknown[]; isFast: boolean }): void {
+/** Runs it, with a shell command before. */
+async function checkWithout(name: string, before?: string): Promise<void> {
+  await using copy = await changedCopy([never("src/segment/mapping.ts", "SIZE_TIMEOUT", 1000)]);
+  const args = [name, copy.url("mod.ts")];
+  const { seen, isAwaited } = await evalChild(everything, { args, before }) as {
+    seen: unknown[];
+    isAwaited: boolean;
+  };
   const [loaded, version, attached, kinds, mode] = seen;
   assertEquals([loaded, version, mode], [24, 3, 0o640]);
   assertEquals((attached as string[])[0], "RangeError");
   assertStringIncludes((attached as string[])[1], "nothing describes the segment");
-  assert(isFast, "it was waited for, though it cannot come");
+  assert(!isAwaited, "it was waited for, though it cannot come");
   // A ring is known by its magic.
   assertEquals(kinds, [
     [null, null, null, 0o640],
@@ -607,7 +611,7 @@ testWith(
   () =>
     withNames(async (name) => {
       const before = inNamespaces("--mount", "mount -t ramfs ramfs /dev/shm");
-      checkWithout(await evalChild(everything, { args: [name], before }) as never);
+      await checkWithout(name, before);
     }),
 );
 
@@ -628,7 +632,7 @@ for (const [code, errno] of Object.entries(refusals)) {
         withNames(async (name) => {
           const refuse = compile("refuse_nameless.c", folder);
           const before = `set -- '${refuse}' ${errno} attributes "$@"`;
-          checkWithout(await evalChild(everything, { args: [name], before }) as never);
+          await checkWithout(name, before);
         })
       ),
   );

@@ -59,12 +59,12 @@ for (const [how, attach] of Object.entries(attaching)) {
       Deno.writeFileSync(segmentPath(name), new Uint8Array(0));
       const others = beside('sleep 0.1; rm "$1"', name);
       const start = performance.now();
-      const error = errorOf(() => attach(name, 600));
+      const error = errorOf(() => attach(name, 2000));
       const took = performance.now() - start;
       assertEquals([error.constructor, error.code], [Deno.errors.NotFound, "ENOENT"]);
       assert(error.message.includes("its creator gave up and removed it"), error.message);
-      assertGreaterOrEqual(took, 599);
-      assertLess(took, 10_000);
+      assertGreaterOrEqual(took, 1999);
+      assertLess(took, 60_000);
       await others;
       assertEquals([segmentExists(name), descriptorsOf(name)], [false, 0]);
     }));
@@ -81,7 +81,7 @@ Deno.test("open() with a time limit ends, though segments without a size come an
         const start = performance.now();
         const error = errorOf(() => SharedMemory.open(name, { timeout: 100 }));
         assertEquals([error.constructor, error.code], [Deno.errors.NotFound, "ENOENT"]);
-        assertLess(performance.now() - start, 10_000);
+        assertLess(performance.now() - start, 60_000);
       }
     } finally {
       child.kill("SIGKILL");

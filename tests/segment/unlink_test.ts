@@ -5,6 +5,7 @@ import { tryLockByte } from "../../ffi/fcntl.ts";
 import { close, open } from "../../ffi/files.ts";
 import { SharedMemory, SharedMemoryArray } from "../../mod.ts";
 import { createMemory, undoCreate } from "../../src/segment/mod.ts";
+import { changedCopy, never } from "../helpers/changed_copy.ts";
 import { segmentExists, segmentPath, startChild, withNames } from "../helpers/helpers.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
@@ -108,12 +109,15 @@ Deno.test("undoCreate() leaves a name that is another segment's by now", () => {
 
 Deno.test("unlink() by two at once: the second waits, looks again, and leaves the new segment", () =>
   withNames(async (name) => {
+    // It waits for the other remover for ten minutes, in the place of a fifth of a second.
+    await using copy = await changedCopy([never("src/segment/file.ts", "LONGEST_REMOVAL", 200)]);
     using memory = SharedMemory.create(name, 8);
     const child = await startChild(
-      `using memory = SharedMemory.open(Deno.args[0]);
+      `const { SharedMemory: Patient } = await import(Deno.args[1]);
+      using memory = Patient.open(Deno.args[0]);
       console.log("attached");
       console.log(memory.unlink());`,
-      { args: [name] },
+      { args: [name, copy.url("mod.ts")] },
     );
     // This is what a remover does between its look and its removal.
     const fd = open(segmentPath(name), 2);
@@ -139,9 +143,7 @@ Deno.test("unlink() waits for no remover that stopped in the middle of it", () =
     const fd = open(segmentPath(name), 2);
     try {
       assert(tryLockByte(fd, 2 ** 62, name));
-      const before = performance.now();
-      assert(memory.unlink());
-      assert(performance.now() - before < 5000);
+      assert(memory.unlink()); // or it would never come back
     } finally {
       close(fd);
     }
