@@ -3,7 +3,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { SharedMemoryArray } from "../../mod.ts";
-import { type ChildOptions, modUrl, runChild, uniqueName } from "../helpers/helpers.ts";
+import { type ChildOptions, modUrl, runChild, uniqueName, until } from "../helpers/helpers.ts";
 import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "it looks into /dev/shm and /proc");
@@ -265,7 +265,7 @@ Deno.test("process end: a program that outlives the signal is cleaned at its end
     const register = new SharedMemoryRegister(${SIGNALS});
     fill(register);
     Deno.kill(Deno.pid, "SIGTERM");
-    await pause(100);
+    for (let looks = 0; register.length > 0 && looks < 6000; looks++) await pause(10);
     console.log(register.length);
     fill(register);
     Deno.kill(Deno.pid, "SIGTERM");
@@ -311,19 +311,19 @@ async function watch(
   const reading = [child.stdout, child.stderr].map(async (stream) => {
     for await (const piece of stream.pipeThrough(new TextDecoderStream())) output += piece;
   });
-  const until = async (times: number): Promise<void> => {
-    const deadline = Date.now() + 20_000;
-    while (output.split("ready ").length - 1 < times) {
-      if (Date.now() > deadline) throw new Error(`it was not started again:\n${output}`);
-      await new Promise((resume) => setTimeout(resume, 20));
-    }
-  };
+  const pause = (ms: number) => new Promise((resume) => setTimeout(resume, ms));
+  const begins = (): number => output.split("ready ").length - 1;
   try {
     for (let times = 1; times <= 3; times++) {
-      await until(times);
+      await until("it was started again", () => begins() >= times);
       // The watcher begins to watch some time after the program has begun.
-      await new Promise((resume) => setTimeout(resume, 300));
-      if (times < 3) Deno.writeTextFileSync(file, `${text}\n// ${times}`);
+      await pause(300);
+      // On a busy machine it does so later, and sees the next change.
+      const before = begins();
+      for (let saves = 0; times < 3 && begins() === before && saves < 12; saves++) {
+        Deno.writeTextFileSync(file, `${text}\n// ${times}, ${saves}`);
+        for (let looks = 0; begins() === before && looks < 250; looks++) await pause(20);
+      }
     }
     child.kill("SIGINT");
     const { signal } = await child.status;
@@ -340,26 +340,39 @@ async function watch(
   }
 }
 
+/**
+ * The same, and how many names were there whenever it was ready, each number once. The watcher gives a program half a
+ * second for its end, which it may not have on a busy machine: then it is tried again.
+ */
+async function namesUnderWatch(code: string, names: number): Promise<string> {
+  for (let tries = 1;; tries++) {
+    const { output, prefix } = await watch(code);
+    const left = leftOf(prefix);
+    const counts = new Set(output.match(/ready \d+/g));
+    if (tries < 5 && (counts.size > 1 || left.length > 0)) continue;
+    assertEquals([[...counts], left], [[`ready ${names}`], []], output);
+    return output;
+  }
+}
+
 Deno.test("process end: a program under --watch is started again, and nothing is left", async () => {
-  const { output, prefix } = await watch(
+  const output = await namesUnderWatch(
     `const register = new SharedMemoryRegister(${SIGNALS});
     fill(register);`,
+    2,
   );
-  assertEquals(output.match(/ready \d+/g), ["ready 2", "ready 2", "ready 2"], output);
   // Ctrl-C is no matter of the watcher: it ends both.
   assertStringIncludes(output, "ended by SIGINT");
-  assertEquals(leftOf(prefix), []);
 });
 
 Deno.test("process end: under --watch registers in Workers clean, too", async () => {
-  const { output, prefix } = await watch(
+  await namesUnderWatch(
     `const register = new SharedMemoryRegister(${SIGNALS});
     fill(register);
     await startWorker(${SIGNALS}, "setTimeout(() => pause(150), 400)");
     await startWorker(${SIGNALS});`,
+    4,
   );
-  assertEquals(output.match(/ready \d+/g), ["ready 4", "ready 4", "ready 4"], output);
-  assertEquals(leftOf(prefix), []);
 });
 
 Deno.test("process end: --watch among the program's own arguments means nothing", async () => {
@@ -453,8 +466,7 @@ Deno.test("process end: { uncaught: true } in a Worker cleans at the Worker's er
       `const worker = await startWorker({ uncaught: true }, "setTimeout(() => { ${
         throwing.replaceAll('"', '\\"')
       } }, 10)");
-      worker.onerror = (event) => { event.preventDefault(); console.log("handled"); };
-      await pause(300);`,
+      await new Promise((resume) => worker.onerror = (event) => { event.preventDefault(); resume(); });`,
     );
     assertEquals([how, left], [0, []], stderr);
   }

@@ -81,7 +81,7 @@ Deno.test("a taker that hangs is found by holders(), and killed by its pid", () 
     assert(since >= before && since <= Date.now());
     await given;
     Deno.kill(pid!, "SIGKILL");
-    const item = (await other.takeAsync({ timeout: 30_000 }))!;
+    const item = (await other.takeAsync({ timeout: 60_000 }))!;
     assertEquals([item.message, item.attempt, item.slot], ["hangs", 2, slot]);
     assertEquals(other.holders()[0].attempt, 2);
     item.complete("answered");
@@ -212,7 +212,7 @@ Deno.test("each thread of a process is a taker of its own, and close() gives bac
     const closed = new Promise((resolve) => worker.onmessage = ({ data }) => resolve(data));
     worker.postMessage(null);
     assertEquals(await closed, "closed");
-    const item = queue.take({ timeout: 30_000 })!;
+    const item = queue.take({ timeout: 60_000 })!;
     assertEquals([item.message, item.attempt], ["a", 1]);
     worker.terminate();
   }));
@@ -241,7 +241,7 @@ Deno.test("a Worker that is terminated keeps its item until its process ends", (
     assertThrows(() => queue.take({ timeout: 200 }), DOMException);
     assertEquals(queue.holders()[0].pid, member.pid);
     await member.kill();
-    const item = queue.take({ timeout: 30_000 })!;
+    const item = queue.take({ timeout: 60_000 })!;
     assertEquals([item.message, item.attempt], ["a", 2]);
   }));
 
@@ -283,7 +283,7 @@ Deno.test("items come in the order in which they were put, whatever their slots,
       assertEquals(item.message, waiting.shift());
       item.complete();
     }
-    queue.drained({ timeout: 1000 });
+    queue.drained({ timeout: 60_000 });
   }));
 
 // --- Waiting that ends in another way ----------------------------------------------------------
@@ -343,6 +343,6 @@ Deno.test("read() that rejects frees the slot, and its error is the call's", () 
     assertThrows(() => other.put(3, { timeout: 120 }), DOMException);
     ending.resolve("read to its end");
     assertEquals(await second, "read to its end");
-    other.put(3, { timeout: 30_000 });
+    other.put(3, { timeout: 60_000 });
     assertEquals(other.take()!.message, 3);
   }));

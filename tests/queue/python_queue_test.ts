@@ -77,24 +77,27 @@ for _ in range(${times}):
     plain[1] = plain[1] + 1
 tell("done")
 `;
-        await using one = startPython(python, program, [name]);
-        await using two = startPython(python, program, [name]);
-        for (const each of [one, two]) {
-          assertEquals(await told(each), [true, false, true, true, [0, 7, 0, 0]]);
+        // The control is that a load and a store lose some. On a busy machine the programs may not run at one time.
+        let areSomeLost = false;
+        for (let tries = 0; !areSomeLost && tries < 20; tries++) {
+          data.fill(0);
+          await using one = startPython(python, program, [name]);
+          await using two = startPython(python, program, [name]);
+          for (const each of [one, two]) {
+            assertEquals(await told(each), [true, false, true, true, [0, 7, 0, 0]]);
+          }
+          Atomics.store(data, 2, 1);
+          let rounds = 0;
+          const done = Promise.all([told(one), told(two)]).then(() => true);
+          // This program adds, too; when the others have ended, the sum must be that of all three.
+          while (!await Promise.race([done, sleep(0)])) {
+            for (let i = 0; i < 1000; i++, rounds++) Atomics.add(data, 0, 3);
+          }
+          assert(rounds > 0);
+          assertEquals(data[0], 3 * (2 * times + rounds) | 0);
+          areSomeLost = data[1] < 2 * times;
         }
-        Atomics.store(data, 2, 1);
-        let rounds = 0;
-        const done = Promise.all([told(one), told(two)]).then(() => true);
-        // This program adds, too; when the others have ended, the sum must be that of all three.
-        while (!await Promise.race([done, sleep(0)])) {
-          for (let i = 0; i < 1000; i++, rounds++) Atomics.add(data, 0, 3);
-        }
-        assert(rounds > 0);
-        assertEquals(data[0], 3 * (2 * times + rounds) | 0);
-        assert(
-          data[1] < 2 * times,
-          "a load and a store must lose some: this machine shows nothing",
-        );
+        assert(areSomeLost, "a load and a store must lose some: this machine shows nothing");
       }),
   );
 }
@@ -237,7 +240,7 @@ tell("end", queue.is_ended)
       assertEquals([completed, failed], [messages.length + 4 + 2, 3]);
       queue.end();
       assertEquals(await told(teller), ["end", true]);
-      await queue.drainedAsync({ timeout: 10_000 });
+      await queue.drainedAsync({ timeout: 60_000 });
     }),
 );
 
@@ -295,7 +298,7 @@ tell(raised(lambda: queue.put(1)), queue.take(), list(queue.items()), queue.is_e
       const second = queue.take()!;
       assertEquals(second.message, [1, null]);
       second[Symbol.dispose](); // it has one attempt
-      const last = (await queue.takeAsync({ timeout: 30_000 }))!;
+      const last = (await queue.takeAsync({ timeout: 60_000 }))!;
       assertEquals(last.message, "last");
       await untilWaiting(teller);
       last.complete();
@@ -353,7 +356,7 @@ tell("drained")
       assertEquals([item.message, item.attempt], ["one", 2]);
       item.complete();
       assertEquals(await answered, "put");
-      const two = (await queue.takeAsync({ timeout: 30_000 }))!;
+      const two = (await queue.takeAsync({ timeout: 60_000 }))!;
       await other.write("\n");
       await untilWaiting(other);
       two.complete();
@@ -478,7 +481,7 @@ eachNumPyTest(
 queue = Queue(name)
 tell(raised(lambda: queue.put(0, timeout=0)))
 sys.stdin.readline()
-tell(raised(lambda: [queue.put(n, timeout=30) for n in (1, 2, 3)]), raised(lambda: queue.put(4, timeout=0)))
+tell(raised(lambda: [queue.put(n, timeout=60) for n in (1, 2, 3)]), raised(lambda: queue.put(4, timeout=0)))
 tell([queue.take().message for _ in range(3)])
 sys.stdin.readline()
 `,
@@ -516,7 +519,7 @@ time.sleep(600)
       try {
         assertEquals(errorNameOf(() => queue.take({ timeout: 100 })), "TimeoutError");
         teller.kill();
-        const item = queue.take({ timeout: 30_000 })!;
+        const item = queue.take({ timeout: 60_000 })!;
         assertEquals([item.message, item.attempt], ["a", 2]);
       } finally {
         Deno.kill(child, "SIGKILL");
@@ -544,12 +547,12 @@ item = queue.take()
 def child():
     with item:  # leaving it gives nothing back
         found = [item.wanted, raised(item.complete), raised(lambda: item.fail("no")), raised(item.release)]
-    with queue.take(timeout=5) as own:
+    with queue.take(timeout=60) as own:
         found += [own.message, own.attempt, own.complete()]
-    queue.take(timeout=5)  # it ends with this
+    queue.take(timeout=60)  # it ends with this
     return found
 tell(forked(child))
-again = queue.take(timeout=5)
+again = queue.take(timeout=60)
 tell(again.message, again.attempt, again.complete(), item.wanted, item.complete())
 
 # The child returns from the parent's function, and must not put in its place.
@@ -566,7 +569,7 @@ except ValueError as error:
     result = str(error)
 if os.getpid() != before:
     os._exit(0 if "forked" in result else 1)
-tell(result, queue.take(timeout=5).message == before)
+tell(result, queue.take(timeout=60).message == before)
 queue.close()
 tell(forked(lambda: raised(lambda: queue.take(timeout=0))))
 `;
@@ -691,12 +694,12 @@ eachNumPyTest(
     withQueue(1, async (queue, other) => {
       await using teller = startPython(python, `tell("ready")\n${hangInPython}`, [queue.name]);
       assertEquals(await told(teller), "ready");
-      const call = rejectionOf(queue.call(1, { timeout: 3000 }));
+      const call = rejectionOf(queue.call(1, { timeout: 5000 }));
       assertEquals(await told(teller), ["taken", 1]);
       assertEquals((await call as Error & { pid?: number }).pid, teller.pid);
       assertEquals(queue.tryPut(1), false);
       teller.kill();
-      other.put("after", { timeout: 30_000 });
+      other.put("after", { timeout: 60_000 });
       assertEquals(queue.take()!.message, "after");
     }),
 );
@@ -860,12 +863,12 @@ eachNumPyTest(
         `
 queue = Queue(name)
 uses = {"make": lambda: Queue(name), "put": lambda: queue.put(1, timeout=0), "take": lambda: queue.take(timeout=0),
-        "drain": lambda: queue.drained(timeout=0), "sleep": lambda: queue.take(timeout=30)}
+        "drain": lambda: queue.drained(timeout=0), "sleep": lambda: queue.take(timeout=120)}
 tell("ready")
 for line in sys.stdin:
     time.sleep(0.03)  # the next look looks for the dead
     begin = time.monotonic()
-    tell(raised(uses[line.strip()]), time.monotonic() - begin < 10)
+    tell(raised(uses[line.strip()]), time.monotonic() - begin < 60)
 `,
         [queue.name],
       );
@@ -984,7 +987,7 @@ for n in range(${rounds}):
                 wrong.append([n, repr(error)])
         except BaseException as error:
             wrong.append([n, repr(error)])
-    if time.monotonic() - begin > 30:
+    if time.monotonic() - begin > 60:
         wrong.append([n, "it took long"])
     S.unlink(name)
 tell(wrong)

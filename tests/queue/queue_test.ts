@@ -265,7 +265,7 @@ Deno.test("calls of one instance have slots in the order in which they were made
     await assertRejects(() => puts[1]);
     const seen: Json[] = [];
     for (let n = 0; n < 3; n++) {
-      const item = (await other.takeAsync({ timeout: 10_000 }))!;
+      const item = (await other.takeAsync({ timeout: 60_000 }))!;
       seen.push(item.message);
       item.complete();
     }
@@ -280,7 +280,7 @@ Deno.test("take() waits for an item of another process, and times out", () =>
     assertEquals((await rejectionOf(queue.takeAsync({ timeout: 5 }))).name, "TimeoutError");
     const member = await startMember(queue, `say("ready"); queue.put({ from: Deno.pid });`);
     assertEquals(await member.line(), "ready");
-    assertEquals(queue.take({ timeout: 30_000 })?.message, { from: member.pid });
+    assertEquals(queue.take({ timeout: 60_000 })?.message, { from: member.pid });
     await member.end();
   }));
 
@@ -497,7 +497,7 @@ Deno.test("the answer of a killed caller is dropped, also when it dies after it 
     assertEquals(await caller.line(), "reading");
     assertEquals(queue.tryPut(1), false);
     await caller.kill();
-    queue.put(1, { timeout: 30_000 });
+    queue.put(1, { timeout: 60_000 });
     assertEquals(queue.take()!.message, 1);
   }));
 
@@ -510,7 +510,7 @@ Deno.test("keepFailed keeps what failed and what was given up until takeFailed()
     await member.line();
     await member.kill();
     const answer = rejectionOf(queue.call("call", { attempts: 1 }));
-    using _item = (await queue.takeAsync({ timeout: 30_000 }))!;
+    using _item = (await queue.takeAsync({ timeout: 60_000 }))!;
     _item[Symbol.dispose]();
     await answer; // of a call nothing is kept
     queue.end();
@@ -609,7 +609,7 @@ Deno.test("a removed name is NotFound for those who put at once, for takers when
     assertThrows(() => queue.tryPut(2), NotFound);
     await assertRejects(() => queue.putAsync(2), NotFound);
     await assertRejects(() => queue.call(2), NotFound);
-    assertThrows(() => queue.take({ timeout: 1000 }), NotFound);
+    assertThrows(() => queue.take({ timeout: 60_000 }), NotFound);
     assertThrows(() => queue.take({ timeout: 0 }), NotFound);
   }));
 
@@ -682,7 +682,7 @@ Deno.test("an anonymous queue goes to other processes, and is NotFound when its 
   assert(descriptor.name.startsWith("memfd:"));
   using queue = SharedMemoryQueue.from(descriptor).load();
   assertEquals([queue.isCreator, queue.keepFailed, queue.messageBytes], [false, true, 128]);
-  assertEquals(queue.take({ timeout: 30_000 })!.message, "hello");
+  assertEquals(queue.take({ timeout: 60_000 })!.message, "hello");
   const taking = assertRejects(() => queue.takeAsync(), NotFound);
   await child.kill();
   await taking;
@@ -696,7 +696,7 @@ Deno.test("unlink() of an anonymous queue ends what others can reach", () => {
   queue.put(1);
   assertEquals(queue.unlink(), true);
   assertEquals(other.take()!.message, 1);
-  assertThrows(() => other.take({ timeout: 1000 }), NotFound);
+  assertThrows(() => other.take({ timeout: 60_000 }), NotFound);
   assertThrows(() => queue.put(1), NotFound);
   assertThrows(() => SharedMemoryQueue.clone(queue).load(), NotFound);
 });

@@ -30,7 +30,7 @@ const ways: {
 /** Whether a queue of one slot can be used as if nothing had happened. */
 async function isUsable(queue: SharedMemoryQueue, other: SharedMemoryQueue): Promise<boolean> {
   const answer = queue.call("again", { full: "throw" });
-  const item = (await other.takeAsync({ timeout: 10_000 }))!;
+  const item = (await other.takeAsync({ timeout: 60_000 }))!;
   item.complete(item.message);
   return await answer === "again" && Object.keys(statesOf(queue)).length === 0;
 }
@@ -142,7 +142,7 @@ for (const { name, options, error } of ways) {
         if (item.message === "throws") throw new Error("late");
         return "late";
       }, { concurrency: 2 });
-      const calls = ["returns", "throws"].map((message) => queue.call(message, options(2000)));
+      const calls = ["returns", "throws"].map((message) => queue.call(message, options(4000)));
       for (const failure of calls.map(rejectionOf)) assertEquals((await failure).name, error);
       assertEquals([wanted, statesOf(queue)], [[true, true], { taken: 2 }]);
       answered.resolve();
@@ -195,14 +195,14 @@ for (const { name, options, error } of ways) {
     withQueue(1, async (queue, other) => {
       const member = await startMember(queue, `say("ready"); ${hang}`);
       assertEquals(await member.line(), "ready");
-      const answer = rejectionOf(queue.call(1, options(1500)));
+      const answer = rejectionOf(queue.call(1, options(4000)));
       assertEquals(await member.line(), "taken 1");
       const failure = await answer as Error & { pid?: number };
       assertEquals(failure.name, error);
       if (error === "TimeoutError") assertEquals(failure.pid, member.pid);
       assertEquals(queue.tryPut(1), false);
       await member.kill();
-      other.put("after", { timeout: 30_000 });
+      other.put("after", { timeout: 60_000 });
       assertEquals(queue.take()!.message, "after");
     }));
 
@@ -270,11 +270,11 @@ Deno.test("a caller that closes, or is killed, while a taker has its call: the a
       `queue.call("is killed"); say("called"); setInterval(() => {}, 1000);`,
     );
     assertEquals(await member.line(), "called");
-    const second = queue.take({ timeout: 30_000 })!;
+    const second = queue.take({ timeout: 60_000 })!;
     await member.kill();
     assertEquals(other.tryPut(1), false);
     second.complete("late"); // whether somebody wants it is found out later
-    other.put("after", { timeout: 30_000 });
+    other.put("after", { timeout: 60_000 });
     assertEquals(queue.take()!.message, "after");
   }));
 
