@@ -9,6 +9,13 @@ import { type Change, changedCopy, inTime, never } from "../helpers/changed_copy
 import { segmentPath, uniqueName } from "../helpers/helpers.ts";
 import { slowness } from "../helpers/scale.ts";
 import {
+  greedyProgram,
+  late,
+  OFTEN,
+  sectionsWhileAsleep,
+  waitingProgram,
+} from "../helpers/greedy.ts";
+import {
   hasVector,
   progress,
   SHORT_PATIENCE,
@@ -97,66 +104,30 @@ const greedy = {
   "tryAcquire()": `const guard = lock.tryAcquire(); if (guard === null) continue;`,
 };
 
-/** Who is passed over as often as this does not have its turn; one that the kernel cannot see may sometimes be late. */
-const OFTEN = hasVector ? 5 : 1000;
-
-/** How many sections of a greedy process begin while another one sleeps until it has the lock: the most of some tries. */
-async function sectionsWhileAsleep(
+/** How many sections of a greedy process end while another one sleeps until it has the lock. */
+async function sectionsOf(
   { words, start }: Patient,
   greedy: string,
   ours: "acquire" | "acquireAsync",
 ): Promise<number> {
-  const [SECTIONS, ROUND, ASKING] = [0, 1, 2];
-  const sections = (): number => Atomics.load(words.data, SECTIONS);
-  await using _greedy = await start(`
-    while (true) {
-      ${greedy}
-      Atomics.add(data, ${SECTIONS}, 1);
-      dwell(5000);
-      guard.release();
-    }
-  `);
-  await using waiter = await start(`
-    for (let round = 0;; round++) {
-      while (Atomics.load(data, ${ROUND}) === round) wait(data, ${ROUND}, round);
-      Atomics.store(data, ${ASKING}, round + 1);
-      const guard = await lock.${ours}();
-      console.log(Atomics.load(data, ${SECTIONS}));
-      guard.release();
-    }
-  `);
-  let [most, last] = [0, 0];
-  for (let round = 1; round <= 5; round++) {
-    await until("the turn of the greedy one", () => sections() > last);
-    Atomics.store(words.data, ROUND, round);
-    notify(words.data, ROUND);
-    await until("it asks for the lock", () => Atomics.load(words.data, ASKING) === round);
-    await untilWaiting(waiter, ours === "acquire" ? undefined : "async");
-    const before = sections();
-    let told: number | null = null;
-    waiter.line().then((line) => told = Number(line), () => {}); // it may be killed before
-    const isOver = (): boolean => told !== null || sections() >= before + OFTEN;
-    await until("it has the lock, or is passed over", isOver);
-    last = told ?? sections();
-    most = Math.max(most, last - before);
-    if (told === null) break;
-  }
-  return most;
+  await using _greedy = await start(greedyProgram(greedy));
+  await using waiter = await start(waitingProgram(`await lock.${ours}()`));
+  return await sectionsWhileAsleep(words, waiter, ours === "acquire" ? undefined : "async");
 }
 
 for (const [theirs, code] of Object.entries(greedy)) {
   for (const ours of ["acquire", "acquireAsync"] as const) {
     Deno.test(`${ours}() is let in by a process that takes the lock again and again by ${theirs}`, () =>
-      withPatience([], async (patient) => {
-        const most = await sectionsWhileAsleep(patient, code, ours);
-        assert(hasVector || ours === "acquire" ? most === 0 : most < OFTEN, `${most} sections`);
+      withPatience([late], async (patient) => {
+        const most = await sectionsOf(patient, code, ours);
+        assert(hasVector || ours === "acquire" ? most <= 1 : most < OFTEN, `${most} sections`);
       }));
   }
 }
 
 Deno.test("a process that lets nobody in is caught by the same harness: the control", () =>
-  withPatience([noDebts], async (patient) => {
-    assert(await sectionsWhileAsleep(patient, greedy["acquire()"], "acquire") > 0);
+  withPatience([late, noDebts], async (patient) => {
+    assert(await sectionsOf(patient, greedy["acquire()"], "acquire") > 1);
   }));
 
 /** Code of a process that waits as one for a lock does, and never takes it. */

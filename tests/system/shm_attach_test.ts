@@ -14,6 +14,16 @@ import { SharedMemoryLock } from "@shm/array/sync";
 import { magics } from "../../src/words.ts";
 import { LOCK_BYTES, lockWords } from "../../src/sync/lock_words.ts";
 import * as headerWords from "../../src/publish/header_words.ts";
+import { changedCopy, never } from "../helpers/changed_copy.ts";
+import type { Python } from "../helpers/find_python.ts";
+import {
+  greedyProgram,
+  greedyPython,
+  late,
+  sectionsWhileAsleep,
+  waitingProgram,
+  waitingPython,
+} from "../helpers/greedy.ts";
 import { segmentPath } from "../helpers/helpers.ts";
 import {
   partOf,
@@ -26,6 +36,7 @@ import {
 import { eachNumPyTest } from "../helpers/python.ts";
 import { askPython as ask, startPython as start, told } from "../helpers/python_teller.ts";
 import { scale } from "../helpers/scale.ts";
+import { Teller, untilWaiting, Words } from "../helpers/sync.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "it looks into /dev/shm");
@@ -78,19 +89,25 @@ for _ in range(${times}):
     plain[1] = plain[1] + 1
 tell("done")
 `;
-      await using one = start(python, program, [name]);
-      await using two = start(python, program, [name]);
-      assertEquals([await told(one), await told(two)], ["ready", "ready"]);
-      Atomics.store(data, 2, 1);
-      let rounds = 0;
-      const done = Promise.all([told(one), told(two)]).then(() => true);
-      // This program adds, too; when the others have ended, the sum must be that of all three.
-      while (!await Promise.race([done, sleep(0)])) {
-        for (let i = 0; i < 1000; i++, rounds++) Atomics.add(data, 0, 2);
+      // The control is that a load and a store lose some. On a busy machine the programs may not run at one time.
+      let areSomeLost = false;
+      for (let tries = 0; !areSomeLost && tries < 20; tries++) {
+        data.fill(0);
+        await using one = start(python, program, [name]);
+        await using two = start(python, program, [name]);
+        assertEquals([await told(one), await told(two)], ["ready", "ready"]);
+        Atomics.store(data, 2, 1);
+        let rounds = 0;
+        const done = Promise.all([told(one), told(two)]).then(() => true);
+        // This program adds, too; when the others have ended, the sum must be that of all three.
+        while (!await Promise.race([done, sleep(0)])) {
+          for (let i = 0; i < 1000; i++, rounds++) Atomics.add(data, 0, 2);
+        }
+        assert(rounds > 0);
+        assertEquals(data[0], 2 * (2 * times + rounds) + 1);
+        areSomeLost = data[1] < 2 * times;
       }
-      assert(rounds > 0);
-      assertEquals(data[0], 2 * (2 * times + rounds) + 1);
-      assert(data[1] < 2 * times, "a load and a store must lose some: this machine shows nothing");
+      assert(areSomeLost, "a load and a store must lose some: this machine shows nothing");
       words.unlink();
     }),
 );
@@ -106,13 +123,13 @@ eachNumPyTest(
         `
 array = attach(name, (4,), "int32")
 tell("ready")
-tell(wait(array, 0, 0, 0.3))
+tell(wait(array, 0, 0, 2))
 tell(wait(array, 0, 0, 1), wait(array, 1, 0, -1), wait(array, 1, 0, float("0")), notify(array, 0, 0))
 `,
         [name],
       );
       assertEquals(await told(teller), "ready");
-      await sleep(100);
+      await untilWaiting(teller);
       Atomics.store(data, 0, 1); // nobody is notified
       assertEquals(await told(teller), "timed-out");
       assertEquals(await told(teller), ["not-equal", "timed-out", "timed-out", 0]);
@@ -152,7 +169,7 @@ time.sleep(60)
         assertEquals(lock.tryAcquire(), null);
         teller.kill();
         {
-          using guard = lock.acquire({ timeout: 5000 });
+          using guard = lock.acquire({ timeout: 60_000 });
           assertEquals(guard.abandoned, true);
         }
         assertEquals(ring.write(6), 2);
@@ -226,7 +243,7 @@ time.sleep(60)
       assertEquals(segmentsOf(`${name}-v`), [`${name}-v`, partOf(`${name}-v`, 3)]);
       assertEquals(await told(teller), null);
       teller.kill();
-      using guard = lock.acquire({ timeout: 5000 });
+      using guard = lock.acquire({ timeout: 60_000 });
       assertEquals(guard.abandoned, true);
     }),
 );
@@ -289,7 +306,7 @@ sys.stdin.readline()
       assertEquals([ring.latest()!.sequence, ring.isEnded], [1, false]);
       assertEquals([table.current()!.version, table.isEnded], [1, false]);
       assertEquals(segmentsOf(`${name}-v`), [`${name}-v`, partOf(`${name}-v`, 1)]);
-      lock.acquire({ timeout: 5000 }).release();
+      lock.acquire({ timeout: 60_000 }).release();
       assertEquals(ring.write(2), 2);
       assertEquals(await table.publish((next) => next.fill(2)), 2);
       await teller.closeInput();
@@ -352,9 +369,9 @@ table.current()
 tell("ready")
 sys.stdin.readline()
 tell(raised(lambda: mine.write(2)), raised(lambda: table.publish(lambda array: None)))
-first = ring.next(timeout=5).sequence
+first = ring.next(timeout=60).sequence
 begin = time.monotonic()
-tell(first, raised(lambda: ring.next(timeout=5)), raised(lambda: table.changed(timeout=5)), time.monotonic() - begin)
+tell(first, raised(lambda: ring.next(timeout=60)), raised(lambda: table.changed(timeout=60)), time.monotonic() - begin)
 tell(raised(lambda: [table.current(), table.current()]), raised(lambda: ring.latest()))
 sys.stdin.read()
 `,
@@ -370,7 +387,7 @@ sys.stdin.read()
       assertEquals(await told(teller), ["FileNotFoundError", "FileNotFoundError"]);
       const [first, one, two, seconds] = await told(teller);
       assertEquals([first, one, two], [1, "FileNotFoundError", "FileNotFoundError"]);
-      assert(seconds < 4, `${seconds}`);
+      assert(seconds < 59, `${seconds}`);
       assertEquals(await told(teller), ["FileNotFoundError", "FileNotFoundError"]);
       await teller.closeInput();
       // The new publication has all that it had.
@@ -612,7 +629,7 @@ eachNumPyTest(
 ring, table = Ring(name + "-r", (4,), "uint8"), Versions(name + "-v", (4,), "uint8")
 tell("ready")
 tell([frame.sequence for frame in ring.frames()])
-tell(table.changed(5)[0], raised(lambda: table.changed(5)), raised(lambda: ring.next(timeout=5)))
+tell(table.changed(60)[0], raised(lambda: table.changed(60)), raised(lambda: ring.next(timeout=60)))
 tell(ring.is_ended, raised(lambda: ring.write(1)), raised(lambda: table.publish(lambda array: None)), ring.latest().sequence)
 mine, versions = Ring(name + "-r2", (4,), "uint8"), Versions(name + "-v2", (4,), "uint8")
 sys.stdin.readline()
@@ -638,12 +655,12 @@ tell(raised(lambda: mine.write(2)), raised(lambda: versions.publish(lambda array
       assertEquals(await told(teller), [true, "BlockingIOError", "BlockingIOError", 2]);
       await teller.write("\n");
       const sequences: number[] = [];
-      for await (const { sequence } of mine.frames({ signal: AbortSignal.timeout(20_000) })) {
+      for await (const { sequence } of mine.frames({ signal: AbortSignal.timeout(60_000) })) {
         sequences.push(sequence);
       }
       assertEquals(sequences, [1]);
-      assertEquals((await versions.changedAsync({ timeout: 20_000 })).version, 1);
-      await assertRejects(() => versions.changedAsync({ timeout: 20_000 }), EndedError);
+      assertEquals((await versions.changedAsync({ timeout: 60_000 })).version, 1);
+      await assertRejects(() => versions.changedAsync({ timeout: 60_000 }), EndedError);
       assertThrows(() => mine.next(), EndedError);
       assertEquals([mine.isEnded, versions.isEnded], [true, true]);
       assertEquals(await told(teller), ["BrokenPipeError", "BrokenPipeError"]);
@@ -652,70 +669,71 @@ tell(raised(lambda: mine.write(2)), raised(lambda: versions.publish(lambda array
 
 // --- The order of a lock ---------------------------------------------------------------------
 
+/** Calls `body` with a lock for which nobody waits in slices, and with what starts processes of both languages. */
+async function withPatience(
+  python: Python,
+  body: (words: Words, inPython: (program: string) => Teller, inDeno: StartDeno) => Promise<void>,
+): Promise<void> {
+  await using copy = await changedCopy([
+    never("src/sync/lock_words.ts", "LOCK_SLICE", 20),
+    late,
+  ]);
+  const url = JSON.stringify(copy.url("src/sync/mod.ts"));
+  using words = new Words();
+  using lock = new SharedMemoryLock(`${words.name}-lock`).create();
+  const inPython = (program: string): Teller =>
+    start(
+      python,
+      `Lock._SLICE = 600
+lock, data = Lock(sys.argv[2]), attach(name, 16, "int32")
+${program}`,
+      [words.name, lock.name],
+    );
+  const inDeno = (program: string): Promise<Teller> =>
+    Teller.start(
+      `const data = words();
+      const lock = new (await import(${url})).SharedMemoryLock(Deno.args[1]).load();
+      ${program}`,
+      [words.name, lock.name],
+    );
+  try {
+    await body(words, inPython, inDeno);
+  } finally {
+    lock.unlink();
+  }
+}
+
+type StartDeno = (program: string) => Promise<Teller>;
+
+for (const timeout of ["", "0", "0.001"]) {
+  eachNumPyTest(
+    `a process in Python that always wants a lock again lets Deno in: acquire(${timeout})`,
+    (python) =>
+      withPatience(python, async (words, inPython, inDeno) => {
+        await using _greedy = inPython(greedyPython(timeout));
+        await using waiter = await inDeno(waitingProgram("lock.acquire()"));
+        assert(await sectionsWhileAsleep(words, waiter) <= 1);
+      }),
+  );
+}
+
 eachNumPyTest(
-  "a lock that is always wanted again lets the other one in: Python and Deno",
+  "a process in Python that lets nobody in is found out: the control",
   (python) =>
-    withPublication(async (name) => {
-      using lock = new SharedMemoryLock(name).create();
-      const greedy = (timeout: string) => `
-lock = Lock(name)
-tell("ready")
-while True:
-    try:
-        lock.acquire(${timeout})
-    except TimeoutError:
-        continue
-    time.sleep(0.05)
-    lock.release()
-`;
-      const worst = async (acquire: () => Promise<{ release(): void }>) => {
-        let longest = 0;
-        for (let i = 0; i < 10; i++) {
-          const begin = performance.now();
-          (await acquire()).release();
-          longest = Math.max(longest, performance.now() - begin);
-          await sleep(5);
-        }
-        return longest;
-      };
-      for (const timeout of ["", "0", "0.001"]) {
-        await using teller = start(python, greedy(timeout), [name]);
-        assertEquals(await told(teller), "ready");
-        await sleep(20);
-        // deno-lint-ignore require-await -- acquire() blocks
-        const blocking = await worst(async () => lock.acquire({ timeout: 10_000 }));
-        const later = await worst(() => lock.acquireAsync({ timeout: 10_000 }));
-        assert(blocking < 1000 && later < 1000, `${timeout}: ${blocking} ${later}`);
-        teller.kill();
-      }
-      lock.acquire({ timeout: 5000 }).release();
-      // The waiter is Python's, and this thread is the greedy one.
-      await using teller = start(
-        python,
-        `
-lock = Lock(name)
-tell("ready")
-worst = 0
-for _ in range(10):
-    begin = time.monotonic()
-    with lock:
-        worst = max(worst, time.monotonic() - begin)
-tell(worst)
-`,
-        [name],
-      );
-      assertEquals(await told(teller), "ready");
-      let seconds: number | undefined;
-      const answer = told(teller).then((found) => seconds = found);
-      for (let i = 0; i < 400 && seconds === undefined; i++) {
-        {
-          using _guard = lock.acquire();
-          for (const end = performance.now() + 50; performance.now() < end;);
-        }
-        if (i % 10 === 9) await sleep(0);
-      }
-      await answer;
-      assert(seconds! < 1, `${seconds}`);
+    withPatience(python, async (words, inPython, inDeno) => {
+      await using _greedy = inPython(`Lock._let_in = lambda *_: False\n${greedyPython("")}`);
+      await using waiter = await inDeno(waitingProgram("lock.acquire()"));
+      assert(await sectionsWhileAsleep(words, waiter) > 1);
+    }),
+);
+
+eachNumPyTest(
+  "a process in Deno that always wants a lock again lets Python in",
+  (python) =>
+    withPatience(python, async (words, inPython, inDeno) => {
+      await using _greedy = await inDeno(greedyProgram("const guard = lock.acquire();"));
+      await using waiter = inPython(waitingPython);
+      assert(await sectionsWhileAsleep(words, waiter) <= 1);
     }),
 );
 
