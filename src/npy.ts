@@ -35,6 +35,7 @@ import {
   type DType,
   type DTypeLike,
   type DTypeOf,
+  dtypeOf,
   numpyTypeString,
   parseDType,
   type TypedArrayOf,
@@ -444,7 +445,11 @@ function checkView(view: unknown): asserts view is NDArray {
     const isShared = typeof view === "object" && view !== null && "array" in view;
     throw new TypeError(
       `Cannot write a .npy file: the view must be an NDArray, not ${kindOf(view)}` +
-        (isShared ? "; give its array" : ""),
+        (isShared
+          ? "; give its array"
+          : dtypeOf(view) !== null
+          ? "; new NDArray(data, { shape }) is one of a typed array"
+          : ""),
     );
   }
   if (view.ndim > MAX_AXES) {

@@ -997,7 +997,7 @@ const wrong: [what: string, call: () => unknown, kind: ErrorConstructor, says: s
     "writeNpy() refuses a typed array",
     () => writeNpy("/nowhere/x", new Uint8Array(2) as never),
     TypeError,
-    "the view must be an NDArray, not an object",
+    "the view must be an NDArray, not an object; new NDArray(data, { shape }) is one of a typed array",
   ],
   [
     "writeNpy() refuses a SharedMemoryArray",

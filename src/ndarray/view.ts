@@ -220,6 +220,11 @@ export class View<B extends ArrayBufferLike = ArrayBufferLike> {
     options: { into: TypedArrayOf<DType, T> },
   ): TypedArrayOf<DType, T>;
   copy(options?: { into?: TypedArrayOf }): TypedArrayOf {
+    if (dtypeOf(options) !== null) {
+      throw new TypeError(
+        "Cannot copy: there is no option that is a typed array itself; write copy({ into: array })",
+      );
+    }
     const { into } = readOptions(options, { into: "object" }, "copy");
     checkAlive(this);
     if (into === undefined) return onHeap(cellsOf(this)).data;

@@ -249,7 +249,7 @@ function openNameless(name: string): number | null {
   // If the name is taken, the error comes now: a reservation may take seconds, and find no room.
   checkFree(name);
   try {
-    return open(directory, O_RDWR | O_TMPFILE, 0o600);
+    return open(directory, O_RDWR | O_TMPFILE, 0o600, creationAdvice(name));
   } catch (error) {
     if (hasCode(error, ...NAMELESS_REFUSED)) return null;
     throw error;
@@ -309,25 +309,35 @@ function spaceAdvice(byteLength: number): string {
 /** The way out where a segment of some name could not be made. */
 function creationAdvice(name: string): Advice {
   return (code) => {
-    if (code === "EEXIST") {
-      return `${stateOf(name)}load() or open() attaches to it, unlink() removes it`;
-    }
+    if (code === "EEXIST") return takenAdvice(name);
+    if (code === "ENOSPC") return filesAdvice();
     if (code === "EACCES") return `this user may not make files in ${platform().directory}`;
     return directoryAdvice(code);
   };
 }
 
+/** The way out where no other file fits, however small. */
+function filesAdvice(): string | undefined {
+  const { directory } = platform();
+  if (directory === null) return undefined;
+  return `${directory} holds as many files as it may: remove leftovers, or mount it with a larger nr_inodes`;
+}
+
 /**
- * Says how old a segment is and which processes map it: by that its user sees whether it is a leftover. The text is
- * empty where that is not known.
+ * The way out where a name is taken. It says how old the segment is and which processes map it, if that is known: by
+ * that its user sees whether it is a leftover.
  */
-function stateOf(name: string): string {
-  if (platform().directory === null) return "";
-  const status = statx(pathOf(name));
-  if (status === null) return "";
+function takenAdvice(name: string): string {
+  const ways = "load() or open() attaches to it, unlink() removes it";
+  const { directory } = platform();
+  const status = directory === null ? null : statx(pathOf(name));
+  if (status === null) return ways;
+  if (!status.regular) {
+    return `something else than a segment has this name in ${directory}; choose another one`;
+  }
   const pids = whoMaps(status.identity, PATIENCE);
   const mapped = pids === null ? "" : `, and ${mappersText(pids)}`;
-  return `it is ${ageText(Date.now() - status.createdAt)} old${mapped}; `;
+  return `it is ${ageText(Date.now() - status.createdAt)} old${mapped}; ${ways}`;
 }
 
 /** How long to look for the processes that map a segment, in milliseconds. */

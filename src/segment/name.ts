@@ -44,19 +44,25 @@ let lastUsable: unknown = NaN;
  *
  * @param name the name
  * @param maxBytes how many UTF-8 bytes the platform allows
+ * @param prefix the part of it that its user chose, where that is not all; the message tells of this
  * @throws {TypeError} if the name is no string
  * @throws {RangeError} if it is empty, "." or "..", holds "/", NUL or a lone surrogate
  * that stands for no byte, or is too long
  *
  * @see {@link https://man7.org/linux/man-pages/man3/shm_open.3.html | shm_open(3)}
  */
-export function checkName(name: unknown, maxBytes: number): asserts name is string {
+export function checkName(
+  name: unknown,
+  maxBytes: number,
+  prefix?: string,
+): asserts name is string {
   if (typeof name !== "string") {
     const advice = kindOf(name) === "an object" ? "; give the name of it" : "";
     throw new TypeError(`Cannot use this name: it must be a string, not ${kindOf(name)}${advice}`);
   }
   const refuse = (why: string): never => {
-    throw new RangeError(`Cannot use the name ${quote(name)}: ${why}`);
+    const what = prefix === undefined ? `name ${quote(name)}` : `prefix ${quote(prefix)}`;
+    throw new RangeError(`Cannot use the ${what}: ${why}`);
   };
   if (name === "") refuse("it is empty");
   if (name === "." || name === "..") refuse("it names a directory");
@@ -113,7 +119,7 @@ export function buildName(parts: NameParts, maxBytes: number): string {
   const full = `${head}${time}-${uuid}`;
   const headBytes = new TextEncoder().encode(head).length;
   if (headBytes + FULL_TAIL <= maxBytes) {
-    checkName(full, maxBytes);
+    checkName(full, maxBytes, prefix);
     return full;
   }
   const left = maxBytes - headBytes;
@@ -124,7 +130,7 @@ export function buildName(parts: NameParts, maxBytes: number): string {
     );
   }
   const short = head + uuid.replaceAll("-", "").slice(0, left);
-  checkName(short, maxBytes);
+  checkName(short, maxBytes, prefix);
   return short;
 }
 

@@ -42,6 +42,7 @@ Deno.test("copy({ into }) refuses what cannot hold the elements, and stores noth
   const short = new Float32Array(3);
   for (
     const [options, ErrorClass, message] of [
+      [new Float32Array(4), TypeError, "write copy({ into: array })"],
       [{ into: [1, 2, 3, 4] }, TypeError, "Cannot copy: into must be an object, not an array"],
       [{ into: {} }, TypeError, "Cannot copy: into must be a typed array, not an object"],
       [{ into: new DataView(new ArrayBuffer(16)) }, TypeError, "must be a typed array"],

@@ -58,6 +58,39 @@ function hasNameless(pid: number): boolean {
   });
 }
 
+// --- Names that are taken --------------------------------------------------------
+
+Deno.test("create() says that what has the name is no segment, and leaves it", () => {
+  withNames((folder, link, segment) => {
+    Deno.mkdirSync(segmentPath(folder));
+    Deno.symlinkSync("/nowhere", segmentPath(link));
+    try {
+      for (const name of [folder, link]) {
+        for (const bytes of [8, 2 * MIB]) {
+          const error = errorOf(() => new SharedMemoryArray([bytes], "uint8", name).create());
+          assertEquals([error.constructor, error.code], [Deno.errors.AlreadyExists, "EEXIST"]);
+          assertEquals(
+            error.message,
+            `File exists (os error 17): shm_open '${name}'; something else than a segment has this name in ` +
+              "/dev/shm; choose another one",
+          );
+        }
+      }
+      assert(Deno.lstatSync(segmentPath(folder)).isDirectory);
+      assert(Deno.lstatSync(segmentPath(link)).isSymlink);
+    } finally {
+      Deno.removeSync(segmentPath(folder));
+      Deno.removeSync(segmentPath(link));
+    }
+    using bytes = SharedMemory.create(segment, 8);
+    assertStringIncludes(
+      errorOf(() => SharedMemory.create(segment, 8)).message,
+      "load() or open() attaches to it, unlink() removes it",
+    );
+    bytes.unlink();
+  });
+});
+
 // --- Names that come last --------------------------------------------------------------------
 
 testWith(

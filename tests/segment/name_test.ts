@@ -60,7 +60,11 @@ Deno.test("buildName() refuses a prefix that leaves too few bytes, or is not leg
   assertThrows(() => buildName({ ...parts, counter: 10, prefix: "x".repeat(11) }, 30), RangeError);
   assertThrows(() => buildName({ ...parts, prefix: "x".repeat(300) }, 255), RangeError, "leaves 0");
   for (const limit of [30, 255]) {
-    assertThrows(() => buildName({ ...parts, prefix: "a/b" }, limit), RangeError, '"/"');
+    assertThrows(
+      () => buildName({ ...parts, prefix: "a/b" }, limit),
+      RangeError,
+      'Cannot use the prefix "a/b": it holds a "/"',
+    );
     assertThrows(() => buildName({ ...parts, prefix: "\0" }, limit), RangeError, "NUL");
     assertThrows(() => buildName({ ...parts, prefix: "\ud800" }, limit), RangeError, "surrogate");
   }

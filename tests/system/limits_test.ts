@@ -115,6 +115,7 @@ testWith("namespaces", "limits: without inodes create() gives ENOSPC", async () 
     `
     const made = [];
     print("many", told(() => { while (true) made.push(filled("n" + made.length, 100)); }));
+    print("large", told(() => array("large", 2 ** 21).create()));
     print("whole", made.every(whole) + " " + (names().length === made.length));
     `,
     ownShm("nr_inodes=12"),
@@ -123,6 +124,10 @@ testWith("namespaces", "limits: without inodes create() gives ENOSPC", async () 
     got.many,
     /^Error \| ENOSPC \| No space left on device \(os error 28\): shm_open 'n\d+'/,
   );
+  const advice =
+    "; /dev/shm holds as many files as it may: remove leftovers, or mount it with a larger nr_inodes";
+  assert(got.many.endsWith(advice), got.many);
+  assert(got.large.endsWith("open '/dev/shm'" + advice), got.large);
   assertEquals(got.whole, "true true");
 });
 
