@@ -62,8 +62,8 @@
  *
  * 1. `close()` (or `using`) ends one attachment: its views then throw, and never crash.
  * 2. `unlink()` removes the name; a {@linkcode SharedMemoryRegister} does so for all that it lists.
- * 3. What a killed process left, {@linkcode SharedMemoryArray.list} shows and
- * {@linkcode SharedMemoryArray.prune} removes.
+ * 3. What a killed process left, {@linkcode SharedMemoryArray.list} shows. {@linkcode SharedMemoryArray.prune} removes
+ * what has a name of `buildSmaName()`, and `unlink()` the rest.
  *
  * The API is that of `SharedMemoryArray` in {@link https://github.com/CNES/gridr | GRIDR} (CNES).
  *
