@@ -370,11 +370,12 @@ Deno.test("load() takes a segment that is larger, and the first bytes of it", ()
 
 Deno.test("load() waits for a creator that has not set the size yet", () =>
   withNames(async (name) => {
+    // It takes its time to be made and loaded, so it is there before the creator begins.
+    await using patient = await withPatience();
     Deno.writeFileSync(segmentPath(name), new Uint8Array(0));
     const creator = new Deno.Command("sh", {
       args: ["-c", 'sleep 0.1; truncate -s 64 "$1"', "sh", segmentPath(name)],
     }).spawn();
-    await using patient = await withPatience();
     using sma = new patient.SharedMemoryArray(64, "uint8", name);
     const array = sma.load();
     assertEquals([array.size, array.get(63)], [64, 0]);
@@ -405,11 +406,11 @@ Deno.test("load() with a time limit waits as long for the size, too", () =>
 
 Deno.test("load() stops waiting when the creator has given up", () =>
   withNames(async (name) => {
+    await using patient = await withPatience();
     Deno.writeFileSync(segmentPath(name), new Uint8Array(0));
     const creator = new Deno.Command("sh", {
       args: ["-c", 'sleep 0.1; rm "$1"', "sh", segmentPath(name)],
     }).spawn();
-    await using patient = await withPatience();
     assertThrows(
       () => patient.SharedMemory.open(name),
       RangeError,
