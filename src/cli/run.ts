@@ -6,6 +6,7 @@
 
 import { visible } from "../../ffi/runtime/errors.ts";
 import { quote } from "../check.ts";
+import { fromCaller } from "../errors.ts";
 import { parse, UsageError } from "./arguments.ts";
 import type { ExitCode } from "./command.ts";
 import { commandOf, commands } from "./commands.ts";
@@ -23,6 +24,7 @@ import { version } from "./version.ts";
  * @param complain takes each line for the error output
  * @returns the exit code: 0 if all was done, 1 if something could not be done (the rest was), 2 if the command
  * was wrong
+ * @throws {TypeError} if `args` is no list of strings, or `out` or `complain` no function
  *
  * @example As a function
  * ```ts
@@ -39,6 +41,18 @@ export function run(
   out: (line: string) => void = console.log,
   complain: (line: string) => void = console.error,
 ): 0 | 1 | 2 {
+  if (!Array.isArray(args) || args.some((arg) => typeof arg !== "string")) {
+    throw fromCaller(
+      new TypeError(`Cannot run this: the arguments must be a list of strings, as ["ls", "tile"]`),
+      run,
+    );
+  }
+  if (typeof out !== "function" || typeof complain !== "function") {
+    throw fromCaller(
+      new TypeError("Cannot run this: out and complain must be functions that take a line"),
+      run,
+    );
+  }
   return runOn(plainScreen(out, complain), args);
 }
 

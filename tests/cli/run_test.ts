@@ -1,6 +1,6 @@
 // How commands are found, explained and refused.
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { commands } from "../../src/cli/commands.ts";
 import { run } from "../../src/cli/mod.ts";
 import { evalChild } from "../helpers/helpers.ts";
@@ -47,6 +47,24 @@ Deno.test("a wrong command line gives 2, says why, what may be meant, and what t
     assertMatch(err[0], message);
     assertMatch(err[0], /^Cannot run this: /);
     assert(err[0].endsWith(`; ${help} tells more`), err[0]);
+  }
+});
+
+Deno.test("run() refuses what is no list of strings, and what takes no lines, by a TypeError", () => {
+  const untyped = run as (...args: unknown[]) => unknown;
+  for (const args of [undefined, null, "ls", 7, {}, ["ls", 7], [undefined], new Set(["ls"])]) {
+    assertThrows(
+      () => untyped(args, () => {}),
+      TypeError,
+      'Cannot run this: the arguments must be a list of strings, as ["ls", "tile"]',
+    );
+  }
+  for (const functions of [[7], [null], [() => {}, "err"]]) {
+    assertThrows(
+      () => untyped(["ls"], ...functions),
+      TypeError,
+      "Cannot run this: out and complain must be functions that take a line",
+    );
   }
 });
 
