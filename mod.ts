@@ -7,7 +7,8 @@
  * with A). It runs in Node from 26.9 and in Bun from 1.3 on. Importing opens nothing and needs no
  * permission.
  *
- * @example A program that starts itself again as a second process
+ * This program starts itself again as a second process, which writes. The first one prints what it finds:
+ *
  * ```ts ignore
  * // deno run --allow-ffi --allow-run=deno squares.ts
  * import {
@@ -30,22 +31,6 @@
  * }
  * ```
  *
- * @example Two attachments of one array
- * ```ts
- * import { SharedMemoryArray, slice } from "@shm/array";
- *
- * const name = SharedMemoryArray.buildSmaName("demo");
- * using mine = new SharedMemoryArray([4, 3], "float32", name);
- * mine.create().fill(1);
- *
- * // Any process can do this with the name; here are rows 1 and 2.
- * using theirs = SharedMemoryArray.attach(name, "float32");
- * theirs.array!.slice(slice(1, 3)).set(0, 0, 7);
- *
- * console.log(String(mine.array!.slice(1))); // [7. 1. 1.]
- * mine.unlink();
- * ```
- *
  * ## Which entry point is for what
  *
  * | import | what it has |
@@ -66,6 +51,22 @@
  * what has a name of `buildSmaName()`, and `unlink()` the rest.
  *
  * The API is that of `SharedMemoryArray` in {@link https://github.com/CNES/gridr | GRIDR} (CNES).
+ *
+ * @example Two attachments of one array
+ * ```ts
+ * import { SharedMemoryArray, slice } from "@shm/array";
+ *
+ * const name = SharedMemoryArray.buildSmaName("demo");
+ * using mine = new SharedMemoryArray([4, 3], "float32", name);
+ * mine.create().fill(1);
+ *
+ * // Any process can do this with the name; here are rows 1 and 2.
+ * using theirs = SharedMemoryArray.attach(name, "float32");
+ * theirs.array!.slice(slice(1, 3)).set(0, 0, 7);
+ *
+ * console.log(String(mine.array!.slice(1))); // [7. 1. 1.]
+ * mine.unlink();
+ * ```
  *
  * @module
  */

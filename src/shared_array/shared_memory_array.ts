@@ -127,7 +127,7 @@ export let createAnonymousArray: (
 
 /**
  * An n-d array in a named shared-memory segment: one process creates it, any other on the machine
- * (Deno, Python with NumPy, C) attaches to it by name, and all see the same bytes with no copy.
+ * (Deno, Node, Bun, Python with NumPy, C) attaches to it by name, and all see the same bytes with no copy.
  *
  * An instance is a description (shape, dtype, name, arraySlice) that can be sent to other processes as
  * plain data, and, between `create()` or `load()` and `close()`, an attachment. Constructing one
