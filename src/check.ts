@@ -146,7 +146,10 @@ export function checkInteger(
  */
 export function checkIntegers(list: unknown, action: string, what: string): number[] {
   if (!Array.isArray(list)) {
-    throw new TypeError(`Cannot ${action}: it must be an array of integers, not ${kindOf(list)}`);
+    const advice = ArrayBuffer.isView(list) ? "; Array.from() makes one of a typed array" : "";
+    throw new TypeError(
+      `Cannot ${action}: it must be an array of integers, not ${kindOf(list)}${advice}`,
+    );
   }
   const copy: number[] = [];
   // The loop goes by index, so that it meets a hole in a sparse array as undefined.

@@ -80,6 +80,11 @@ Deno.test("checkIntegers() copies, has no -0, and meets holes", () => {
       `Cannot use it: it must be an array of integers, not ${kindOf(value)}`,
     );
   }
+  assertThrows(
+    () => checkIntegers(new Int32Array(1), "use it", "an entry"),
+    TypeError,
+    "; Array.from() makes one of a typed array",
+  );
 });
 
 interface Options {
