@@ -537,23 +537,21 @@ _OTHER_KINDS = {
 }
 
 
+def _kind_of_head(head, size):
+    """The class for a segment that begins so, which is no array; None if it may be one."""
+    at = LOCK_WORDS["MAGIC"][0]
+    if size == LOCK_BYTES and head[at : at + len(LOCK_MAGIC)] == LOCK_MAGIC:
+        return "Lock"
+    kinds = {RING_MAGIC: "Ring", VERSIONS_MAGIC: "Versions", QUEUE_MAGIC: "Queue", _BARRIER_MAGIC: "barrier"}
+    return next((kind for magic, kind in kinds.items() if head.startswith(magic)), None)
+
+
 def _refuse_other_kinds(file, size, name):
     """Refuse the segment of a lock, a ring, versions or a queue, as what it begins with tells it."""
-    head = os.pread(file, 16, 0)
-    at = LOCK_WORDS["MAGIC"][0]
-    if size == LOCK_BYTES and head[at:] == LOCK_MAGIC:
-        kind = "Lock"
-    elif head.startswith(RING_MAGIC):
-        kind = "Ring"
-    elif head.startswith(VERSIONS_MAGIC):
-        kind = "Versions"
-    elif head.startswith(QUEUE_MAGIC):
-        kind = "Queue"
-    elif head.startswith(_BARRIER_MAGIC):
-        raise TypeError(f"Cannot attach to {name!r} as an array: the segment is that of a barrier, which Python has not")
-    else:
-        return
-    raise TypeError(f"Cannot attach to {name!r} as an array: the segment is that of a {kind}, which attaches to it")
+    kind = _kind_of_head(os.pread(file, 16, 0), size)
+    if kind is not None:
+        how = "which Python has not" if kind == "barrier" else "which attaches to it"
+        raise TypeError(f"Cannot attach to {name!r} as an array: the segment is that of a {kind}, {how}")
 
 
 def _compare(name, meant, has_layout, found):
@@ -811,7 +809,7 @@ def wait(array: Any, index: int, value: int, timeout: Optional[float] = None) ->
     >>> unlink(name)
     True
     """
-    timeout = None if timeout is None else max(0, timeout)
+    timeout = None if timeout is None else max(0, _checked_number(timeout, "wait", "timeout", "a number of seconds"))
     return _wait(_word(array, index), 0, value, _deadline(timeout, "wait"))
 
 
@@ -833,11 +831,20 @@ def notify(array: Any, index: int, count: Optional[int] = None) -> int:
     return _futex(_word(array, index), 0, _FUTEX_WAKE, _MOST if count is None else min(count, _MOST))
 
 
+def _checked_number(value, action, what, kind):
+    """Give a number back; of anything else the comparison with one would tell a message that names no argument."""
+    try:
+        value >= 0
+    except TypeError:
+        raise TypeError(f"Cannot {action}: {what} must be {kind}, not {type(value).__name__}") from None
+    return value
+
+
 def _deadline(timeout, action):
     """When a time limit is over; None is never."""
     if timeout is None:
         return None
-    if not timeout >= 0:
+    if not _checked_number(timeout, action, "timeout", "a number of seconds") >= 0:
         raise ValueError(f"Cannot {action}: timeout must be 0 or more seconds, not {timeout}")
     return None if timeout > _LONGEST else time.monotonic() + timeout
 
@@ -1285,7 +1292,9 @@ class Lock:
     def _open(self):
         def check(mapping):
             if len(mapping) != LOCK_BYTES:
-                raise ValueError(f"{self.name!r} is no lock: it has not {LOCK_BYTES} bytes")
+                kind = _kind_of_head(mapping[:16], len(mapping))
+                why = f"it has not {LOCK_BYTES} bytes" if kind is None else f"the segment is that of a {kind}"
+                raise ValueError(f"{self.name!r} is no lock: {why}")
             at = LOCK_WORDS["MAGIC"][0]
             magic = mapping[at:]
             if magic not in (LOCK_MAGIC, bytes(4)):
@@ -2244,7 +2253,7 @@ class Queue:
         `timeout` seconds raises TimeoutError. BrokenPipeError: the queue was ended; FileNotFoundError: its name was
         removed; ValueError: the message is too long. If the function raises, nothing was put.
         """
-        if not 1 <= attempts <= self._MOST_ATTEMPTS:
+        if not 1 <= _checked_number(attempts, "put", "attempts", "an integer") <= self._MOST_ATTEMPTS:
             raise ValueError(f"Cannot put: attempts must be from 1 to {self._MOST_ATTEMPTS}, not {attempts}")
         deadline = _deadline(timeout, "put")
         self._begin("put into")

@@ -9,6 +9,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { SharedMemory, SharedMemoryArray } from "@shm/array";
 import { EndedError, SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
+import { SharedMemoryQueue } from "@shm/array/queue";
 import { SharedMemoryLock } from "@shm/array/sync";
 
 import { magics } from "../../src/words.ts";
@@ -464,6 +465,39 @@ tell([[raised(lambda: kind(name + "-" + each)) for each in ${
       ]);
       assertEquals(names.map((each) => Deno.readFileSync(segmentPath(`${name}-${each}`))), before);
       large.unlink();
+    }),
+);
+
+eachNumPyTest(
+  "shm_attach.py says of which kind a segment is that is no lock, and which argument is no number",
+  (python) =>
+    withPublication(async (name) => {
+      using ring = new SharedMemoryRing([4], "uint8", `${name}-ring`, 3).create();
+      using table = new SharedMemoryVersions([4], "uint8", `${name}-table`).create();
+      using queue = new SharedMemoryQueue(`${name}-queue`, 2).create();
+      using lock = new SharedMemoryLock(`${name}-lock`).create();
+      const found = await ask(
+        python,
+        `def message(action):
+    try:
+        action()
+    except (TypeError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+lock, queue = Lock(name + "-lock"), Queue(name + "-queue")
+tell(*[message(lambda: Lock(name + kind)) for kind in ("-ring", "-table", "-queue")],
+     *[message(action) for action in (lambda: lock.acquire(timeout="1"), lambda: queue.take(timeout=[]),
+                                      lambda: queue.put(1, attempts="3"))])`,
+        name,
+      );
+      assertEquals(found, [
+        `ValueError: '${name}-ring' is no lock: the segment is that of a Ring`,
+        `ValueError: '${name}-table' is no lock: the segment is that of a Versions`,
+        `ValueError: '${name}-queue' is no lock: the segment is that of a Queue`,
+        "TypeError: Cannot acquire: timeout must be a number of seconds, not str",
+        "TypeError: Cannot take: timeout must be a number of seconds, not list",
+        "TypeError: Cannot put: attempts must be an integer, not str",
+      ]);
+      for (const each of [ring, table, queue, lock]) each.unlink();
     }),
 );
 
