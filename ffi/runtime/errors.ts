@@ -92,7 +92,40 @@ function makeClass(name: ErrorName): ErrorClass {
 
 /**
  * The classes of the errors that are thrown: those of `Deno.errors` on Deno, classes of the same names elsewhere.
- * So `error instanceof errors.NotFound` can be asked on every runtime.
+ * So `error instanceof errors.NotFound` can be asked on every runtime. Each error of this package has a `code`:
+ *
+ * | class | `code` | when |
+ * | --- | --- | --- |
+ * | `NotFound` | `"ENOENT"` | nothing has the name, or it was removed |
+ * | `AlreadyExists` | `"EEXIST"` | the name is taken |
+ * | `PermissionDenied` | `"EACCES"`, `"EPERM"` | the segment is another user's, or was loaded to be read only |
+ * | `Busy` | `"EBUSY"` | it is attached, held or written by somebody already |
+ * | `BadResource` | `"ERR_SHM_CLOSED"` | it was closed, or never attached |
+ * | `BrokenPipe` | `"EPIPE"` | a stream or a queue has ended |
+ * | `InvalidData` | `"ERR_SHM_INVALID"` | what stands in a segment cannot be |
+ * | `NotSupported` | `"ENOTSUP"`, `"ENOSYS"` | this system or runtime has no such thing |
+ * | `NotCapable` | `"ERR_ACCESS_DENIED"`, on Deno none | the permission `--allow-ffi` is missing |
+ *
+ * Where Deno has no class, what the system refuses is a plain `Error` with its code (`"ENOSPC"`, `"ENOMEM"`,
+ * `"EMFILE"`). An argument of the wrong kind is a `TypeError`, a wrong value a `RangeError`, a time limit a
+ * `DOMException` named "TimeoutError".
+ *
+ * @example Attach, or do without
+ * ```ts
+ * import { errors, SharedMemoryArray } from "@shm/array";
+ * import { assertEquals } from "@std/assert";
+ *
+ * function shapeOf(name: string): readonly number[] | null {
+ *   try {
+ *     using sma = SharedMemoryArray.attach(name);
+ *     return sma.shape;
+ *   } catch (error) {
+ *     if (error instanceof errors.NotFound) return null; // also in Node and Bun
+ *     throw error;
+ *   }
+ * }
+ * assertEquals(shapeOf(SharedMemoryArray.buildSmaName("nobody")), null);
+ * ```
  */
 export const errors: ErrorClasses = Object.freeze(
   Object.defineProperties(
