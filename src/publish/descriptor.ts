@@ -4,16 +4,7 @@
  * @module
  */
 
-import {
-  checkTimeout,
-  defineConstant,
-  isMarkedAs,
-  kindOf,
-  type OptionKind,
-  quote,
-  quoteName,
-  readOptions,
-} from "../check.ts";
+import { checkTimeout, defineConstant, type OptionKind, quoteName, readOptions } from "../check.ts";
 import {
   bytesPerElement,
   type DTypeLike,
@@ -22,7 +13,13 @@ import {
   parseDType,
 } from "../dtype.ts";
 import { contiguousLayout, type Shape } from "../ndarray/mod.ts";
-import { ACCESS_KIND, checkAccess, type CreateOptions } from "../segment/mod.ts";
+import {
+  ACCESS_KIND,
+  checkAccess,
+  checkDescriptor,
+  type CreateOptions,
+  type DescriptorKind,
+} from "../segment/mod.ts";
 import { SharedMemoryArray } from "../shared_array/shared_memory_array.ts";
 import type { Header } from "./header_words.ts";
 import type { CreateOrLoadOptions, LoadOptions, WaitAsyncOptions } from "./publication.ts";
@@ -39,17 +36,6 @@ export interface PublicationDescriptor<T extends DTypeLike = DTypeLike> {
   readonly dtype: T;
   /** The segment's name, without a slash. */
   readonly name: string;
-}
-
-/** The name of a class of publications, and the parts that a description of its instances has. */
-export interface DescriptorKind {
-  /** The `kind` of a description. */
-  readonly kind: string;
-  /** The name of the class, for messages. */
-  readonly what: string;
-  readonly parts: readonly string[];
-  /** Parts that may be left out. */
-  readonly optional?: readonly string[];
 }
 
 /**
@@ -97,24 +83,10 @@ export function describe(instance: object, parts: object): void {
  * @param descriptor what the caller gave
  * @returns the descriptor; it has all parts
  */
-export function checkDescriptor<D extends object>(
-  { kind, what, parts, optional = [] }: DescriptorKind,
-  descriptor: D,
-): D {
-  if (kindOf(descriptor) !== "an object") {
-    throw new TypeError(
-      `Cannot make a ${what} from ${kindOf(descriptor)}: a descriptor is an object with ` +
-        parts.join(", ") + (typeof descriptor === "string" ? "; JSON.parse() makes it" : ""),
-    );
-  }
-  checkKind(what, kind, descriptor);
-  for (const part of parts) {
-    if (!Object.hasOwn(descriptor, part)) {
-      throw new TypeError(`Cannot make a ${what}: the descriptor has no ${part}`);
-    }
-  }
+export function checkPublication<D extends object>(kind: DescriptorKind, descriptor: D): D {
+  checkDescriptor(kind, descriptor);
   // If these were ignored, the elements would be wrong.
-  const keys = [...parts, ...optional];
+  const keys = [...kind.parts, ...kind.optional ?? []];
   const odd = LOOK_LIKE_OURS.find((key) => {
     if (keys.includes(key) || !Object.hasOwn(descriptor, key)) return false;
     const value = (descriptor as { readonly [key: string]: unknown })[key];
@@ -123,7 +95,7 @@ export function checkDescriptor<D extends object>(
   });
   if (odd !== undefined) {
     throw new TypeError(
-      `Cannot make a ${what}: ${odd} is none of its keys, which are ${keys.join(", ")}`,
+      `Cannot make a ${kind.what}: ${odd} is none of its keys, which are ${keys.join(", ")}`,
     );
   }
   return descriptor;
@@ -145,30 +117,6 @@ const LOOK_LIKE_OURS = [
 ];
 
 /**
- * Takes the description of an instance, with other parts where the caller wants them.
- *
- * @param kind what is made of it
- * @param instance what the caller gave
- * @param override the parts that are to differ
- * @returns the description
- */
-export function cloneDescriptor<D extends object>(
-  { kind, what, parts, optional = [] }: DescriptorKind,
-  instance: object,
-  override: Partial<D> | undefined,
-): D {
-  if (!isMarkedAs(instance, what)) {
-    throw new TypeError(
-      `Cannot clone: the first argument must be a ${what}; from() takes plain data`,
-    );
-  }
-  const kinds = Object.fromEntries(["kind", ...parts, ...optional].map((part) => [part, "any"]));
-  const parted = { ...instance, ...readOptions<object>(override, kinds, "clone") };
-  checkKind(what, kind, parted);
-  return parted as D;
-}
-
-/**
  * Checks that an instance is of the element type that the caller wants.
  *
  * @param kind what was made
@@ -187,17 +135,6 @@ export function checkDType<I extends { readonly name: string; readonly dtype: st
     `Cannot make a ${what} of ${wanted}: ${
       quoteName(instance.name)
     } is described as one of ${instance.dtype}`,
-  );
-}
-
-/** Refuses the description of something else. One that was written by hand may have no kind. */
-function checkKind(what: string, wanted: string, descriptor: object): void {
-  const { kind } = descriptor as { readonly kind?: unknown };
-  if (kind === undefined || kind === wanted) return;
-  throw new TypeError(
-    `Cannot make a ${what}: the descriptor is that of another kind, ${
-      typeof kind === "string" ? quote(kind) : kindOf(kind)
-    }, and not of ${quote(wanted)}`,
   );
 }
 

@@ -26,16 +26,21 @@ import {
   type Shape,
   storeSource,
 } from "../ndarray/mod.ts";
-import { checkLocksSegments, type CreateOptions, descriptionOf, unlink } from "../segment/mod.ts";
+import {
+  checkLocksSegments,
+  cloneDescriptor,
+  type CreateOptions,
+  descriptionOf,
+  unlink,
+} from "../segment/mod.ts";
 import { timestampNow } from "../sync/event_count.ts";
 import {
   checkArrays,
   checkCreateOrLoadOptions,
-  checkDescriptor,
   checkDType,
   checkLoadOptions,
+  checkPublication,
   checkWaitOptions,
-  cloneDescriptor,
   describe,
   type PublicationDescriptor,
 } from "./descriptor.ts";
@@ -738,7 +743,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
     descriptor: D,
   ): SharedMemoryRing<0 extends 1 & D["dtype"] ? DType : DTypeOf<D["dtype"]>>;
   static from(descriptor: RingDescriptor, dtype?: DTypeLike): SharedMemoryRing {
-    return checkDType(KIND, construct(checkDescriptor(KIND, descriptor)), dtype);
+    return checkDType(KIND, construct(checkPublication(KIND, descriptor)), dtype);
   }
 
   /**

@@ -20,6 +20,7 @@ import { showAs } from "../inspect.ts";
 import { explainGone, type NDArray, type RankOf, type Shape } from "../ndarray/mod.ts";
 import {
   checkName,
+  cloneDescriptor,
   type CreateOptions,
   descriptionOf,
   nameMax,
@@ -39,11 +40,10 @@ import { AttachedVersions, type VersionHandle } from "./attached_versions.ts";
 import {
   checkArrays,
   checkCreateOrLoadOptions,
-  checkDescriptor,
   checkDType,
   checkLoadOptions,
+  checkPublication,
   checkWaitOptions,
-  cloneDescriptor,
   describe,
   type PublicationDescriptor,
 } from "./descriptor.ts";
@@ -603,7 +603,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     descriptor: D,
   ): SharedMemoryVersions<0 extends 1 & D["dtype"] ? DType : DTypeOf<D["dtype"]>>;
   static from(descriptor: VersionsDescriptor, dtype?: DTypeLike): SharedMemoryVersions {
-    return checkDType(KIND, construct(checkDescriptor(KIND, descriptor)), dtype);
+    return checkDType(KIND, construct(checkPublication(KIND, descriptor)), dtype);
   }
 
   /**

@@ -10,7 +10,6 @@ import {
   defineConstant,
   FAMILIAR_FRAMES,
   isGiven,
-  isMarkedAs,
   kindOf,
   markClass,
   needStack,
@@ -23,12 +22,15 @@ import { badResource, busy, fromCaller, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import type { Json } from "../json_text.ts";
 import {
+  checkDescriptor,
   checkLocksSegments,
   checkName,
+  cloneDescriptor,
   type CreateOptions,
   descriptionOf,
   nameMax,
   OpenSegment,
+  refuseForeignParts,
   type SegmentCheck,
   type SharedMemory,
   unlink,
@@ -208,9 +210,12 @@ export interface FailedItem {
 }
 
 /** The name of the class, for messages, and the parts that a description must have. */
-const CLASS = "SharedMemoryQueue";
-const PARTS = ["name", "slots"] as const;
-const ALL_PARTS = ["kind", "name", "slots", "messageBytes", "keepFailed"] as const;
+const KIND = {
+  kind: "queue",
+  what: "SharedMemoryQueue",
+  parts: ["name", "slots"],
+  optional: ["messageBytes", "keepFailed"],
+} as const;
 
 const MOST_SLOTS = 4096;
 const LEAST_BYTES = 64;
@@ -743,13 +748,7 @@ export class SharedMemoryQueue {
    * ```
    */
   static clone(queue: SharedMemoryQueue, override?: Partial<QueueDescriptor>): SharedMemoryQueue {
-    if (!isMarkedAs(queue, CLASS)) {
-      throw new TypeError(
-        `Cannot clone: the first argument must be a ${CLASS}; from() takes plain data`,
-      );
-    }
-    const kinds = Object.fromEntries(ALL_PARTS.map((part) => [part, "any"]));
-    return construct({ ...queue, ...readOptions<object>(override, kinds, "clone") } as never);
+    return construct(cloneDescriptor(KIND, queue, override));
   }
 
   /**
@@ -772,7 +771,7 @@ export class SharedMemoryQueue {
    * ```
    */
   static from(descriptor: QueueDescriptor): SharedMemoryQueue {
-    return construct(checkDescriptor(descriptor));
+    return construct(checkQueue(descriptor));
   }
 
   // --- Putting ---------------------------------------------------------------------------------
@@ -1292,7 +1291,7 @@ export class SharedMemoryQueue {
   }
 
   static {
-    markClass(this.prototype, CLASS);
+    markClass(this.prototype, KIND.what);
     // `console.log` may show the prototype itself, too.
     showAs(
       this.prototype,
@@ -1413,51 +1412,21 @@ const MISSPELLED: { readonly [part: string]: string } = {
   keep_failed: "keepFailed",
 };
 
-/** Parts of descriptions of other kinds. Descriptions of arrays have no `kind`. */
-const FOREIGN_PARTS = ["shape", "dtype", "arraySlice", "array_slice", "layout", "parties"];
-
 /** Checks that plain data describes a queue. */
-function checkDescriptor(descriptor: QueueDescriptor): QueueDescriptor {
-  const cannot = `Cannot make a ${CLASS}`;
-  if (kindOf(descriptor) !== "an object") {
-    throw new TypeError(
-      `${cannot} from ${kindOf(descriptor)}: a descriptor is an object with ${PARTS.join(", ")}` +
-        (typeof descriptor === "string" ? "; JSON.parse() makes it" : ""),
-    );
-  }
-  const given = descriptor as unknown as { readonly [key: string]: unknown };
-  checkKind(given.kind);
-  for (const part of PARTS) {
-    if (!isGiven(given, part)) throw new TypeError(`${cannot}: the descriptor has no ${part}`);
-  }
-  // A message that holds a description has other keys, too. One that says what it is may have any.
-  const foreign = given.kind === "queue"
-    ? undefined
-    : FOREIGN_PARTS.find((part) => isGiven(given, part));
-  if (foreign !== undefined) {
-    throw new TypeError(`${cannot}: the descriptor is not that of a queue, as it has a ${foreign}`);
-  }
+function checkQueue(descriptor: QueueDescriptor): QueueDescriptor {
+  refuseForeignParts(KIND, checkDescriptor(KIND, descriptor), ["parties"]);
   for (const [part, right] of Object.entries(MISSPELLED)) {
-    if (isGiven(given, part)) {
-      throw new TypeError(`${cannot}: ${part} is none of its keys; it is ${right}`);
+    if (isGiven(descriptor as unknown as { readonly [key: string]: unknown }, part)) {
+      throw new TypeError(
+        `Cannot make a ${KIND.what}: ${part} is none of its keys; it is ${right}`,
+      );
     }
   }
   return descriptor;
 }
 
-/** Refuses the description of something else. One that was written by hand may have no kind. */
-function checkKind(kind: unknown): void {
-  if (kind === undefined || kind === "queue") return;
-  throw new TypeError(
-    `Cannot make a ${CLASS}: the descriptor is that of another kind, ${
-      typeof kind === "string" ? quote(kind) : kindOf(kind)
-    }, and not of "queue"`,
-  );
-}
-
 function construct(
-  { kind, name, slots, messageBytes, keepFailed }: QueueDescriptor,
+  { name, slots, messageBytes, keepFailed }: QueueDescriptor,
 ): SharedMemoryQueue {
-  checkKind(kind);
   return new SharedMemoryQueue(name, slots, { messageBytes, keepFailed });
 }

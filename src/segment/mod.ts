@@ -16,6 +16,12 @@ export {
   descriptionOf,
   type FoundDescription,
 } from "./description.ts";
+export {
+  checkDescriptor,
+  cloneDescriptor,
+  type DescriptorKind,
+  refuseForeignParts,
+} from "./descriptor.ts";
 export { lacksByteLocks, unlink } from "./file.ts";
 export {
   clearSegments,

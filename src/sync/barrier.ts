@@ -8,12 +8,8 @@ import {
   checkInteger,
   checkTimeout,
   defineConstant,
-  isGiven,
-  isMarkedAs,
-  kindOf,
   markClass,
   needStack,
-  quote,
   quoteName,
   readOptions,
   UNFAMILIAR_FRAMES,
@@ -21,12 +17,15 @@ import {
 import { busy, fromCaller, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
 import {
+  checkDescriptor,
   checkLocksSegments,
   checkName,
+  cloneDescriptor,
   type CreateOptions,
   descriptionOf,
   nameMax,
   OpenSegment,
+  refuseForeignParts,
   type SegmentCheck,
   unlink,
 } from "../segment/mod.ts";
@@ -69,8 +68,7 @@ export interface MeetAsyncOptions extends MeetOptions {
   signal?: AbortSignal;
 }
 
-const CLASS = "SharedMemoryBarrier";
-const PARTS = ["name", "parties"] as const;
+const KIND = { kind: "barrier", what: "SharedMemoryBarrier", parts: ["name", "parties"] } as const;
 const CREATION = {
   mode: "number such as 0o600",
   reserve: "boolean",
@@ -430,17 +428,7 @@ export class SharedMemoryBarrier {
     barrier: SharedMemoryBarrier,
     override?: Partial<BarrierDescriptor>,
   ): SharedMemoryBarrier {
-    if (!isMarkedAs(barrier, CLASS)) {
-      throw new TypeError(
-        `Cannot clone: the first argument must be a ${CLASS}; from() takes plain data`,
-      );
-    }
-    const kinds = { kind: "any", name: "any", parties: "any" } as const;
-    const { kind, name, parties }: BarrierDescriptor = {
-      ...barrier,
-      ...readOptions(override, kinds, "clone"),
-    };
-    checkKind(kind);
+    const { name, parties } = cloneDescriptor<BarrierDescriptor>(KIND, barrier, override);
     return new SharedMemoryBarrier(name, parties);
   }
 
@@ -463,7 +451,7 @@ export class SharedMemoryBarrier {
    * ```
    */
   static from(descriptor: BarrierDescriptor): SharedMemoryBarrier {
-    checkDescriptor(descriptor);
+    refuseForeignParts(KIND, checkDescriptor(KIND, descriptor), ["slots"]);
     return new SharedMemoryBarrier(descriptor.name, descriptor.parties);
   }
 
@@ -549,7 +537,7 @@ export class SharedMemoryBarrier {
   }
 
   static {
-    markClass(this.prototype, CLASS);
+    markClass(this.prototype, KIND.what);
     // `console.log` may show the prototype itself, too.
     showAs(
       this.prototype,
@@ -606,43 +594,5 @@ function checkParties(parties: number): void {
   if (parties >= 1 && parties <= MOST_PARTIES) return;
   throw new RangeError(
     `Cannot make a barrier: parties must be from 1 to ${MOST_PARTIES}, not ${parties}`,
-  );
-}
-
-/** Parts of descriptions of other kinds. Descriptions of arrays have no `kind`. */
-const FOREIGN_PARTS = ["shape", "dtype", "arraySlice", "array_slice", "layout", "slots"];
-
-/** Checks that plain data describes a barrier. */
-function checkDescriptor(descriptor: BarrierDescriptor): void {
-  const cannot = `Cannot make a ${CLASS}`;
-  if (kindOf(descriptor) !== "an object") {
-    throw new TypeError(
-      `${cannot} from ${kindOf(descriptor)}: a descriptor is an object with ${PARTS.join(", ")}` +
-        (typeof descriptor === "string" ? "; JSON.parse() makes it" : ""),
-    );
-  }
-  const given = descriptor as unknown as { readonly [key: string]: unknown };
-  checkKind(given.kind);
-  for (const part of PARTS) {
-    if (!isGiven(given, part)) throw new TypeError(`${cannot}: the descriptor has no ${part}`);
-  }
-  // A message that holds a description has other keys, too. One that says what it is may have any.
-  const foreign = given.kind === "barrier"
-    ? undefined
-    : FOREIGN_PARTS.find((part) => isGiven(given, part));
-  if (foreign !== undefined) {
-    throw new TypeError(
-      `${cannot}: the descriptor is not that of a barrier, as it has a ${foreign}`,
-    );
-  }
-}
-
-/** Refuses the description of something else. One that was written by hand may have no kind. */
-function checkKind(kind: unknown): void {
-  if (kind === undefined || kind === "barrier") return;
-  throw new TypeError(
-    `Cannot make a ${CLASS}: the descriptor is that of another kind, ${
-      typeof kind === "string" ? quote(kind) : kindOf(kind)
-    }, and not of "barrier"`,
   );
 }

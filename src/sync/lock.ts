@@ -20,7 +20,14 @@ import {
 } from "../check.ts";
 import { badResource, busy, errors, fromCaller, notFound, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
-import { checkLocksSegments, checkName, descriptionOf, nameMax, unlink } from "../segment/mod.ts";
+import {
+  checkLocksSegments,
+  checkName,
+  descriptionOf,
+  nameMax,
+  refuseForeignParts,
+  unlink,
+} from "../segment/mod.ts";
 import {
   addTo,
   AttachedLock,
@@ -1131,12 +1138,6 @@ function isJustShared(options: AcquireOptions | undefined): boolean {
   return options.shared === true;
 }
 
-/** Parts of descriptions of other kinds. Descriptions of arrays have no `kind`. */
-const FOREIGN_PARTS = [
-  ...["shape", "dtype", "arraySlice", "array_slice", "layout"],
-  ...["slots", "messageBytes", "parties"],
-];
-
 /** Checks that plain data describes a lock. */
 function checkDescriptor(descriptor: unknown): void {
   if (kindOf(descriptor) !== "an object") {
@@ -1147,14 +1148,17 @@ function checkDescriptor(descriptor: unknown): void {
     );
   }
   const given = descriptor as { readonly [key: string]: unknown };
-  const foreign = isGiven(given, "kind")
-    ? (given.kind === "lock" ? undefined : `its kind is ${describe(given.kind)}`)
-    : FOREIGN_PARTS.filter((part) => isGiven(given, part)).map((part) => `it has a ${part}`)[0];
-  if (foreign !== undefined) {
+  if (isGiven(given, "kind") && given.kind !== "lock") {
     throw new TypeError(
-      `Cannot make a SharedMemoryLock: the descriptor is not that of a lock, as ${foreign}`,
+      "Cannot make a SharedMemoryLock: the descriptor is not that of a lock, as its kind is " +
+        describe(given.kind),
     );
   }
+  refuseForeignParts({ kind: "lock", what: "SharedMemoryLock" }, given, [
+    "slots",
+    "messageBytes",
+    "parties",
+  ]);
   if (!isGiven(given, "name")) {
     throw new TypeError("Cannot make a SharedMemoryLock: the descriptor has no name");
   }
