@@ -162,6 +162,21 @@ export function checkIntegers(list: unknown, action: string, what: string): numb
 }
 
 /**
+ * Refuses an index in the place of a dtype: `list.map(SharedMemoryArray.from)` gives one, and compiles.
+ *
+ * @param dtype what the caller gave
+ * @param className the class whose `from()` was called, for the message
+ * @throws {TypeError} if it is a number
+ */
+export function refuseIndex(dtype: unknown, className: string): void {
+  if (typeof dtype !== "number") return;
+  throw new TypeError(
+    `Cannot use this dtype: ${dtype} names none; list.map() gives from() an index, too: ` +
+      `write (each) => ${className}.from(each)`,
+  );
+}
+
+/**
  * Whether a value is a promise, of whatever class: what `await` waits for.
  *
  * @param value what a function returned; its `then` is asked for once, and may be a getter that throws

@@ -4,7 +4,14 @@
  * @module
  */
 
-import { checkTimeout, defineConstant, type OptionKind, quoteName, readOptions } from "../check.ts";
+import {
+  checkTimeout,
+  defineConstant,
+  type OptionKind,
+  quoteName,
+  readOptions,
+  refuseIndex,
+} from "../check.ts";
 import {
   bytesPerElement,
   type DTypeLike,
@@ -129,6 +136,7 @@ export function checkDType<I extends { readonly name: string; readonly dtype: st
   instance: I,
   dtype: DTypeLike | undefined,
 ): I {
+  refuseIndex(dtype, what);
   const wanted = dtype === undefined ? instance.dtype : parseDType(dtype);
   if (instance.dtype === wanted) return instance;
   throw new RangeError(

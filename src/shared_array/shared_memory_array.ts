@@ -21,6 +21,7 @@ import {
   quote,
   quoteName,
   readOptions,
+  refuseIndex,
 } from "../check.ts";
 import { busy, fromCaller, showCallers } from "../errors.ts";
 import { showAs } from "../inspect.ts";
@@ -846,6 +847,7 @@ export class SharedMemoryArray<
     descriptor: SharedMemoryDescriptor | NDArray,
     dtype?: DTypeLike,
   ): SharedMemoryArray {
+    refuseIndex(dtype, "SharedMemoryArray");
     const wanted = dtype === undefined ? null : parseDType(dtype);
     const plain = isMarkedAs(descriptor, "NDArray")
       ? describeView(descriptor as NDArray)

@@ -177,6 +177,23 @@ for (const [key, value, right] of confused) {
 
 // --- A dtype that is checked -----------------------------------------------------------------------
 
+Deno.test("from() that list.map() calls says how to write it", () => {
+  // The compiler takes all of these.
+  const calls: { [name: string]: () => unknown } = {
+    SharedMemoryArray: () => JSON.parse(JSON.stringify([shaped])).map(SharedMemoryArray.from),
+    SharedMemoryRing: () => [{ ...shaped, slots: 2 }].map(SharedMemoryRing.from),
+    SharedMemoryVersions: () => [shaped].map(SharedMemoryVersions.from),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    assertThrows(
+      call,
+      TypeError,
+      "Cannot use this dtype: 0 names none; list.map() gives from() an index, too: " +
+        `write (each) => ${name}.from(each)`,
+    );
+  }
+});
+
 Deno.test("from(descriptor, dtype) checks the element type", () => {
   const text = JSON.stringify({ ...shaped, dtype: "<i4" });
   for (const dtype of ["int32", "<i4", "i4", Int32Array] as const) {
