@@ -9,6 +9,7 @@ import {
   descriptorOf,
   isDetached,
   isGiven,
+  isMarkedAs,
   isShared,
   kindOf,
   listText,
@@ -350,7 +351,9 @@ function copyOptions(options: ViewOptions): ViewOptions {
 function checkDType(data: TypedArrayOf, like: DTypeLike | undefined): DType {
   const own = dtypeOf(data);
   if (own === null) {
-    throw new TypeError(`Cannot make a view: data must be a typed array, not ${kindOf(data)}`);
+    throw new TypeError(
+      `Cannot make a view: data must be a typed array, not ${kindOf(data)}${dataAdvice(data)}`,
+    );
   }
   const dtype = like === undefined ? own : parseDType(like);
   if (dtype !== own && !(dtype === "bool" && own === "uint8")) {
@@ -358,6 +361,17 @@ function checkDType(data: TypedArrayOf, like: DTypeLike | undefined): DType {
   }
   if (isGone(data)) throw badResource(goneMessage(data.buffer));
   return dtype;
+}
+
+/** How to come to a typed array from what was given in the place of one. */
+function dataAdvice(data: unknown): string {
+  if (Array.isArray(data)) return "; Float64Array.from(data) makes one of numbers";
+  if (typeof data !== "object" || data === null) return "";
+  if (data instanceof ArrayBuffer || isShared(data as ArrayBufferLike)) {
+    return "; new Float64Array(data) is one over a buffer";
+  }
+  if (isMarkedAs(data, "NDArray")) return "; it is a view already, and slice() makes another one";
+  return "array" in data ? "; its array is a view" : "";
 }
 
 /** Makes an object that has the methods of views, and nothing else. */

@@ -274,7 +274,7 @@ export class SharedMemoryArray<
       defineConstant(this, "arraySlice", frozenSlice);
       if (frozenLayout !== null) defineConstant(this, "layout", frozenLayout);
     } catch (error) {
-      throw fromCaller(error, SharedMemoryArray);
+      throw fromCaller(withOrder(error, dtype, name), SharedMemoryArray);
     }
   }
 
@@ -1200,6 +1200,25 @@ function checkOrder(shape: unknown, dtype: unknown): void {
     throw new TypeError(
       "Cannot make a SharedMemoryArray: the shape must be an array; SharedMemoryArray.from() takes a descriptor",
     );
+  }
+}
+
+/** An error, with the order of the arguments where the name is a dtype, and the dtype is none. */
+function withOrder(error: unknown, dtype: unknown, name: unknown): unknown {
+  if (
+    !(error instanceof TypeError) || typeof dtype !== "string" || isDType(dtype) || !isDType(name)
+  ) {
+    return error;
+  }
+  return new TypeError(`${error.message}; the order is shape, dtype, name`);
+}
+
+function isDType(value: unknown): boolean {
+  try {
+    parseDType(value as DTypeLike);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -89,10 +89,23 @@ for (const [options, shape, stride, offset] of layouts) {
 }
 
 const refused: [data: unknown, options: unknown, ErrorClass: ErrorClass, message: string][] = [
-  [[1, 2], undefined, TypeError, "data must be a typed array, not an array"],
+  [
+    [1, 2],
+    undefined,
+    TypeError,
+    "data must be a typed array, not an array; Float64Array.from(data) makes one of numbers",
+  ],
   [null, undefined, TypeError, "not null"],
   [undefined, undefined, TypeError, "not undefined"],
-  [new ArrayBuffer(8), undefined, TypeError, "must be a typed array"],
+  [new ArrayBuffer(8), undefined, TypeError, "; new Float64Array(data) is one over a buffer"],
+  [new SharedArrayBuffer(8), undefined, TypeError, "; new Float64Array(data) is one over a buffer"],
+  [
+    new NDArray(new Int8Array(2)),
+    undefined,
+    TypeError,
+    "; it is a view already, and slice() makes",
+  ],
+  [new SharedMemoryArray(2, "int8", "x"), undefined, TypeError, "; its array is a view"],
   [new DataView(new ArrayBuffer(8)), undefined, TypeError, "must be a typed array"],
   [new Uint8Array(4), null, TypeError, "options must be an object, not null"],
   [new Uint8Array(4), 4, TypeError, "options must be an object, not a number"],

@@ -638,6 +638,14 @@ Deno.test("new SharedMemoryArray() sees arguments in another order, and a descri
   const order = "the order is shape, dtype, name";
   assertThrows(() => new Loose("name", [2, 3], "f8"), TypeError, order);
   assertThrows(() => new Loose("f8", 6, "name"), TypeError, order);
+  assertThrows(
+    () => new Loose([2, 3], "tile", "f8"),
+    TypeError,
+    'or a NumPy type string such as "<f4"; the order is shape, dtype, name',
+  );
+  // A segment may have the name of a dtype.
+  assertEquals(errorOf(() => new Loose([2, 3], "tile", "name")).message.includes(order), false);
+  assertEquals(String(new Loose([2, 3], "u1", "f8")), "SharedMemoryArray 'f8' [2, 3] uint8");
   const descriptor = { shape: [2], dtype: "f8", name: "a" };
   assertThrows(() => new Loose(descriptor), TypeError, "from() takes a descriptor");
 });
