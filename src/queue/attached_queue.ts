@@ -952,9 +952,10 @@ export class AttachedQueue {
     return pid !== undefined && this.#segment.isByteLockedBy(pid, LOCK_BASE + id) ? pid : undefined;
   }
 
-  /** Tells who holds what. */
+  /** Tells who holds what. The dead hold nothing. */
   holders(): Holder[] {
     const { words } = this;
+    this.sweep();
     const found: Holder[] = [];
     for (let slot = 0; slot < words.header.slots; slot++) {
       const word = words.checkedState(slot);

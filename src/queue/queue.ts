@@ -1143,7 +1143,8 @@ export class SharedMemoryQueue {
   }
 
   /**
-   * Tells which takers hold which items, and since when: a taker that hangs is found here, and can be killed.
+   * Tells which takers hold which items, and since when: a taker that hangs is found here, and can be killed. What the
+   * dead had is given to the next takers before.
    *
    * @returns the items that are taken, by their slots
    * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be
@@ -1163,6 +1164,7 @@ export class SharedMemoryQueue {
    * ```
    */
   holders(): QueueHolder[] {
+    needStack(UNFAMILIAR_FRAMES);
     return this.#attached("look at").holders();
   }
 

@@ -90,6 +90,20 @@ Deno.test("a taker that hangs is found by holders(), and killed by its pid", () 
     await member.kill().catch(() => {}); // it is dead already
   }));
 
+Deno.test("holders() does not name the dead, also where nobody waits", () =>
+  withQueue(2, async (queue, other) => {
+    queue.put("tile");
+    const taker = await startMember(queue, hang);
+    assertEquals(await taker.line(), "taken 1");
+    assertEquals(other.holders().map(({ pid }) => pid), [taker.pid]);
+    await taker.kill();
+    // Taken out (the look for the dead): the item stays in the hands of nobody.
+    await until("its death is seen", () => other.holders().length === 0);
+    assertEquals(statesOf(queue), { waiting: 1 });
+    assertEquals(queue.take({ timeout: 0 })!.attempt, 2);
+    assertEquals(queue.holders().map(({ pid, attempt }) => [pid, attempt]), [[Deno.pid, 2]]);
+  }));
+
 Deno.test("holders() tells of items that nobody wants any more, too", () =>
   withQueue(2, async (queue, other) => {
     const failure = rejectionOf(queue.call(1, { timeout: 20 }));
