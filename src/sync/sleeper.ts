@@ -6,7 +6,9 @@
  * these queues; a notification takes one out. When the call returns, all are out, and the kernel names only the
  * last one that was notified. What became of each wait follows from this:
  *
- * - A wait on the same word that stands before the named one was notified, too, because each queue is in order.
+ * - A wait on the same word that stands before the named one counts as notified, too, because each queue is in order.
+ *   The kernel takes the words out one after the other, beginning with the first. Who notifies several times meanwhile
+ *   reaches waits that stand further back, and those before them, which were out already, end as well.
  * - If the control word is named, no other word was notified: it stands before all of them. If a word was
  *   changed before the control word was touched, nobody notified it, and its wait goes on.
  * - In the moments before the words are in the queues, and after they are out, nobody can notify them. A word that
@@ -46,7 +48,10 @@ export type Ending = "ok" | "timed-out";
 /** Why a wait is to end, though the kernel has not said so. */
 type Reason =
   | { readonly kind: "closed" }
-  /** `number`: that of the first wait that began after the notification. */
+  /**
+   * `number`: that of the first wait that began after the notification, where the kernel has no other wait that it
+   * could be handed on to; else `Infinity`.
+   */
   | { readonly kind: "notified"; readonly number: number }
   | { readonly kind: "aborted"; readonly reason: unknown };
 
@@ -255,15 +260,17 @@ export function noteNotified(key: string): void {
  */
 function handOn(wait: PendingWait, closing?: ArrayBuffer): void {
   const { word: { key, address }, reason } = wait;
+  const number = reason?.kind === "notified" ? reason.number : Infinity;
   for (const other of byWord.get(key) ?? []) {
     // A notification for all that waited is not for those that came later.
-    if (reason?.kind === "notified" && other.number >= reason.number) break;
+    if (other.number >= number) break;
     if (!other.isWaiting() || other.word.array.buffer === closing) continue;
-    other.end({ kind: "notified", number: other.number + 1 });
+    // The kernel may have notified this one, too: then it hands on in its turn.
+    other.end({ kind: "notified", number });
     return;
   }
   // notifyOwn() notifies waits only where the kernel has none left.
-  if (reason?.kind === "notified") return;
+  if (number !== Infinity) return;
   try {
     futexWake(BigInt(address), 1);
   } catch (error) {
@@ -473,7 +480,7 @@ class SleepingThread implements Waker {
     } else if (wait.waker === this) {
       wait.settle("ok");
     } else {
-      wait.end({ kind: "notified", number: wait.number + 1 }); // The timer looks at it since the thread was stalled.
+      wait.end({ kind: "notified", number: Infinity }); // The timer looks at it since the thread was stalled.
     }
   }
 

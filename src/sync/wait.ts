@@ -5,6 +5,7 @@
  */
 
 import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
+import { runtime } from "../../ffi/runtime/mod.ts";
 import { isDetached, isGiven, isShared, kindOf, LONGEST_TIME, readOptions } from "../check.ts";
 import { badResource, fromCaller } from "../errors.ts";
 import { lookAtParent, nextLookAtParent, sleep } from "../process/parent.ts";
@@ -38,8 +39,9 @@ export interface WaitAsyncOptions {
  * other soon then need not be put to sleep and be woken. If it sees a change, the result is "not-equal".
  *
  * The event loop stands still meanwhile: no timer, no listener for a signal runs. With a listener for
- * `SIGINT`, Ctrl-C waits, too. A `Worker` that is blocked here cannot be terminated before it is woken, as
- * with `Atomics.wait` in Deno. {@linkcode waitAsync} does not block.
+ * `SIGINT`, Ctrl-C waits, too. {@linkcode waitAsync} does not block. A `Worker` looks at the element every 95 ms, and
+ * can be terminated then: there a change counts as a notification, and the wait of one that was terminated may take a
+ * notification for 100 ms.
  *
  * On macOS and Windows the element is looked at every millisecond.
  *
@@ -165,8 +167,9 @@ const MOST_WOKEN = 2 ** 31 - 1;
  * A notification ends the wait with "ok", whatever comes after that; without one it is "timed-out" when time is up,
  * whatever the element says. The wait begins a moment after the call has returned, and a thread that was woken for one
  * wait is away from all of its others for some microseconds: an element that is changed in that time counts as
- * notified. So change the element before you notify, and look at it again after "ok". The wait of a `Worker` that was
- * terminated may take a notification for 100 ms.
+ * notified. Several notifications in a row may end more waits of one isolate on one element than they were told to. So
+ * change the element before you notify, and look at it again after "ok". The wait of a `Worker` that was terminated may
+ * take a notification for 100 ms.
  *
  * Where the kernel has no `futex_waitv` (Linux before 5.16, macOS, Windows), and from the 1,017th wait on,
  * the element is looked at every millisecond.
@@ -357,10 +360,12 @@ function block(
 ): WaitResult {
   const deadline = timeout === Infinity ? Infinity : monotonicNow() + timeout;
   if (spin(array, index, expected)) return "not-equal";
+  longestSleep ??= runtime().isWorker() ? LONGEST_OF_WORKER : Infinity;
   let hasSlept = false;
   while (true) {
     lookAtParent();
-    const end = Math.min(deadline, nextLookAtParent());
+    let end = Math.min(deadline, nextLookAtParent());
+    if (longestSleep !== Infinity) end = Math.min(end, monotonicNow() + longestSleep);
     const outcome = hasFutex() ? futexWait(address, expected, end) : nap();
     if (outcome === "woken") return "ok";
     // The caller checks any other outcome: V8 may have overwritten errno.
@@ -371,6 +376,15 @@ function block(
     if (Atomics.load(array, index) !== expected) return hasSlept ? "ok" : "not-equal";
   }
 }
+
+/**
+ * How long a Worker sleeps at the most, in milliseconds. While it is in the kernel it cannot be terminated, and in Node
+ * `process.exit()` waits for that.
+ */
+const LONGEST_OF_WORKER = 95;
+
+/** How long this thread sleeps at the most. */
+let longestSleep: number | undefined;
 
 const spins = new Spin(64);
 

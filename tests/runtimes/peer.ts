@@ -415,20 +415,37 @@ const waiting: { readonly [ending: string]: (name: string) => void } = {
     }
     console.log("a timer");
   },
-  "terminating a Worker that waits": (name) => {
-    const worker = new Worker(new URL(import.meta.url), { workerData: name });
-    worker.on("message", async () => {
-      await worker.terminate();
-      console.log("terminated");
-    });
+  "terminating a Worker that waits": async (name) => {
+    await (await workerThat("waits", name)).terminate();
+    console.log("terminated");
+  },
+  "terminating a Worker that is blocked": async (name) => {
+    await (await workerThat("is blocked", name)).terminate();
+    console.log("terminated");
+  },
+  "exit() while a Worker is blocked": async (name) => {
+    await workerThat("is blocked", name);
+    process.exit(3);
   },
 };
 
+/** Starts a Worker that waits for the words of a segment, or is blocked in a wait for the first. */
+async function workerThat(does: "waits" | "is blocked", name: string): Promise<Worker> {
+  const worker = new Worker(new URL(import.meta.url), { workerData: { does, name } });
+  await new Promise((resume) => worker.once("message", resume));
+  await new Promise((resume) => setTimeout(resume, 200));
+  return worker;
+}
+
+function workAsWorker({ does, name }: { does: "waits" | "is blocked"; name: string }): void {
+  parentPort!.postMessage(does);
+  if (does === "waits") return void waitForAll(name);
+  wait(new SharedMemoryArray([300], "int32", name).load().data, 0, 0);
+}
+
 const [ending, name] = process.argv.slice(2);
-if (!isMainThread) {
-  waitForAll(workerData);
-  setTimeout(() => parentPort!.postMessage("waits"), 200);
-} else if (Object.hasOwn(waiting, ending ?? "")) waiting[ending](name);
+if (!isMainThread) workAsWorker(workerData);
+else if (Object.hasOwn(waiting, ending ?? "")) waiting[ending](name);
 else if (ending !== undefined) endWith(ending, name);
 else {
   for await (const line of createInterface({ input: process.stdin })) {

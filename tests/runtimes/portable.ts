@@ -720,6 +720,8 @@ const endings: [ending: string, code: number, out: string][] = [
   ["exit() while 300 waits are pending", 3, ""],
   ["its end, when a wait is over", 0, "timed-out"],
   ["terminating a Worker that waits", 0, "terminated"],
+  ["terminating a Worker that is blocked", 0, "terminated"],
+  ["exit() while a Worker is blocked", 3, ""],
 ];
 for (const [ending, code, out] of endings) {
   await check(`a process is over after ${ending}`, async () => {

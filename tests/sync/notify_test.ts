@@ -272,6 +272,37 @@ Deno.test("a notification that a moved wait had goes to the next wait of the sam
   assertEquals(await second, "ok");
 });
 
+for (const where of ["here", "in another process"]) {
+  Deno.test(`a notification is handed on past a wait that has its own, to the next one ${where}`, async () => {
+    if (!hasVector) return;
+    using words = new Words();
+    using sma = words.attach();
+    const moved = begun(waitAsync(sma.array!.data as Int32Array, 0, 0));
+    const rejected = assertRejects(() => moved, Deno.errors.BadResource);
+    // The waits that follow are on the second thread, of which the first one knows nothing.
+    const others = new AbortController();
+    const fillers = Array.from(
+      { length: 126 },
+      () => begun(waitAsync(words.data, 1, 0, undefined, others)).catch(() => "aborted"),
+    );
+    const second = begun(waitAsync(words.data, 0, 0));
+    await untilWaiting({ pid: Deno.pid }, "async", 2);
+    await sleep(20);
+    await using next = where === "here"
+      ? null
+      : await Teller.start(`console.log(wait(words(), 0, 0, ${LONG}));`, [words.name]);
+    if (next !== null) await untilWaiting(next);
+    const third = next?.line() ?? begun(waitAsync(words.data, 0, 0));
+    await sleep(20);
+    (sma.array!.data as Int32Array<ArrayBuffer>).buffer.transfer();
+    assertEquals([notify(words.data, 0, 1), notify(words.data, 0, 1)], [1, 1]);
+    await rejected;
+    assertEquals(await Promise.all([second, inTime(third)]), ["ok", "ok"]);
+    others.abort();
+    await Promise.all(fillers);
+  });
+}
+
 Deno.test("the wait of a terminated Worker takes no notification when its thread has come back", async () => {
   using words = new Words();
   await using teller = await Teller.start(
