@@ -84,6 +84,13 @@ export function makeBun(): Runtime {
             `Cannot map ${byteLength} bytes: an ArrayBuffer of Bun has ${LONGEST_BUFFER} bytes at the most`,
           );
         }
+        if (byteLength === LONGEST_BUFFER && minorOf(versions.bun!) < 4) {
+          // The element of that index is not there: it is read as undefined, and what is stored is lost.
+          throw makeError(
+            "NotSupported",
+            `Cannot map ${byteLength} bytes: Bun ${versions.bun} does not reach the last of them; 1.4 does`,
+          );
+        }
         return ffi().toArrayBuffer(Number(pointer as unknown as bigint), 0, byteLength);
       },
       stringAt: (pointer) => String(new (ffi().CString)(Number(pointer as unknown as bigint))),
@@ -99,10 +106,15 @@ export function makeBun(): Runtime {
  * @throws {NotSupported} if it is below 1.3
  */
 function checkBun(version: string): void {
-  const [major, minor] = version.split(".").map(Number);
-  if (major > 1 || (major === 1 && minor >= 3)) return;
+  if (minorOf(version) >= 3) return;
   throw makeError(
     "NotSupported",
     `Cannot share memory: this is Bun ${version}, and 1.3 or newer is needed; bun upgrade gets it`,
   );
+}
+
+/** The second number of a version of Bun 1; `Infinity` for what comes after that. */
+function minorOf(version: string): number {
+  const [major, minor] = version.split(".").map(Number);
+  return major > 1 ? Infinity : minor;
 }

@@ -104,9 +104,9 @@ function exitOnceClean(code: number, patience: number): void {
  */
 const WORKERS_DELAY = 200;
 
-/** Whether Deno runs this program with `--watch`, as its command line tells where there is a /proc. */
+/** Whether Deno or Bun runs this program with `--watch`, as its command line tells where there is a /proc. */
 function isWatched(): boolean {
-  if (runtime().name !== "deno" || platform().directory === null) return false;
+  if (runtime().name === "node" || platform().directory === null) return false;
   if (!runtime().mayCallC()) return false;
   const words = commandLine();
   if (words === null) return false;

@@ -274,6 +274,20 @@ await check("an array of 4 GiB less a page works in all", () => {
   sma.close();
 });
 
+await check("an array of 4 GiB has its last element, or says why not", () => {
+  const sma = new SharedMemoryArray([2 ** 32], "uint8", newName());
+  if (process.versions.bun?.startsWith("1.3.")) {
+    throws(() => sma.create({ reserve: false }), errors.NotSupported, { includes: "1.4" });
+    ok(!exists(sma.name), "the name is left");
+    return;
+  }
+  const view = sma.create({ reserve: false });
+  view.set(-1, 7);
+  equal([view.get(-1), view.data[2 ** 32 - 1], view.get(2 ** 32 - 2)], [7, 7, 0]);
+  sma.unlink();
+  sma.close();
+});
+
 await check("a buffer that the program moved away does not crash it", () => {
   const sma = new SharedMemoryArray([4096], "uint8", newName());
   const { data } = sma.create();

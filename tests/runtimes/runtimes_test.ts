@@ -138,6 +138,58 @@ testWith(
   },
 );
 
+/** A program with a register and a pending wait, which tells how many segments of its kind there are. */
+const watched = `
+import fs from "node:fs";
+import process from "node:process";
+import { createAndRegisterSma, SharedMemoryRegister } from "@shm/array";
+import { waitAsync } from "@shm/array/sync";
+const [prefix, told] = process.argv.slice(2);
+const register = new SharedMemoryRegister({ signals: ["SIGINT", "SIGTERM"] });
+const sma = createAndRegisterSma([1], "int32", register, prefix);
+waitAsync(sma.array.data, 0, 0);
+const names = fs.readdirSync("/dev/shm").filter((name) => name.includes(prefix));
+fs.appendFileSync(told, names.length + " ");
+`;
+
+// Bun 1.3 starts anew without a word (docs/runtimes.md).
+for (const name of ["node", "node-26.9", "bun"] as const) {
+  testWith(
+    ["deno pack", "runtimes"],
+    `${name}: a program under --watch is started again, and nothing is left`,
+    async () => {
+      const prefix = uniqueName();
+      const file = `${await prepared()}/${prefix}.js`;
+      const told = `${file}.told`;
+      Deno.writeTextFileSync(told, "");
+      Deno.writeTextFileSync(file, watched);
+      const child = new Deno.Command(runtimePath(name), {
+        args: ["--watch", file, prefix, told],
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      const starts = (): string => Deno.readTextFileSync(told);
+      try {
+        for (let looks = 0; starts().length < 4; looks++) {
+          assert(looks < 60 * slowness, `it was started: ${starts()}`);
+          await new Promise((resume) => setTimeout(resume, 500));
+          // The watcher begins to watch some time after the program has begun, and sees a later change.
+          if (starts().length === 2) Deno.writeTextFileSync(file, `${watched}// ${looks}\n`);
+        }
+      } finally {
+        child.kill("SIGINT");
+        await child.status;
+      }
+      const left = Array.from(Deno.readDirSync("/dev/shm"), ({ name }) => name)
+        .filter((each) => each.includes(prefix));
+      SharedMemoryArray.clearBuffers(left);
+      assertMatch(starts(), /^(1 ){2,}$/);
+      assertEquals(left, []);
+    },
+  );
+}
+
 // Steps as in tests/system/fuzz_test.ts and kills as in tests/system/crash_test.ts, a tenth of them, and less in older
 // versions.
 for (const name of ["node", "node-26.9", "bun", "bun-1.3"] as const) {
