@@ -6,7 +6,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { notify, SharedMemoryLock } from "@shm/array/sync";
 import { ANNOUNCED, indexOf, TURN, WAITING } from "../../src/sync/lock_words.ts";
 import { type Change, changedCopy, inTime, never } from "../helpers/changed_copy.ts";
-import { segmentPath, uniqueName } from "../helpers/helpers.ts";
+import { uniqueName } from "../helpers/helpers.ts";
 import { slowness } from "../helpers/scale.ts";
 import {
   greedyProgram,
@@ -217,30 +217,48 @@ Deno.test("a turn that is owed for ever is found out: the control", () => {
 });
 
 /** How often of some times one that let a waiter in, and has the lock again, is announced. */
-async function announcedAgain({ lock, words, start }: Patient, rounds: number): Promise<number> {
-  const [ROUND, ASKING] = [0, 1];
-  await using teller = await start(`
-    for (let round = 0; ; round++) {
-      while (Atomics.load(data, ${ROUND}) === round) wait(data, ${ROUND}, round);
-      Atomics.store(data, ${ASKING}, round + 1);
+async function announcedAgain({ words, start }: Patient, rounds: number): Promise<number> {
+  const [ROUND, ASKING, GO, LEAVE] = [0, 1, 2, 3];
+  const untilRound = (word: number): string =>
+    `while (Atomics.load(data, ${word}) < round) wait(data, ${word}, round - 1);`;
+  await using waiter = await start(`
+    for (let round = 1; ; round++) {
+      ${untilRound(ROUND)}
+      Atomics.store(data, ${ASKING}, round);
       const guard = lock.acquire();
-      dwell(5000);
+      console.log("in");
+      ${untilRound(LEAVE)}
       guard.release();
     }
   `);
-  const announcement = (): number =>
-    new Int32Array(Deno.readFileSync(segmentPath(lock.name)).buffer)[indexOf(WAITING)] & ANNOUNCED;
+  await using other = await start(`
+    const mapped = words(Deno.args[1]);
+    for (let round = 1; ; round++) {
+      const first = lock.acquire();
+      console.log("held");
+      ${untilRound(GO)}
+      first.release(); // lets the waiter in
+      const second = lock.acquire();
+      // The waiter's release has taken all announcements back: those who still wait have no other than this one's.
+      console.log(Atomics.load(mapped, ${indexOf(WAITING)}) & ${ANNOUNCED});
+      second.release();
+    }
+  `);
+  const say = (word: number, round: number): void => {
+    Atomics.store(words.data, word, round);
+    notify(words.data, word);
+  };
   let announced = 0;
   for (let round = 1; round <= rounds; round++) {
-    const first = lock.acquire();
-    Atomics.store(words.data, ROUND, round);
-    notify(words.data, ROUND);
+    assertEquals(await other.line(), "held");
+    say(ROUND, round);
     await until("it asks for the lock", () => Atomics.load(words.data, ASKING) === round);
-    await untilWaiting(teller);
-    first.release();
-    // The waiter's release has taken all announcements back to 0: those who still wait have no other than this.
-    using _second = lock.acquire({ timeout: 60_000 * slowness });
-    announced += announcement();
+    await untilWaiting(waiter);
+    say(GO, round);
+    assertEquals(await waiter.line(), "in");
+    await untilWaiting(other);
+    say(LEAVE, round);
+    announced += Number(await other.line());
   }
   return announced;
 }
