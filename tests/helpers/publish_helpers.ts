@@ -126,6 +126,15 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resume) => setTimeout(resume, milliseconds));
 }
 
+/**
+ * Gives promises that are awaited one after another, or after something else: one that is rejected before its turn is
+ * no error that nobody has caught.
+ */
+export function handled<P extends readonly Promise<unknown>[]>(...promises: P): P {
+  for (const promise of promises) promise.catch(() => {});
+  return promises;
+}
+
 /** What a promise is rejected with. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<Error> {
   try {

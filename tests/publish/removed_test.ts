@@ -5,7 +5,13 @@ import { SharedMemory, SharedMemoryArray } from "@shm/array";
 import { EndedError, SharedMemoryRing, SharedMemoryVersions } from "@shm/array/publish";
 import { changedCopy, inTime, never } from "../helpers/changed_copy.ts";
 import { errorOf, segmentPath } from "../helpers/helpers.ts";
-import { Member, rejectionOf, sleep, withPublication } from "../helpers/publish_helpers.ts";
+import {
+  handled,
+  Member,
+  rejectionOf,
+  sleep,
+  withPublication,
+} from "../helpers/publish_helpers.ts";
 import { slowness } from "../helpers/scale.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
@@ -80,7 +86,7 @@ Deno.test("whoever waits while a name is removed is told", () =>
       { args: [JSON.stringify([ring, table, "ring"])] },
     );
     assertEquals(await blocked.line(), "waits");
-    const waiting = [ring.nextAsync(), table.changedAsync(), ring.frames().next()];
+    const waiting = handled(ring.nextAsync(), table.changedAsync(), ring.frames().next());
     await sleep(50);
     ring.unlink();
     table.unlink();

@@ -18,6 +18,7 @@ import {
   segmentExists,
 } from "../helpers/helpers.ts";
 import {
+  handled,
   Member,
   mixedText,
   publishUrl,
@@ -472,11 +473,12 @@ Deno.test("waiting ends by a time limit, a signal or close()", () =>
     const stop = new AbortController();
     const waiting = ring.nextAsync(0, { signal: stop.signal });
     const frames = ring.frames({ signal: stop.signal }).next();
+    handled(waiting, frames);
     await sleep(20);
     stop.abort(reason);
     assertEquals(await rejectionOf(waiting), reason);
     assertEquals(await rejectionOf(frames), reason);
-    const closed = [ring.nextAsync(), ring.nextAsync(5, { timeout: 10_000 })];
+    const closed = handled(ring.nextAsync(), ring.nextAsync(5, { timeout: 60_000 }));
     await sleep(20);
     ring.close();
     for (const each of closed) assert(await rejectionOf(each) instanceof Deno.errors.BadResource);

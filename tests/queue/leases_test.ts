@@ -9,7 +9,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type QueueItem, SharedMemoryQueue } from "@shm/array/queue";
 import * as words from "../../src/queue/queue_words.ts";
 import { segmentPath, until, withNames } from "../helpers/helpers.ts";
-import { poke, rejectionOf } from "../helpers/publish_helpers.ts";
+import { handled, poke, rejectionOf } from "../helpers/publish_helpers.ts";
 import { hang, queueUrl, startMember, statesOf, withQueue } from "../helpers/queue_helpers.ts";
 import { Random } from "../helpers/random.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
@@ -307,11 +307,11 @@ Deno.test("close() and a removed name end serve() and items()", () =>
     const loop = async (from: SharedMemoryQueue): Promise<void> => {
       for await (const item of from.items()) item.complete();
     };
-    const closing = [loop(other), other.serve(() => null)];
+    const closing = handled(loop(other), other.serve(() => null));
     assertEquals(await queue.call(1), null);
     other.close();
     for (const each of closing) await assertRejects(() => each, BadResource);
-    const removed = [loop(queue), queue.serve(() => null)];
+    const removed = handled(loop(queue), queue.serve(() => null));
     queue.unlink();
     for (const each of removed) await assertRejects(() => each, NotFound);
   }));

@@ -12,7 +12,7 @@ import {
   withNames,
 } from "../helpers/helpers.ts";
 import { hang, queueUrl, startMember, statesOf, withQueue } from "../helpers/queue_helpers.ts";
-import { rejectionOf, sleep } from "../helpers/publish_helpers.ts";
+import { handled, rejectionOf, sleep } from "../helpers/publish_helpers.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "queues");
@@ -578,6 +578,7 @@ Deno.test("end() wakes those who wait for a slot", () =>
     queue.put(1);
     const put = queue.putAsync(2);
     const call = queue.call(3);
+    handled(put, call);
     other.end();
     await assertRejects(() => put, BrokenPipe);
     await assertRejects(() => call, BrokenPipe);
@@ -625,9 +626,9 @@ Deno.test("closing rejects what waits, and withdraws calls", () =>
   withQueue(1, async (queue, other) => {
     const call = queue.call(1);
     assertEquals(statesOf(other), { waiting: 1 });
-    const waits = [queue.putAsync(2), queue.call(3), queue.drainedAsync()];
+    const waits = handled(call, queue.putAsync(2), queue.call(3), queue.drainedAsync());
     queue.close();
-    for (const each of [call, ...waits]) await assertRejects(() => each, BadResource);
+    for (const each of waits) await assertRejects(() => each, BadResource);
     assertEquals(statesOf(other), {});
     using third = SharedMemoryQueue.clone(other).load();
     const taking = third.takeAsync();

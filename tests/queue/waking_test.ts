@@ -8,6 +8,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { withNames } from "../helpers/helpers.ts";
 import { type Change, changedCopy, inTime, never } from "../helpers/changed_copy.ts";
+import { handled } from "../helpers/publish_helpers.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 import type { SharedMemoryQueue as Queue } from "@shm/array/queue";
 
@@ -73,7 +74,7 @@ Deno.test("takers, callers, those who want a slot and those who wait for the end
     three.take()!.fail("no");
     // end() wakes takers, and those who want a slot.
     three.put("holds the slot");
-    const waits = [one.putAsync("never"), one.call("never")];
+    const waits = handled(one.putAsync("never"), one.call("never"));
     const holder = three.take()!;
     const takers = [one.takeAsync(), three.takeAsync()];
     await asleep();

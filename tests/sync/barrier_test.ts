@@ -17,7 +17,7 @@ import {
   withNames,
 } from "../helpers/helpers.ts";
 import { runPython } from "../helpers/python.ts";
-import { rejectionOf, sleep } from "../helpers/publish_helpers.ts";
+import { handled, rejectionOf, sleep } from "../helpers/publish_helpers.ts";
 import { syncUrl } from "../helpers/sync.ts";
 import { everyTestWith, testWith } from "../helpers/test_with.ts";
 
@@ -498,7 +498,7 @@ Deno.test("a killed party breaks the barrier soon, for all, until it is replaced
     using b = SharedMemoryBarrier.from(a).load();
     const member = await startParty(a, hang);
     assertEquals(await member.line(), "seat 2");
-    const waiting = [a.meetAsync(), b.meetAsync()];
+    const waiting = handled(a.meetAsync(), b.meetAsync());
     assertEquals(await stateAfter(waiting[0], 120), "waits");
     await member.kill();
     for (const each of waiting) assert(await rejectionOf(each) instanceof BrokenBarrierError);
