@@ -1168,6 +1168,7 @@ class Lock:
         self._threads = threading.Lock()
         self._is_held = False
         self._is_shared = False
+        self._thread = 0  # the one that has acquired it
         self._is_inherited = False  # whether this is a forked child, whose parent held it at the fork
         # The turn that the last release began, until when whoever waited is let in, and whether one was woken.
         self._debt = None
@@ -1190,14 +1191,18 @@ class Lock:
         """Take the lock; after `timeout` seconds raise TimeoutError. `abandoned` is told anew.
 
         With `shared`, others that take it shared may have it, too. `abandoned` then stays true for the next ones,
-        until somebody has had the lock alone.
+        until somebody has had the lock alone. BlockingIOError: without a time limit this would wait for ever, as this
+        thread itself has the lock.
         """
         deadline = _deadline(timeout, "acquire")
         _check_process()
         self._check_open()
+        if deadline is None and self._is_mine():
+            raise self._own_error("this instance")
         limit = -1 if deadline is None else min(max(0, deadline - time.monotonic()), threading.TIMEOUT_MAX)
         if not self._threads.acquire(timeout=limit):
-            raise TimeoutError(f"Cannot acquire {self.name!r}: another thread has it still")
+            who = "this thread has it already" if self._is_mine() else "another thread has it still"
+            raise TimeoutError(f"Cannot acquire {self.name!r}: {who}")
         gate = None  # the segment whose gate this closes
         try:
             has_let_in = self._let_in(deadline, shared)
@@ -1209,6 +1214,8 @@ class Lock:
                 self._announce(shared)
                 if self._try(True, shared):
                     return
+                if deadline is None and any(other._is_mine() and self._is_same(other) for other in list(Lock._all)):
+                    raise self._own_error("another instance")
                 now = time.monotonic()
                 if deadline is not None and deadline <= now:
                     raise TimeoutError(f"Cannot acquire {self.name!r}: it is held still")
@@ -1253,6 +1260,18 @@ class Lock:
         self._segment.unlock()
         self._debt = self._wake(1) or self._debt
         self._threads.release()
+
+    def _is_mine(self):
+        """Whether this thread has the lock by this instance."""
+        return self._is_held and self._thread == threading.get_ident()
+
+    def _is_same(self, other):
+        mine, theirs = self._segment._status, other._segment._status
+        return (mine.st_dev, mine.st_ino) == (theirs.st_dev, theirs.st_ino)
+
+    def _own_error(self, what):
+        why = f"this thread holds the lock already, by {what}, and could not give it back while this call blocks"
+        return BlockingIOError(errno.EBUSY, f"Cannot acquire {self.name!r}: {why}")
 
     def _announce(self, shared):
         _atomic(_OR, self._words, 4 * self._WAITING, self._READER if shared else self._ANNOUNCED)
@@ -1337,7 +1356,7 @@ class Lock:
                         words[self._HELD] = 1
                     if has_waited:  # who let somebody in learns that one had its turn
                         _atomic(_ADD, words, 4 * self._TURN, 1)
-                    self._is_held, self._is_shared = True, shared
+                    self._is_held, self._is_shared, self._thread = True, shared, threading.get_ident()
                 return taken
             if taken:
                 segment.unlock()

@@ -315,6 +315,49 @@ sys.stdin.readline()
 );
 
 eachNumPyTest(
+  "Lock of shm_attach.py does not wait for ever for what its own thread holds",
+  (python) =>
+    withPublication(async (name) => {
+      using lock = new SharedMemoryLock(name).create();
+      const found = await ask(
+        python,
+        `lock, other = Lock(name), Lock(name)
+lock.acquire()
+tell_all = [raised(lock.acquire), raised(lambda: lock.acquire(timeout=0)), raised(lambda: lock.acquire(shared=True)),
+            raised(other.acquire), raised(lambda: other.acquire(timeout=0.01)), raised(lambda: other.acquire(shared=True))]
+# Another thread waits, for the same instance and for another one, and gets it.
+taken = []
+def take(which):
+    which.acquire()
+    taken.append(raised(which.acquire))
+    which.release()
+threads = [threading.Thread(target=take, args=(which,), daemon=True) for which in (lock, other)]
+for thread in threads:
+    thread.start()
+time.sleep(0.1)
+tell_all.append(len(taken))
+lock.release()
+for thread in threads:
+    thread.join(30)
+tell_all += taken
+with lock.shared():
+    other.acquire(shared=True)
+    tell_all += [raised(lambda: other.acquire(shared=True)), raised(lambda: Lock(name).acquire())]
+    other.release()
+tell(*tell_all, raised(other.acquire), forked(lambda: raised(lambda: other.acquire(timeout=0))))`,
+        name,
+      );
+      const [busy, late] = ["BlockingIOError", "TimeoutError"];
+      assertEquals(found, [
+        ...[busy, late, busy, busy, late, busy, 0],
+        ...[busy, busy],
+        ...[busy, busy, null, late],
+      ]);
+      lock.unlink();
+    }),
+);
+
+eachNumPyTest(
   "Lock of shm_attach.py goes over to the lock that was made anew",
   (python) =>
     withPublication(async (name) => {
