@@ -6,8 +6,9 @@
  */
 
 import { SharedMemoryArray } from "@shm/array";
+import { SharedMemoryLock } from "@shm/array/sync";
 import { hasFutexWaitMany } from "../../ffi/futex.ts";
-import { startChild } from "./helpers.ts";
+import { startChild, uniqueName } from "./helpers.ts";
 import { python } from "./find_python.ts";
 import { slowness } from "./scale.ts";
 
@@ -52,6 +53,25 @@ export class Words {
   [Symbol.dispose](): void {
     this.#sma.unlink();
     this.#sma.close();
+  }
+}
+
+/** A lock that is made, and goes with its name at the end of the scope. */
+export class MadeLock extends SharedMemoryLock {
+  constructor(name: string = uniqueName()) {
+    super(name);
+    this.create();
+  }
+
+  override [Symbol.dispose](): void {
+    this.unlink();
+    try {
+      this.close();
+    } catch (error) {
+      // A test that fails may hold it still. An error here would hide why it has failed.
+      if (!(error instanceof Deno.errors.Busy)) throw error;
+      console.error(`At the end of the scope: ${error.message}`);
+    }
   }
 }
 

@@ -17,6 +17,7 @@ import {
 } from "../helpers/greedy.ts";
 import {
   hasVector,
+  MadeLock,
   progress,
   SHORT_PATIENCE,
   sleep,
@@ -28,19 +29,6 @@ import {
 import { everyTestWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "locks on segments");
-
-/** A lock that is made, and goes with its name at the end of the scope. */
-class MadeLock extends SharedMemoryLock {
-  constructor() {
-    super(uniqueName());
-    this.create();
-  }
-
-  override [Symbol.dispose](): void {
-    this.unlink();
-    this.close();
-  }
-}
 
 /** A second instance for a lock, of the same copy of the sources, attached. */
 function another(lock: SharedMemoryLock): SharedMemoryLock {

@@ -7,25 +7,21 @@ import { GATE_BYTE, GATED, HELD, indexOf, WAITING } from "../../src/sync/lock_wo
 import { changedCopy, never } from "../helpers/changed_copy.ts";
 import { descriptorsOf, errorOf, mappingsOf, segmentPath, uniqueName } from "../helpers/helpers.ts";
 import { scale, slowness } from "../helpers/scale.ts";
-import { progress, sleep, syncUrl, Teller, until, untilWaiting, Words } from "../helpers/sync.ts";
+import {
+  MadeLock,
+  progress,
+  sleep,
+  syncUrl,
+  Teller,
+  until,
+  untilWaiting,
+  Words,
+} from "../helpers/sync.ts";
 import { everyTestWith, testWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "locks on segments");
 
 const shared = { shared: true };
-
-/** A lock that is made, and goes with its name at the end of the scope. */
-class MadeLock extends SharedMemoryLock {
-  constructor(name = uniqueName()) {
-    super(name);
-    this.create();
-  }
-
-  override [Symbol.dispose](): void {
-    this.unlink();
-    this.close();
-  }
-}
 
 function another(lock: SharedMemoryLock): SharedMemoryLock {
   return SharedMemoryLock.from(lock).load();

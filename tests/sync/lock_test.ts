@@ -15,23 +15,19 @@ import {
   uniqueName,
 } from "../helpers/helpers.ts";
 import { scale, slowness } from "../helpers/scale.ts";
-import { compile, progress, sleep, syncUrl, Teller, untilWaiting, Words } from "../helpers/sync.ts";
+import {
+  compile,
+  MadeLock,
+  progress,
+  sleep,
+  syncUrl,
+  Teller,
+  untilWaiting,
+  Words,
+} from "../helpers/sync.ts";
 import { everyTestWith, inNamespaces, testWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "locks are for Linux");
-
-/** A lock that is made, and goes with its name at the end of the scope. */
-class MadeLock extends SharedMemoryLock {
-  constructor(name = uniqueName()) {
-    super(name);
-    this.create();
-  }
-
-  override [Symbol.dispose](): void {
-    this.unlink();
-    this.close();
-  }
-}
 
 /** A second instance for a lock, attached. */
 function another(lock: SharedMemoryLock): SharedMemoryLock {
