@@ -106,9 +106,9 @@ function ring(): string {
     ]),
     text(x(1) + width / 2, 22, "writer: write(frame 42)"),
     arrow(x(1) + width / 2, 28, x(1) + width / 2, top - 3),
-    text(x(0) + width / 2, 178, "latest() is 41"),
+    text(x(0) + width / 2 + 56, 178, "latest(), and next(37), which skips 3"),
     arrow(x(0) + width / 2, 162, x(0) + width / 2, top + 51),
-    text(x(2) + width / 2 + 36, 178, "a slow reader: skipped = 1, next is 39"),
+    text(x(2) + width / 2, 178, "next(38) is 39"),
     arrow(x(2) + width / 2, 162, x(2) + width / 2, top + 51),
   ]);
 }
