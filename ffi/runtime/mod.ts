@@ -50,10 +50,22 @@ function find(): Runtime {
   );
 }
 
-/** As much of `process` as is needed to tell whose it is. */
+/** As much of `process` as is needed to tell whose it is, and which program it runs. */
 interface HostProcess {
   readonly versions?: { readonly [name: string]: string | undefined };
   readonly getBuiltinModule?: unknown;
+  readonly argv?: readonly string[];
+}
+
+/**
+ * Whether a program is the one that was started, for runtimes whose `import.meta.main` does not tell: Node before 24.2
+ * would do nothing and say nothing.
+ *
+ * @param end how the path of its file ends
+ */
+export function isStarted(end: string): boolean {
+  const { process } = globalThis as { process?: HostProcess };
+  return process?.argv?.[1]?.endsWith(end) ?? false;
 }
 
 /**

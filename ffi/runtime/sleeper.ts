@@ -4,7 +4,9 @@
  * The thread is a Worker that is made from text, so that no file must be found in a bundle, a tarball or a compiled
  * program. It waits for a command in `Atomics.wait`, and carries it out in the kernel. While it is there it cannot be
  * ended, and whoever ends the program or the Worker that it serves waits for it: so calls must be short. The call that
- * is under way is ended when the program ends; of a Worker that is terminated nothing can run any more.
+ * is under way is ended when the program ends; of a Worker that is terminated nothing can run any more. The end of a
+ * program waits for no thread in Bun: there each return from a call takes much more of the processor than in Node, and
+ * a call of the main thread may be long.
  *
  * @module
  */
@@ -116,7 +118,7 @@ let areAllowed = true;
  * @returns a sleeper, each call of which fails where this program may have no thread
  */
 export function threadSleeper(library: string, wake: () => void): Sleeper {
-  const longestCall = isWorker() ? 95 : 500;
+  const longestCall = isWorker() ? 95 : hostProcess().versions.bun === undefined ? 500 : 3_600_000;
   const memory = new SharedArrayBuffer(END);
   const list = new Uint32Array(memory, WORDS_AT, (LIMIT_AT - WORDS_AT) / 4);
   const limit = new Uint32Array(memory, LIMIT_AT, 4);

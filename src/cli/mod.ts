@@ -33,10 +33,12 @@
  * @module
  */
 
-import { runtime } from "../../ffi/runtime/mod.ts";
+import { isStarted, runtime } from "../../ffi/runtime/mod.ts";
 import { runOn } from "./run.ts";
 import { programScreen } from "./screen.ts";
 
 export { run } from "./run.ts";
 
-if (import.meta.main) runtime().exit(runOn(programScreen(), runtime().args));
+if (import.meta.main ?? isStarted("/src/cli/mod.js")) {
+  runtime().exit(runOn(programScreen(), runtime().args));
+}

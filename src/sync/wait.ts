@@ -7,6 +7,7 @@
 import { bufferAddress, futexWait, futexWake, hasFutex, monotonicNow } from "../../ffi/futex.ts";
 import { runtime } from "../../ffi/runtime/mod.ts";
 import { isDetached, isGiven, isShared, kindOf, LONGEST_TIME, readOptions } from "../check.ts";
+import { dtypeOf } from "../dtype.ts";
 import { badResource, fromCaller } from "../errors.ts";
 import { lookAtParent, nextLookAtParent, sleep } from "../process/parent.ts";
 import { isPrivateCopy, isUnmarked, onClose, segmentOf } from "../segment/mod.ts";
@@ -259,7 +260,10 @@ const known = new WeakMap<ArrayBufferLike, Memory>();
 
 /** Checks the array, and gives the facts about its memory. */
 function checkArray(array: unknown, action: string): Memory {
-  if (array instanceof Int32Array) return memoryOf(array, action);
+  // One of another realm (node:vm) is as good.
+  if (array instanceof Int32Array || dtypeOf(array) === "int32") {
+    return memoryOf(array as Int32Array, action);
+  }
   throw new TypeError(
     `Cannot ${action}: it takes an Int32Array, not ${
       ArrayBuffer.isView(array) ? `a ${array.constructor.name}` : kindOf(array)

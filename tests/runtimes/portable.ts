@@ -10,6 +10,7 @@ import fs from "node:fs";
 import os from "node:os";
 import process from "node:process";
 import { inspect } from "node:util";
+import vm from "node:vm";
 import {
   createAndRegisterSma,
   errors,
@@ -671,6 +672,13 @@ await check("wait() refuses other memory and other elements", () => {
   throws(() => wait(new Float64Array(4) as unknown as Int32Array, 0, 0), TypeError);
   const { words } = makeWords();
   throws(() => wait(words, 9, 0), RangeError);
+});
+
+await check("an Int32Array that another realm made of the memory is as good", () => {
+  const { words } = makeWords(1);
+  const other: Int32Array = vm.runInNewContext("new Int32Array(buffer)", { buffer: words.buffer });
+  ok(!(other instanceof Int32Array), "it is of this realm");
+  equal([wait(other, 0, 1), wait(other, 0, 0, 1), notify(other, 0)], ["not-equal", "timed-out", 0]);
 });
 
 await check("waitAsync() is not-equal at once, or ends when it is notified", async () => {

@@ -138,6 +138,22 @@ testWith(
   },
 );
 
+for (const name of ["node-22", "node-24"] as const) {
+  testWith(
+    ["deno pack", "runtimes", "other runtimes"],
+    `${name}: the shell says which version it needs`,
+    async () => {
+      const { code, stdout, stderr } = await new Deno.Command(runtimePath(name), {
+        args: ["node_modules/@shm/array/src/cli/mod.js", "ls"],
+        cwd: `${await prepared()}/..`,
+      }).output();
+      const [out, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+      assertEquals([code, out], [1, ""]);
+      assertMatch(errors, /^Cannot share memory: it needs Node 26\.9 or newer.*\n$/);
+    },
+  );
+}
+
 /** A program with a register and a pending wait, which tells how many segments of its kind there are. */
 const watched = `
 import fs from "node:fs";
