@@ -168,9 +168,10 @@ const MOST_WOKEN = 2 ** 31 - 1;
  * A notification ends the wait with "ok", whatever comes after that; without one it is "timed-out" when time is up,
  * whatever the element says. The wait begins a moment after the call has returned, and a thread that was woken for one
  * wait is away from all of its others for some microseconds: an element that is changed in that time counts as
- * notified. Several notifications in a row may end more waits of one isolate on one element than they were told to. So
- * change the element before you notify, and look at it again after "ok". The wait of a `Worker` that was terminated may
- * take a notification for 100 ms.
+ * notified. So does one that is changed while the thread gets no processor for 30 ms, as a timer looks at it then.
+ * Several notifications in a row may end more waits of one isolate on one element than they were told to. So change
+ * the element before you notify, and look at it again after "ok". The wait of a `Worker` that was terminated may take a
+ * notification for 100 ms.
  *
  * Where the kernel has no `futex_waitv` (Linux before 5.16, macOS, Windows), and from the 1,017th wait on,
  * the element is looked at every millisecond.
