@@ -61,15 +61,14 @@ export function slice(
   stop?: number | null,
   step?: number | null,
 ): Slice {
-  const parts = { start: start ?? null, stop: stop ?? null, step: step ?? null };
-  try {
-    checkParts(parts.start, parts.stop, parts.step);
-  } catch (error) {
-    throw fromCaller(error, slice);
+  const first = start ?? null;
+  const end = stop ?? null;
+  const distance = step ?? null;
+  if (!isPart(first) || !isPart(end) || !isPart(distance) || distance === 0) {
+    throw fromCaller(refusal(first, end, distance), slice);
   }
-  if (parts.start === 0) parts.start = 0; // never -0, which JSON does not keep
-  if (parts.stop === 0) parts.stop = 0;
-  return parts;
+  // Never -0, which JSON does not keep.
+  return { start: first === 0 ? 0 : first, stop: end === 0 ? 0 : end, step: distance };
 }
 
 /**
@@ -178,6 +177,14 @@ export function rangeOf(item: unknown, length: number, result: Range): Range | n
     result.start = isEmpty ? 0 : first;
     result.step = 1;
     result.length = isEmpty ? 0 : end - first;
+    return result;
+  }
+  if (start === null && stop === null && isInt32(step) && step !== 0) {
+    // Every so many indices of a whole axis, the same rules again.
+    const isEmpty = length === 0;
+    result.start = step < 0 && !isEmpty ? length - 1 : 0;
+    result.step = isEmpty ? 1 : step;
+    result.length = step === -1 ? length : Math.ceil(length / Math.abs(step));
     return result;
   }
   if (!isPart(start) || !isPart(stop) || !isPart(step) || step === 0) return null;
@@ -351,6 +358,15 @@ function parseObject(item: Partial<Slice>): Slice {
   const range = { start: own.start ?? null, stop: own.stop ?? null, step: own.step ?? null };
   checkParts(range.start, range.stop, range.step);
   return range;
+}
+
+/** The error that {@linkcode checkParts} throws. */
+function refusal(start: unknown, stop: unknown, step: unknown): unknown {
+  try {
+    checkParts(start, stop, step);
+  } catch (error) {
+    return error;
+  }
 }
 
 function checkParts(start: unknown, stop: unknown, step: unknown): void {
