@@ -69,6 +69,10 @@ export function makeBun(): Runtime {
             opened.push(library);
             functions[key] = library.symbols[symbol];
           } catch (error) {
+            // "bun:ffi requires the JIT"
+            if (error instanceof Error && error.message.includes("the JIT")) {
+              throw notCompiled(error);
+            }
             if (!optional) throw error;
             functions[key] = null;
           }
@@ -117,4 +121,13 @@ function checkBun(version: string): void {
 function minorOf(version: string): number {
   const [major, minor] = version.split(".").map(Number);
   return major > 1 ? Infinity : minor;
+}
+
+function notCompiled(cause: Error): Error {
+  return makeError(
+    "NotSupported",
+    "Cannot share memory: Bun calls C only where it may compile, and here it may not " +
+      "(BUN_JSC_useJIT is off, or the system forbids it)",
+    cause,
+  );
 }

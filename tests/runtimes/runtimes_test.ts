@@ -154,6 +154,13 @@ for (const name of ["node-22", "node-24"] as const) {
   );
 }
 
+testWith(["deno pack", "runtimes"], "bun: where it may not compile, it says so", async () => {
+  const env = { BUN_JSC_useJIT: "0" };
+  const { code, text } = await runIn("bun", "peer.ts", env, ["its end", uniqueName()]);
+  assertEquals(code, 1, text);
+  assertMatch(text, /NotSupported: Cannot share memory: Bun calls C only where it may compile/);
+});
+
 /** A program with a register and a pending wait, which tells how many segments of its kind there are. */
 const watched = `
 import fs from "node:fs";
