@@ -1018,7 +1018,8 @@ export class SharedMemoryQueue {
   /**
    * Goes through the items as they come, for `for await`, until the queue was ended and nothing is left.
    *
-   * An item that the loop leaves unfinished stays taken. `using item of` gives it to the next taker.
+   * An item that the loop leaves unfinished stays taken. `using item of` gives it to the next taker; Deno 2.2.0 to
+   * 2.2.2 forget such a `using`, but keep one in the body of the loop.
    *
    * @param options a signal that ends the loop
    * @returns the items; the loop throws the signal's reason, and what {@linkcode SharedMemoryQueue.takeAsync} is

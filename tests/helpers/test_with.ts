@@ -91,6 +91,18 @@ const requirements = {
     lack: "this Deno has no deno pack",
     required: "SHM_REQUIRE_PACK",
   },
+  /** V8 14.9, which came with Deno 2.8: bytecode of older ones is longer. */
+  "short bytecode": {
+    isThere: () => versionOfV8() >= 14.9,
+    lack: "this Deno has a V8 that makes longer bytecode",
+    required: "SHM_REQUIRE_V8",
+  },
+  /** `markAsUntransferable()` of `node:worker_threads`, which came with Deno 2.7.6. */
+  "marks of buffers": {
+    isThere: marksBuffers,
+    lack: "this Deno cannot mark buffers as untransferable",
+    required: "SHM_REQUIRE_MARKS",
+  },
   /** A browser: `chromium()` of `runtimes.ts`. */
   "Chromium": {
     isThere: () => chromium() !== null,
@@ -216,6 +228,25 @@ function bundles(): boolean {
       .outputSync().success;
   } finally {
     Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+/** The version of V8, up to its second number: 14.9. */
+function versionOfV8(): number {
+  return Number(/^\d+\.\d/.exec(Deno.version.v8));
+}
+
+/** Looks at nothing of `node:worker_threads` in tests that do not need it: that takes time. */
+function marksBuffers(): boolean {
+  type Threads = { markAsUntransferable(buffer: ArrayBuffer): void };
+  const { process } = globalThis as unknown as {
+    process: { getBuiltinModule(name: string): Threads };
+  };
+  try {
+    process.getBuiltinModule("node:worker_threads").markAsUntransferable(new ArrayBuffer(8));
+    return true;
+  } catch {
+    return false; // Deno says: Not implemented.
   }
 }
 

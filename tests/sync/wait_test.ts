@@ -80,17 +80,21 @@ for (const [name, call] of Object.entries(functions)) {
     assertThrows(() => call(words.data), Deno.errors.BadResource, "closed");
   });
 
-  Deno.test(`${name}() of a closed array whose buffer could not be detached is BadResource`, () => {
-    using used = new Words();
-    using fresh = new Words();
-    call(used.data);
-    for (const words of [used, fresh]) {
-      markAsUntransferable(words.data.buffer);
-      words.close();
-      assertEquals(words.data.length > 0, true);
-      assertThrows(() => call(words.data), Deno.errors.BadResource, "closed");
-    }
-  });
+  testWith(
+    "marks of buffers",
+    `${name}() of a closed array whose buffer could not be detached is BadResource`,
+    () => {
+      using used = new Words();
+      using fresh = new Words();
+      call(used.data);
+      for (const words of [used, fresh]) {
+        markAsUntransferable(words.data.buffer);
+        words.close();
+        assertEquals(words.data.length > 0, true);
+        assertThrows(() => call(words.data), Deno.errors.BadResource, "closed");
+      }
+    },
+  );
 
   Deno.test(`${name}() of memory that was moved away is BadResource, of where it is now a TypeError`, () => {
     using words = new Words();

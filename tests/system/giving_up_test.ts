@@ -6,7 +6,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { evalChild, modUrl, runChild, segmentExists, withNames } from "../helpers/helpers.ts";
 import { publishUrl } from "../helpers/publish_helpers.ts";
 import { syncUrl } from "../helpers/sync.ts";
-import { everyTestWith } from "../helpers/test_with.ts";
+import { everyTestWith, testWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "it looks into /dev/shm and /proc");
 
@@ -178,10 +178,13 @@ Deno.test("close() is safe with a transfer() that copies and was there before th
     assertEquals([signal, stdout], [null, "0 5 null\n"], stderr);
   }));
 
-Deno.test("close() of a buffer that is marked untransferable neither throws, leaks nor crashes", () =>
-  withNames(async (name) => {
-    const result = await evalChild(
-      `${tools}
+testWith(
+  "marks of buffers",
+  "close() of a buffer that is marked untransferable neither throws, leaks nor crashes",
+  () =>
+    withNames(async (name) => {
+      const result = await evalChild(
+        `${tools}
       const { markAsUntransferable } = await import("node:worker_threads");
       const sma = new SharedMemoryArray(100_000, "uint8", name);
       sma.create().fill(7);
@@ -198,11 +201,12 @@ Deno.test("close() of a buffer that is marked untransferable neither throws, lea
       console.log(JSON.stringify([...seen, told(() => SharedMemoryArray.from(array))]));
       other.close();
       sma.unlink();`,
-      { args: [name] },
-    );
-    // The views cannot be emptied: they are over zeros that nobody shares.
-    assertEquals(result, [0, 5, 7, 1, null, null, "TypeError"]);
-  }));
+        { args: [name] },
+      );
+      // The views cannot be emptied: they are over zeros that nobody shares.
+      assertEquals(result, [0, 5, 7, 1, null, null, "TypeError"]);
+    }),
+);
 
 // --- No memory for zero pages ------------------------------------------------------------------
 
