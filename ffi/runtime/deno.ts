@@ -104,6 +104,9 @@ export const deno: Runtime = {
     Deno.unrefTimer(timer);
     return () => clearInterval(timer);
   },
+  get signalEndsListeners() {
+    return endsListeners(Deno.version.deno);
+  },
   onSignal(name: SignalName, action) {
     Deno.addSignalListener(name as Deno.Signal, action);
     return () => Deno.removeSignalListener(name as Deno.Signal, action);
@@ -155,6 +158,17 @@ export function checkDeno(version: string): void {
     "NotSupported",
     `Cannot share memory: this is Deno ${version}, and 2.2 or newer is needed; deno upgrade gets it`,
   );
+}
+
+/**
+ * Whether a signal ends a program of this version of Deno, whoever listens to it, when some isolate has once listened
+ * to it and does no more. Before 2.4.2 each isolate brings the system's action back for itself.
+ *
+ * @param version the version, as `Deno.version.deno` gives it
+ */
+export function endsListeners(version: string): boolean {
+  const [major, minor, patch] = version.split(/[.+-]/).map(Number);
+  return major === 2 && (minor < 4 || (minor === 4 && patch < 2));
 }
 
 class DenoFile implements OpenFile {

@@ -101,6 +101,7 @@ export function hostRuntime(): Omit<Runtime, Calls> {
       (timer as unknown as { unref(): void }).unref(); // Deno's types say that it is a number.
       return () => clearInterval(timer);
     },
+    signalEndsListeners: false,
     onSignal: (name: SignalName, action) => listen(name, action),
 
     isTerminal: (stream) =>

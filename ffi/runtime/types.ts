@@ -188,6 +188,11 @@ export interface Runtime {
    * @param milliseconds how long to wait before each call
    */
   onInterval(milliseconds: number, action: () => void): () => void;
+  /**
+   * Whether a signal ends the process, whoever listens to it, when some isolate has once listened to it and does no
+   * more.
+   */
+  readonly signalEndsListeners: boolean;
   /** Calls a function when a signal has come. The function that is returned takes that back. */
   onSignal(name: SignalName, action: () => void): () => void;
 

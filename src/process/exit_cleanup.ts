@@ -24,6 +24,9 @@ const cleaners = new Set<Cleaner>();
 let stopAtExit: (() => void) | undefined;
 let stopAtUncaught: (() => void) | undefined;
 
+/** Whether this isolate ends. */
+let isEnding = false;
+
 /** For each signal, what ends its calls, and how many times cleaners want it. */
 const listeners = new Map<
   SignalName,
@@ -53,7 +56,7 @@ export function cleanAtExit(
   needStack(UNFAMILIAR_FRAMES);
   const cleaner = { clean, signals: [...signals], uncaught };
   cleaners.add(cleaner);
-  stopAtExit ??= runtime().onExit(cleanAll);
+  stopAtExit ??= runtime().onExit(cleanAtEnd);
   if (uncaught) stopAtUncaught ??= runtime().onUncaught(cleanUncaught);
   for (const name of cleaner.signals) listen(name);
   return () => forget(cleaner);
@@ -94,7 +97,7 @@ function listen(name: SignalName): void {
     }
   };
   const stop = runtime().onSignal(name, listener);
-  listeners.set(name, { stop, unmark: markCleaner(), wanted: 1 });
+  listeners.set(name, { stop, unmark: markCleaner(name), wanted: 1 });
 }
 
 function unlisten(name: SignalName): void {
@@ -107,8 +110,15 @@ function stopListening(name: SignalName): void {
   const entry = listeners.get(name);
   if (entry === undefined) return;
   listeners.delete(name);
-  entry.stop();
+  // The process may go on, as under --watch, with isolates that listen.
+  if (!(isEnding && runtime().signalEndsListeners)) entry.stop();
   entry.unmark();
+}
+
+/** Lets every cleaner do its work; this isolate is about to end. */
+function cleanAtEnd(): void {
+  isEnding = true;
+  cleanAll();
 }
 
 /** Lets every cleaner do its work; the process is about to end. */

@@ -15,24 +15,28 @@ import { commandLine, descriptorTargets } from "./proc.ts";
 /** Takes back a mark that {@linkcode markCleaner} made; the second time does nothing. */
 export type Unmark = () => void;
 
-/** The name of the marks; another copy of this module gives the same. */
-const MARK = "shm-array-cleaner";
+/** The name of the marks for a signal; another copy of this module gives the same. */
+function markOf(name: SignalName): string {
+  return `shm-array-cleaner-${name}`;
+}
 
 /**
  * Marks that this isolate has something to clean at a signal. The mark is an open descriptor, because
  * descriptors are what all threads of a process have in common. It is needed where the process must end by
- * an exit, which does not wait for other threads: elsewhere nothing is marked.
+ * an exit, which does not wait for other threads, or where a signal does not wait for them, either: elsewhere
+ * nothing is marked.
  *
+ * @param name the signal
  * @returns takes the mark back
  */
-export function markCleaner(): Unmark {
+export function markCleaner(name: SignalName): Unmark {
   const { memfd } = platform();
-  if (memfd === null || !runtime().mayCallC() || !(runtime().pid === 1 || isWatched())) {
-    return () => {};
-  }
+  const isNeeded = (): boolean =>
+    runtime().pid === 1 || runtime().signalEndsListeners || isWatched();
+  if (memfd === null || !runtime().mayCallC() || !isNeeded()) return () => {};
   let fd: number | null;
   try {
-    fd = memfdCreate(MARK, memfd.MFD_CLOEXEC);
+    fd = memfdCreate(markOf(name), memfd.MFD_CLOEXEC);
   } catch {
     fd = null; // Without a descriptor the end is as for one isolate.
   }
@@ -42,10 +46,10 @@ export function markCleaner(): Unmark {
   };
 }
 
-/** Whether some isolate of this process has not taken its mark back. */
-function someAreMarked(): boolean {
+/** Whether some isolate of this process has not taken its mark for a signal back. */
+function someAreMarked(name: SignalName): boolean {
   try {
-    return descriptorTargets().some((target) => target.startsWith(`/memfd:${MARK} `));
+    return descriptorTargets().some((target) => target.startsWith(`/memfd:${markOf(name)} `));
   } catch {
     return false; // Without /proc there is no way to see them.
   }
@@ -56,7 +60,8 @@ function someAreMarked(): boolean {
  * listener away.
  *
  * The signal is sent again. As long as a listener is left, of another isolate or of the program, Deno calls
- * it; when none is left, Deno takes the system's action, so that a parent sees the signal. Two processes end
+ * it; when none is left, Deno takes the system's action, so that a parent sees the signal. An old Deno takes it
+ * although listeners are left: there the signal is sent when all others have cleaned. Two processes end
  * by an exit instead: PID 1, which the kernel spares its own signals, and a program under `--watch`, where
  * the SIGTERM comes from the watcher and the watcher must survive.
  *
@@ -65,17 +70,22 @@ function someAreMarked(): boolean {
 export function endBySignal(name: SignalName): void {
   const number = platform().signals[name];
   if (runtime().pid === 1) {
-    exitOnceClean(128 + number, PATIENCE);
+    onceClean(name, PATIENCE, () => exitAll(128 + number));
   } else if (name === "SIGTERM" && isWatched()) {
-    exitOnceClean(128 + number, WATCHERS_PATIENCE);
-  } else {
-    try {
-      kill(runtime().pid, number);
-    } catch (error) {
-      // Without --allow-ffi no signal can be sent; the process ends by an exit.
-      console.error(error);
-      runtime().exit(128 + number);
-    }
+    onceClean(name, WATCHERS_PATIENCE, () => runtime().exit(128 + number));
+  } else if (runtime().signalEndsListeners && someAreMarked(name)) {
+    onceClean(name, PATIENCE, () => send(number));
+  } else send(number);
+}
+
+/** Sends a signal to this process. */
+function send(number: number): void {
+  try {
+    kill(runtime().pid, number);
+  } catch (error) {
+    // Without --allow-ffi no signal can be sent; the process ends by an exit.
+    console.error(error);
+    runtime().exit(128 + number);
   }
 }
 
@@ -85,16 +95,20 @@ const PATIENCE = 3000;
 /** The same under `--watch`, which ends a program by itself after 500 ms. */
 const WATCHERS_PATIENCE = 350;
 
-/** Exits when all others have cleaned. Until then listeners that come after this one are called, too. */
-function exitOnceClean(code: number, patience: number): void {
+/** Ends this process when all others have cleaned. Until then listeners that come after this one are called, too. */
+function onceClean(name: SignalName, patience: number, end: () => void): void {
   const deadline = performance.now() + patience;
   const look = (): void => {
-    if (performance.now() < deadline && someAreMarked()) setTimeout(look, 5);
-    else if (runtime().isWorker() && runtime().pid === 1) {
-      setTimeout(() => exitNow(code), WORKERS_DELAY);
-    } else runtime().exit(code);
+    if (performance.now() < deadline && someAreMarked(name)) setTimeout(look, 5);
+    else end();
   };
   setTimeout(look, 0);
+}
+
+/** Ends the process of PID 1. */
+function exitAll(code: number): void {
+  if (runtime().isWorker()) setTimeout(() => exitNow(code), WORKERS_DELAY);
+  else runtime().exit(code);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { checkDeno } from "../../ffi/runtime/deno.ts";
+import { checkDeno, endsListeners } from "../../ffi/runtime/deno.ts";
 import {
   assertEquals,
   assertLessOrEqual,
@@ -110,6 +110,13 @@ Deno.test("checkDeno() refuses what is older than 2.2, and says what to do", () 
     );
   }
   for (const version of ["2.2.0", "2.9.6", "2.10.0", "3.0.0"]) checkDeno(version);
+});
+
+Deno.test("endsListeners() tells the versions of Deno before 2.4.2", () => {
+  for (const version of ["2.2.0", "2.3.7", "2.4.1"]) assertEquals(endsListeners(version), true);
+  for (const version of ["2.4.2", "2.4.2+abc", "2.10.0", "3.0.0"]) {
+    assertEquals(endsListeners(version), false);
+  }
 });
 
 Deno.test("platform() describes the system that the tests run on", () => {

@@ -103,6 +103,12 @@ const requirements = {
     lack: "this Deno cannot mark buffers as untransferable",
     required: "SHM_REQUIRE_MARKS",
   },
+  /** A `--watch` that calls the listeners for SIGTERM, of Workers, too: it came with Deno 2.7.7. */
+  "asking watcher": {
+    isThere: () => isDenoSince(2, 7, 7),
+    lack: "this Deno ends Workers under --watch without a word",
+    required: "SHM_REQUIRE_WATCHER",
+  },
   /** A browser: `chromium()` of `runtimes.ts`. */
   "Chromium": {
     isThere: () => chromium() !== null,
@@ -229,6 +235,13 @@ function bundles(): boolean {
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
+}
+
+/** Whether this Deno is of a version, or newer. */
+function isDenoSince(...version: [major: number, minor: number, patch: number]): boolean {
+  const own = Deno.version.deno.split(/[.+-]/).map(Number);
+  const at = version.findIndex((part, i) => part !== own[i]);
+  return at === -1 || own[at] > version[at];
 }
 
 /** The version of V8, up to its second number: 14.9. */

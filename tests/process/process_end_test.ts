@@ -374,15 +374,19 @@ Deno.test("process end: a program under --watch is started again, and nothing is
   assertStringIncludes(output, "ended by SIGINT");
 });
 
-Deno.test("process end: under --watch registers in Workers clean, too", async () => {
-  await namesUnderWatch(
-    `const register = new SharedMemoryRegister(${SIGNALS});
+testWith(
+  "asking watcher",
+  "process end: under --watch registers in Workers clean, too",
+  async () => {
+    await namesUnderWatch(
+      `const register = new SharedMemoryRegister(${SIGNALS});
     fill(register);
     await startWorker(${SIGNALS}, "setTimeout(() => pause(150), 400)");
     await startWorker(${SIGNALS});`,
-    4,
-  );
-});
+      4,
+    );
+  },
+);
 
 Deno.test("process end: --watch among the program's own arguments means nothing", async () => {
   const prefix = uniqueName();
