@@ -263,10 +263,14 @@ export function ownsByteLock(pid: number, identity: string, at: number): boolean
   }
 }
 
-/** What the descriptors of this process lead to: paths, and labels of files without a name. */
+/**
+ * What the descriptors of this process lead to: paths, and labels of files without a name. Other threads may close
+ * some meanwhile.
+ */
 export function descriptorTargets(): string[] {
   const folder = "/proc/self/fd";
-  return readdir(folder).map((fd) => readlink(`${folder}/${fd}`)).filter((path) => path !== null);
+  return readdir(folder).map((fd) => orNothing(() => readlink(`${folder}/${fd}`)))
+    .filter((path) => typeof path === "string");
 }
 
 /** A file in memory that a process has open. */
