@@ -643,6 +643,16 @@ def _anonymous_path(name):
     return f"/proc/{pid}/fd/{fd}", int(inode)
 
 
+def _is_ending(pid):
+    """Whether a process has no memory any more: nobody but root may look at its descriptors then."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return fields[0] in "ZX" or fields[20] == "0"  # state, vsize
+
+
 def _missing(message):
     """An error that says just this, and has the number of ENOENT."""
     error = FileNotFoundError(message)
@@ -653,7 +663,12 @@ def _missing(message):
 def _open_anonymous(name):
     """Open the anonymous segment `memfd:PID:FD:INODE`, which process PID made and holds."""
     path, inode = _anonymous_path(name)
-    file = _open_path(path, 0)  # who has the number now may have a FIFO there
+    try:
+        file = _open_path(path, 0)  # who has the number now may have a FIFO there
+    except PermissionError:
+        if _is_ending(name.split(":")[1]):
+            raise _missing(f"{name} is gone: the process that made it has ended") from None
+        raise
     try:
         if os.fstat(file).st_ino != inode or not _is_sealed(file):
             raise _missing(f"{name} is gone: the number is another file's now")
@@ -1068,7 +1083,7 @@ class _Segment:
             if self.is_open:
                 return os.fstat(self.fd).st_nlink > 0
             return os.path.samestat(os.lstat(_SHM + self.name), self._status)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):  # its maker ends, or another user's process has the number
             return False
 
     def try_lock(self, shared=False):

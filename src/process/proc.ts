@@ -312,13 +312,30 @@ export function openMemoryFiles(): MemoryFile[] {
 
 /** When a process was started, in ticks since the system was; `Infinity` if it has ended. */
 function startOf(pid: string): number {
+  const fields = statOf(pid);
+  return fields === null ? Infinity : Number(fields[22 - 3]);
+}
+
+/** What `/proc` says of a process, from the third field on, its state; `null` if nothing. */
+function statOf(pid: string): string[] | null {
   const bytes = readProcFile(`${folderOf(pid)}/stat`);
-  if (bytes === null) return Infinity;
+  if (bytes === null) return null;
   const text = new TextDecoder().decode(bytes);
-  // The program's name is in brackets, and may hold spaces and brackets. The start is field 22; what follows the
-  // name begins with field 3.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return Number(fields[22 - 3]);
+  // The program's name is in brackets, and may hold spaces and brackets.
+  return text.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
+/**
+ * Tells whether a process has ended, or is about to: its number is there until its parent has asked for its end, but
+ * its memory is gone, and nobody but root may look at its descriptors any more.
+ *
+ * @param pid the process
+ * @returns whether it is seen to have no memory; `false` if it is not seen at all
+ * @see {@link https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html | proc_pid_stat(5)}
+ */
+export function isEnding(pid: string): boolean {
+  const fields = statOf(pid);
+  return fields !== null && (/^[ZX]/.test(fields[0]) || fields[23 - 3] === "0"); // state, vsize
 }
 
 /** What an action gives; `null` if the process has ended meanwhile, or it is somebody else's. */

@@ -18,6 +18,7 @@ import { type Describe, writeDescription } from "./description.ts";
 import {
   availableMemory,
   hidingOption,
+  isEnding,
   isProcessThere,
   openDescriptorOf,
 } from "../process/proc.ts";
@@ -154,7 +155,9 @@ function handleOf(name: string): number {
         "made it only",
     );
   } catch (error) {
-    if (!hasCode(error, "ENOENT", "ESRCH")) throw error;
+    if (!hasCode(error, "ENOENT", "ESRCH", "EACCES")) throw error;
+    if (isEnding(pid)) throw notFound(name, `process ${pid}, which made it, has ended`);
+    if (hasCode(error, "EACCES")) throw error;
     throw notFound(
       name,
       isProcessThere(pid)

@@ -519,6 +519,88 @@ async function reachAcrossUsers(option: string): Promise<{ told: unknown[][]; pi
   });
 }
 
+/** What an attempt to load an anonymous segment has for a code; `undefined` if it was there. */
+function codeOfLoading(name: string): string | undefined {
+  using sma = new SharedMemoryArray(3, "int8", name);
+  try {
+    sma.load();
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+/**
+ * Kills the creator of an anonymous segment, whose parent never asks for its end. For others than root the descriptors
+ * of such a process are forbidden.
+ *
+ * @param whileEnding is called until it has ended
+ * @param atEnd is called then
+ */
+async function withEndedCreator(
+  whileEnding: (name: string) => void,
+  atEnd: (name: string, pid: string) => unknown,
+): Promise<void> {
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(
+    file,
+    `import { SharedMemoryArray } from ${JSON.stringify(modUrl)};
+    console.log(SharedMemoryArray.createAnonymous(3, "int8").name);
+    setInterval(() => {}, 1000);`,
+  );
+  const parent = new Deno.Command("sh", {
+    // The shell becomes a program that asks for no end of a child.
+    args: ["-c", '"$0" run --quiet --no-config -A "$1" & exec sleep 600', Deno.execPath(), file],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const lines = parent.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    const name = (await lines.read()).value!.trim();
+    const pid = name.split(":")[1];
+    assertEquals(codeOfLoading(name), undefined);
+    Deno.kill(Number(pid), "SIGKILL");
+    const state = (): string => Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ").at(-1)![0];
+    do whileEnding(name); while (state() !== "Z");
+    await atEnd(name, pid);
+  } finally {
+    parent.kill("SIGKILL");
+    await parent.status;
+    await lines.cancel();
+    await Deno.remove(file);
+  }
+}
+
+Deno.test("a creator that has ended is NotFound, though its parent has not asked for its end", async () => {
+  const codes = new Set<string | undefined>();
+  await withEndedCreator(
+    (name) => codes.add(codeOfLoading(name)),
+    (name, pid) => {
+      codes.add(codeOfLoading(name));
+      codes.delete(undefined); // it lived still
+      assertEquals([...codes], ["ENOENT"]);
+      const { message } = errorOf(() => new SharedMemoryArray(3, "int8", name).load());
+      assertStringIncludes(message, `process ${pid}, which made it, has ended`);
+    },
+  );
+});
+
+testWith(
+  "NumPy",
+  "a creator that has ended is FileNotFoundError in Python, too",
+  () =>
+    withEndedCreator(() => {}, async (name) => {
+      const python = `
+import sys
+from shm_attach import attach
+try:
+    attach(sys.argv[1])
+except OSError as error:
+    print(type(error).__name__, end="")
+`;
+      assertEquals((await runPython(["-c", python, name])).stdout, "FileNotFoundError");
+    }),
+);
+
 // With hidepid=noaccess the kernel says EPERM where it says EACCES without.
 for (const option of ["hidepid=0", "hidepid=1"]) {
   testWith(
