@@ -24,8 +24,9 @@ const cleaners = new Set<Cleaner>();
 let stopAtExit: (() => void) | undefined;
 let stopAtUncaught: (() => void) | undefined;
 
-/** Whether this isolate ends. */
+/** Whether this isolate ends; whether it cleans at a signal. */
 let isEnding = false;
+let isCleaning = false;
 
 /** For each signal, what ends its calls, and how many times cleaners want it. */
 const listeners = new Map<
@@ -87,13 +88,15 @@ function listen(name: SignalName): void {
     return;
   }
   const listener = (): void => {
+    isCleaning = true;
     try {
       cleanAll();
     } finally {
       // The process may go on, if a listener of the program keeps it alive. The listener of this file is needed
       // no more.
       stopListening(name);
-      endBySignal(name);
+      isCleaning = false;
+      endBySignal(name, stop);
     }
   };
   const stop = runtime().onSignal(name, listener);
@@ -111,7 +114,7 @@ function stopListening(name: SignalName): void {
   if (entry === undefined) return;
   listeners.delete(name);
   // The process may go on, as under --watch, with isolates that listen.
-  if (!(isEnding && runtime().signalEndsListeners)) entry.stop();
+  if (!((isEnding || isCleaning) && runtime().signalEndsListeners)) entry.stop();
   entry.unmark();
 }
 

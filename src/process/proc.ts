@@ -263,14 +263,10 @@ export function ownsByteLock(pid: number, identity: string, at: number): boolean
   }
 }
 
-/**
- * What the descriptors of this process lead to: paths, and labels of files without a name. Other threads may close
- * some meanwhile.
- */
+/** What the descriptors of this process lead to: paths, and labels of files without a name. */
 export function descriptorTargets(): string[] {
   const folder = "/proc/self/fd";
-  return readdir(folder).map((fd) => orNothing(() => readlink(`${folder}/${fd}`)))
-    .filter((path) => typeof path === "string");
+  return readdir(folder).map((fd) => readlink(`${folder}/${fd}`)).filter((path) => path !== null);
 }
 
 /** A file in memory that a process has open. */

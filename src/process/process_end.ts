@@ -56,8 +56,8 @@ function someAreMarked(name: SignalName): boolean {
 }
 
 /**
- * Ends this process as a signal ends one that does not listen to it. This isolate must have taken its own
- * listener away.
+ * Ends this process as a signal ends one that does not listen to it. An old Deno may take the system's action for the
+ * very signal that is being told to the threads, so that there the own listener stays until all have cleaned.
  *
  * The signal is sent again. As long as a listener is left, of another isolate or of the program, Deno calls
  * it; when none is left, Deno takes the system's action, so that a parent sees the signal. An old Deno takes it
@@ -66,16 +66,23 @@ function someAreMarked(name: SignalName): boolean {
  * the SIGTERM comes from the watcher and the watcher must survive.
  *
  * @param name the signal
+ * @param stop takes the own listener away, also if it is away
  */
-export function endBySignal(name: SignalName): void {
+export function endBySignal(name: SignalName, stop: () => void): void {
   const number = platform().signals[name];
   if (runtime().pid === 1) {
     onceClean(name, PATIENCE, () => exitAll(128 + number));
   } else if (name === "SIGTERM" && isWatched()) {
     onceClean(name, WATCHERS_PATIENCE, () => runtime().exit(128 + number));
   } else if (runtime().signalEndsListeners && someAreMarked(name)) {
-    onceClean(name, PATIENCE, () => send(number));
-  } else send(number);
+    onceClean(name, PATIENCE, () => {
+      stop();
+      send(number);
+    });
+  } else {
+    stop();
+    send(number);
+  }
 }
 
 /** Sends a signal to this process. */
