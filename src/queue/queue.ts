@@ -1419,7 +1419,7 @@ const MISSPELLED: { readonly [part: string]: string } = {
 function checkQueue(descriptor: QueueDescriptor): QueueDescriptor {
   refuseForeignParts(KIND, checkDescriptor(KIND, descriptor), ["parties"]);
   for (const [part, right] of Object.entries(MISSPELLED)) {
-    if (isGiven(descriptor as unknown as { readonly [key: string]: unknown }, part)) {
+    if (isGiven(descriptor, part)) {
       throw new TypeError(
         `Cannot make a ${KIND.what}: ${part} is none of its keys; it is ${right}`,
       );

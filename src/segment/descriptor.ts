@@ -19,8 +19,6 @@ export interface DescriptorKind {
   readonly optional?: readonly string[];
 }
 
-type Plain = { readonly [key: string]: unknown };
-
 /**
  * Checks that a value describes an instance of a class, as far as the constructor does not: that it is an object, of
  * the kind, and has all parts.
@@ -42,7 +40,7 @@ export function checkDescriptor<D extends object>(
   }
   checkKind(what, kind, descriptor);
   for (const part of parts) {
-    if (!isGiven(descriptor as Plain, part)) {
+    if (!isGiven(descriptor, part)) {
       throw new TypeError(`Cannot make a ${what}: the descriptor has no ${part}`);
     }
   }
@@ -66,9 +64,8 @@ export function refuseForeignParts(
   descriptor: object,
   others: readonly string[],
 ): void {
-  const given = descriptor as Plain;
-  if (given.kind === kind) return;
-  const foreign = [...PARTS_OF_ARRAYS, ...others].find((part) => isGiven(given, part));
+  if ((descriptor as { readonly kind?: unknown }).kind === kind) return;
+  const foreign = [...PARTS_OF_ARRAYS, ...others].find((part) => isGiven(descriptor, part));
   if (foreign === undefined) return;
   throw new TypeError(
     `Cannot make a ${what}: the descriptor is not that of a ${kind}, as it has a ${foreign}`,

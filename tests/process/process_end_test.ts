@@ -177,7 +177,7 @@ Deno.test("process end: Workers that are gone do not keep the process", async ()
     const empty = "register.length = 0; sma.unlink();";
     (await startWorker(${SIGNALS}, empty)).terminate();
     await startWorker(${SIGNALS}, empty + "setTimeout(() => self.close(), 10)");
-    // A Worker that is on its way out listens still, and a signal that comes then is taken by it.
+    // Only when their threads have ended is it sure that no Worker listens any more.
     const names = () => [...Deno.readDirSync("/proc/self/task")]
       .map(({ name }) => Deno.readTextFileSync(\`/proc/self/task/\${name}/comm\`));
     const areGone = () => { try { return !names().some((name) => name.startsWith("worker-")); } catch { return false; } };
