@@ -2492,6 +2492,14 @@ class Queue:
     def _change(self, slot, before, after):
         return _compare_exchange(self._u32, QUEUE_BYTES + 4 * slot, before, after)
 
+    def _change_counted(self, slot, before, after, counter):
+        """Change a state, and count that. It is counted first: who is woken by the change finds it counted."""
+        self._count(counter)
+        if self._change(slot, before, after):
+            return True
+        _update(self._u32, self._header_at(counter), lambda count: count - 1)
+        return False
+
     def _checked(self, slot, word):
         """The word of a slot's state, which must be one that can be."""
         if word == 0:
@@ -2612,20 +2620,19 @@ class Queue:
                 return False
             self._advance(self._header_at("WORK"), 1)
             return True
-        is_kept = caller != 0 or self.keep_failed
-        if not self._change(slot, word, _state_word(_GIVEN_UP, deaths, caller) if is_kept else 0):
-            return False
-        self._tell(slot, caller, is_kept)
-        self._count("FAILURES")
-        self._look_for_end()
-        return True
+        return self._end(slot, word, _state_word(_GIVEN_UP, deaths, caller), caller, "FAILURES")
 
-    def _tell(self, slot, caller, is_kept):
-        """Wake who waits for the end of an item: its caller, or who wants its slot."""
+    def _end(self, slot, word, end, caller, counter):
+        """End an item that was taken: count that, change its state, and wake its caller, or who wants its slot."""
+        is_kept = caller != 0 or (counter == "FAILURES" and self.keep_failed)
+        if not self._change_counted(slot, word, end if is_kept else 0, counter):
+            return False
         if caller != 0:
             self._advance(self._at(slot, "ANSWER"), _MOST)
         elif not is_kept:
             self._advance(self._header_at("ROOM"), 1)
+        self._look_for_end()
+        return True
 
     def _free(self, slot, word):
         """Free a slot, if its state is still the same."""
@@ -2840,16 +2847,12 @@ class Queue:
 
     def _finish(self, item, state, counter):
         slot, word, caller = item.slot, item._word, item._caller
-        is_kept = caller != 0 or (state == _FAILED and self.keep_failed)
         self._store(slot, "TAKER", 0)
         del self._held[slot]
-        if not self._change(slot, word, _state_word(state, word >> 3 & 31, caller) if is_kept else 0):
-            self._free_dropped(item)
-            return False
-        self._tell(slot, caller, is_kept)
-        self._count(counter)
-        self._look_for_end()
-        return True
+        if self._end(slot, word, _state_word(state, word >> 3 & 31, caller), caller, counter):
+            return True
+        self._free_dropped(item)
+        return False
 
     def _let_go(self, item, is_death, action):
         """Let an item go that was taken here; it goes to the next one."""

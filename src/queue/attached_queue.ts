@@ -287,14 +287,16 @@ export class AttachedQueue {
       this.#work.advance(1);
       return true;
     }
-    if (caller !== 0 || words.header.keepFailed) {
-      if (!words.change(slot, word, stateWord(GIVEN_UP, deaths, caller))) return false;
-      if (caller !== 0) this.#answerEvent(slot).advance();
-    } else {
-      if (!words.change(slot, word, FREE)) return false;
-      this.#room.advance(1);
-    }
-    words.add(FAILURES);
+    return this.#end(slot, word, stateWord(GIVEN_UP, deaths, caller), caller, FAILURES);
+  }
+
+  /** Ends an item that was taken: counts that, changes its state, and wakes who waits for it. */
+  #end(slot: number, word: number, end: number, caller: number, counter: Word): boolean {
+    const { words } = this;
+    const isKept = caller !== 0 || counter === FAILURES && words.header.keepFailed;
+    if (!words.changeCounted(slot, word, isKept ? end : FREE, counter)) return false;
+    if (caller !== 0) this.#answerEvent(slot).advance();
+    if (!isKept) this.#room.advance(1);
     this.#finished();
     return true;
   }
@@ -882,20 +884,14 @@ export class AttachedQueue {
   }
 
   #finish(taken: Taken, state: number, counter: Word): boolean {
-    const { words } = this;
     const { slot, word, caller } = taken;
-    const isKept = caller !== 0 || state === FAILED && words.header.keepFailed;
-    words.clearTaker(slot);
+    this.words.clearTaker(slot);
     this.#held.delete(slot);
-    if (!words.change(slot, word, isKept ? stateWord(state, deathsOf(word), caller) : FREE)) {
-      this.#freeDropped(taken);
-      return false;
+    if (this.#end(slot, word, stateWord(state, deathsOf(word), caller), caller, counter)) {
+      return true;
     }
-    if (caller !== 0) this.#answerEvent(slot).advance();
-    if (!isKept) this.#room.advance(1);
-    words.add(counter);
-    this.#finished();
-    return true;
+    this.#freeDropped(taken);
+    return false;
   }
 
   /** Lets an item go that was taken here; it goes to the next one. */

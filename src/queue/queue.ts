@@ -1170,8 +1170,9 @@ export class SharedMemoryQueue {
   }
 
   /**
-   * Counts the slots in each state, and the items that there were. The totals are statistics: a process that is
-   * killed between a step and its count is not counted, and after 2^32 they begin anew.
+   * Counts the slots in each state, and the items that there were. Who has the answer of a call, or finds the queue
+   * drained, finds it counted. The totals are statistics all the same: a step that its process counted, and did not
+   * come to make before it was killed, stays counted, and after 2^32 they begin anew.
    *
    * @returns the numbers
    * @throws {Deno.errors.InvalidData} if what stands in the segment cannot be

@@ -333,6 +333,17 @@ export class QueueWords {
     return Atomics.add(this.words, word.at / 4, 1) + 1 >>> 0;
   }
 
+  /**
+   * Changes a state as {@linkcode change} does, and counts that. It is counted first, and taken back if the change
+   * fails: who is woken by the change, or sees it, finds it counted.
+   */
+  changeCounted(slot: number, from: number, to: number, counter: Word): boolean {
+    this.add(counter);
+    if (this.change(slot, from, to)) return true;
+    Atomics.sub(this.words, counter.at / 4, 1);
+    return false;
+  }
+
   /** Reads a word of a slot, and checks it. */
   read(slot: number, word: Word, least = 0, most = 2 ** 32 - 1): number {
     const value = Atomics.load(this.words, this.indexOf(slot, word)) >>> 0;

@@ -8,6 +8,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type QueueItem, SharedMemoryQueue } from "@shm/array/queue";
 import * as words from "../../src/queue/queue_words.ts";
+import { type Change, changedCopy } from "../helpers/changed_copy.ts";
 import { segmentPath, until, withNames } from "../helpers/helpers.ts";
 import { handled, poke, rejectionOf } from "../helpers/publish_helpers.ts";
 import { hang, queueUrl, startMember, statesOf, withQueue } from "../helpers/queue_helpers.ts";
@@ -159,6 +160,64 @@ Deno.test("counts() tells each state, and what became of all", () =>
     });
     reading.resolve();
     await calls[0];
+  }));
+
+// A taker that stops itself as soon as it has woken its caller: what it does later comes too late.
+const stopsWhenItHasWoken: Change = {
+  file: "src/sync/event_count.ts",
+  text: "return { turn, woken };",
+  by: 'Deno.kill(Deno.pid, "SIGSTOP");\nreturn { turn, woken };',
+};
+// It counts after the change, and after all else that it does at once.
+const countsLater: Change = {
+  file: "src/queue/queue_words.ts",
+  text: "this.add(counter);\n    if (this.change(slot, from, to)) return true;",
+  by: `if (this.change(slot, from, to)) {
+      queueMicrotask(() => this.add(counter));
+      return true;
+    }`,
+};
+
+for (
+  const { what, changes, wanted } of [
+    { what: "who has an answer finds it counted", changes: [], wanted: [1, 2] },
+    {
+      what: "it is found out that one counts after it has woken",
+      changes: [countsLater],
+      wanted: [0, 0],
+    },
+  ]
+) {
+  Deno.test(`counts(): ${what}`, async () => {
+    await using copy = await changedCopy([stopsWhenItHasWoken, ...changes]);
+    await withQueue(1, async (queue) => {
+      for (const way of ["complete", "fail", "leave"]) {
+        const answer = queue.call(way, { attempts: 1 }).catch(() => {});
+        const member = await startMember(
+          queue,
+          `const item = queue.take();
+          if (item.message === "complete") item.complete();
+          else if (item.message === "fail") item.fail("no");
+          else item[Symbol.dispose]();`,
+          copy.url("src/queue/mod.ts"),
+        );
+        await answer;
+        await member.kill();
+      }
+      const { completed, failed } = queue.counts();
+      assertEquals([completed, failed], wanted);
+    });
+  });
+}
+
+Deno.test("the totals leave out what a caller gives up, and what was counted too early", () =>
+  withQueue(1, async (queue, other) => {
+    const call = queue.call("x", { timeout: 200 });
+    const item = other.take()!;
+    await assertRejects(() => call, DOMException);
+    assertEquals([item.complete(), item.wanted], [false, false]);
+    const { completed, failed, free } = queue.counts();
+    assertEquals([completed, failed, free], [0, 0, 1]);
   }));
 
 Deno.test("what has failed keeps its slot with keepFailed, until takeFailed() makes room", () =>

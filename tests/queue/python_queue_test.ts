@@ -244,6 +244,47 @@ tell("end", queue.is_ended)
     }),
 );
 
+for (const isLate of [false, true]) {
+  eachNumPyTest(
+    isLate
+      ? "it is found out that Python counts after it has woken"
+      : "who has an answer of Python's finds it counted",
+    (python) =>
+      withQueue(1, async (queue) => {
+        for (const way of ["complete", "fail", "leave"]) {
+          const answer = queue.call(way, { attempts: 1 }).catch(() => {});
+          // It stops itself as soon as it has woken its caller: what it does later comes too late.
+          await using _teller = startPython(
+            python,
+            `
+queue = Queue(name)
+advance, count = queue._advance, queue._count
+def stop(at, most):
+    advance(at, most)
+    os.kill(os.getpid(), signal.SIGSTOP)
+late = []
+item = queue.take()
+queue._advance = stop
+${isLate ? "queue._count = late.append; look = queue._look_for_end" : ""}
+${isLate ? "queue._look_for_end = lambda: ([count(each) for each in late], look())" : ""}
+if item.message == "complete":
+    item.complete()
+elif item.message == "fail":
+    item.fail("no")
+else:
+    with item:
+        pass
+`,
+            [queue.name],
+          );
+          await answer;
+        }
+        const { completed, failed } = queue.counts();
+        assertEquals([completed, failed], isLate ? [0, 0] : [1, 2]);
+      }),
+  );
+}
+
 eachNumPyTest(
   "Python puts, Deno takes; what cannot be put puts nothing",
   (python) =>
