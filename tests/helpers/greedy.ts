@@ -71,8 +71,9 @@ while True:
 `;
 
 /**
- * How many sections of the greedy one end while the other one sleeps until it has the lock: the most of five tries. It is
- * 1 at the most, for the section that the other one found, if nobody is passed over.
+ * How many sections of the greedy one end while the other one sleeps until it has the lock: the most of five tries. It
+ * is 1 for the section that the other one found, and 2 where the other one was on its way to sleep when that ended: it
+ * was not asleep, so nobody had to let it in. One that is passed over finds {@linkcode OFTEN}.
  */
 export async function sectionsWhileAsleep(
   words: Words,
