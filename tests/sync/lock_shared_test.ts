@@ -905,6 +905,21 @@ Deno.test("createAnonymous() checks its options, and a lock loads no other anony
   assertEquals([descriptorsOf(name), mappingsOf(name)], [0, 0]);
 });
 
+Deno.test("a number that another file has by now is no anonymous lock's name any more", () => {
+  for (const path of ["/dev/null", new URL(import.meta.url).pathname]) {
+    using lock = SharedMemoryLock.createAnonymous();
+    using other = another(lock);
+    lock.acquire().release();
+    const number = lock.name.split(":")[2];
+    lock.unlink();
+    const files = Array.from({ length: 64 }, () => Deno.openSync(path)); // the lowest free numbers
+    assertEquals(Deno.readLinkSync(`/proc/self/fd/${number}`), path);
+    assertThrows(() => lock.acquire(), Deno.errors.NotFound);
+    assertThrows(() => other.acquire(shared), Deno.errors.NotFound);
+    files.forEach((file) => file.close());
+  }
+});
+
 Deno.test("nobody waits for an anonymous lock whose creator has ended", async () => {
   await using creator = await Teller.start(`
     const lock = SharedMemoryLock.createAnonymous();
