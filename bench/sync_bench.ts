@@ -46,6 +46,7 @@ export function makeLock(): SharedMemoryLock {
 
 const { words, address } = makeWords();
 const lock = makeLock();
+const anonymous = SharedMemoryLock.createAnonymous();
 const file = Deno.openSync(`/dev/shm/${lock.name}`, { read: true, write: true });
 const fd = descriptorOf(lock.name);
 
@@ -137,6 +138,20 @@ export const groups: readonly Group[] = [
         }
       },
     }],
+  },
+  {
+    item: "lock + unlock of an anonymous lock, by its creator",
+    what: "",
+    count: COUNT,
+    unit: "ns",
+    check() {
+      using guard = anonymous.acquire();
+      expectSame("abandoned", guard.abandoned, false);
+    },
+    ours() {
+      for (let i = 0; i < COUNT; i++) anonymous.acquire().release();
+    },
+    against: [{ name: "a lock with a name", run: () => lockCycles(COUNT) }],
   },
 ];
 
