@@ -1062,6 +1062,8 @@ export class SharedMemoryLock {
     signal.throwIfAborted();
     const attachment = this.#attached();
     if (!this.#mayJoin(isShared)) {
+      // Its timer may have come while it was courteous, and comes but once.
+      if (timeLeft(task.deadline) <= 0) throw timeoutError(this.name, isShared);
       writer?.wait(attachment);
       await new Promise<void>((resume) => {
         this.#resume = resume;
@@ -1076,8 +1078,11 @@ export class SharedMemoryLock {
       if (debt !== null && (debt.isCertain || timeLeft(task.deadline) > 0)) {
         event.announce();
         task.isCourteous = !debt.isCertain;
-        await event.sleepAsync(debt.turn, debt.until - monotonicNow(), signal);
-        task.isCourteous = false;
+        try {
+          await event.sleepAsync(debt.turn, debt.until - monotonicNow(), signal);
+        } finally {
+          task.isCourteous = false;
+        }
         if (debtOf(attachment) === debt) forgetDebt(attachment);
       } else {
         const guard = this.#take(isShared, false);

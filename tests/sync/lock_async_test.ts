@@ -4,7 +4,9 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SharedMemoryLock } from "@shm/array/sync";
 import { ANNOUNCED, indexOf, LOCK_SLICE, WAITING, wordsOf } from "../../src/sync/lock_words.ts";
 import { SharedMemory } from "@shm/array";
+import { inTime } from "../helpers/changed_copy.ts";
 import { uniqueName } from "../helpers/helpers.ts";
+import { slowness } from "../helpers/scale.ts";
 import { Teller, untilWaiting } from "../helpers/sync.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
@@ -78,3 +80,53 @@ Deno.test("acquireAsync() that gives up leaves the turn to the waiter that was l
     other.tryAcquire()!.release();
     other.unlink();
   }));
+
+/** Gives a lock's name to another segment, to which the lock goes over while a call leaves it to one that has gone. */
+async function moveDuringCourtesy(
+  lock: SharedMemoryLock,
+  words: Int32Array,
+  timeout: number,
+  before: (() => Promise<void>) | null,
+): Promise<"acquired" | "too late"> {
+  Atomics.or(words, indexOf(WAITING), ANNOUNCED); // A waiter that gave up leaves its announcement.
+  lock.acquire().release();
+  const call = lock.acquireAsync({ timeout }).then((guard) => {
+    guard.release();
+    return "acquired" as const;
+  }, (error) => {
+    assertEquals(error.name, "TimeoutError");
+    return "too late" as const;
+  });
+  // The call sleeps where the lock was, or is about to.
+  if (before !== null) await before();
+  lock.unlink();
+  using _next = new SharedMemoryLock(lock.name).create();
+  const guard = lock.tryAcquire();
+  try {
+    return await inTime(call, 10_000 * slowness);
+  } finally {
+    guard?.release();
+  }
+}
+
+Deno.test("acquireAsync() keeps its time limit when its instance goes over to the next lock", () =>
+  withLock(async (lock, words) => {
+    // Taken out (the `finally` of its courtesy): "nobody was woken".
+    assertEquals(await moveDuringCourtesy(lock, words, 50, null), "too late");
+    // The control: who has the guard gives it back.
+    (await lock.acquireAsync({ timeout: 50 })).release();
+  }));
+
+Deno.test("acquireAsync() keeps a time limit that ends just before its instance goes over", async () => {
+  for (let i = 0; i < 20; i++) {
+    await withLock(async (lock, words) => {
+      const start = performance.now();
+      // The timer of the limit comes first. Taken out (the look at the time before a wait for a guard): "nobody was
+      // woken" in most runs.
+      await moveDuringCourtesy(lock, words, 0.5, async () => {
+        while (performance.now() - start < 0.6);
+        await new Promise((resume) => setTimeout(resume, 0));
+      });
+    });
+  }
+});
