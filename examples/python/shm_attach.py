@@ -1371,7 +1371,8 @@ class Lock:
                         words[self._HELD] = 1
                     if has_waited:  # who let somebody in learns that one had its turn
                         _atomic(_ADD, words, 4 * self._TURN, 1)
-                    self._is_held, self._is_shared, self._thread = True, shared, threading.get_ident()
+                    # The thread first: another one, which had the lock before, must not take it for its own.
+                    self._is_shared, self._thread, self._is_held = shared, threading.get_ident(), True
                 return taken
             if taken:
                 segment.unlock()
