@@ -200,7 +200,7 @@ export async function compareGroup(group: Group, options?: { rounds?: number }):
 
 /** Checks a group, then hands it to `deno bench`; outside of that, does nothing. */
 export function benchGroup(group: Group): void {
-  const name = `${group.what} (${group.count} × per run)`;
+  const name = `${group.what || group.item} (${group.count} × per run)`;
   group.check();
   Deno.bench({ group: name, name: "@shm/array", fn: () => keep(group.ours()) });
   group.against.forEach(({ name: opponent, run }, i) =>
