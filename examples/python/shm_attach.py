@@ -666,7 +666,9 @@ def _open_anonymous(name):
     try:
         file = _open_path(path, 0)  # who has the number now may have a FIFO there
     except PermissionError:
-        if _is_ending(name.split(":")[1]):
+        pid = name.split(":")[1]
+        # Its parent may have asked for its end since: then nothing tells any more that it was ending.
+        if _is_ending(pid) or not os.path.exists(f"/proc/{pid}"):
             raise _missing(f"{name} is gone: the process that made it has ended") from None
         raise
     try:

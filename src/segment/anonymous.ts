@@ -157,7 +157,8 @@ function handleOf(name: string): number {
   } catch (error) {
     if (!hasCode(error, "ENOENT", "ESRCH", "EACCES")) throw error;
     if (isEnding(pid)) throw notFound(name, `process ${pid}, which made it, has ended`);
-    if (hasCode(error, "EACCES")) throw error;
+    // Its parent may have asked for its end since: then nothing tells any more that it was ending.
+    if (hasCode(error, "EACCES") && isProcessThere(pid)) throw error;
     throw notFound(
       name,
       isProcessThere(pid)

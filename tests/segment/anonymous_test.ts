@@ -601,6 +601,110 @@ except OSError as error:
     }),
 );
 
+testWith(
+  "another user",
+  "a creator is NotFound, too, when its parent asks for its end at the wrong moment",
+  () =>
+    withOtherUser(async ({ deno, folder, modUrl }) => {
+      const source = `${folder}/src/process/proc.ts`;
+      const look = "const fields = statOf(pid);\n  return fields !== null && (";
+      const parts = (await Deno.readTextFile(source)).split(look);
+      assertEquals(parts.length, 2);
+      await Deno.writeTextFile(source, parts.join(`globalThis.beforeLook(pid);\n  ${look}`));
+      const file = `${folder}/reader.ts`;
+      await Deno.writeTextFile(
+        file,
+        `import { SharedMemoryArray } from ${JSON.stringify(modUrl)};
+        if (Deno.args[0] === "creator") {
+          console.log(SharedMemoryArray.createAnonymous(3, "int8").name);
+          await new Promise(() => setInterval(() => {}, 1000));
+        }
+        // The shell becomes a program that asks for no end of a child. When it is killed, init does.
+        const parent = new Deno.Command("sh", {
+          args: ["-c", '"$0" run --quiet --no-check -A "$1" creator & exec sleep 600', Deno.execPath(), ${
+          JSON.stringify(file)
+        }],
+          stdout: "piped",
+        }).spawn();
+        const { value } = await parent.stdout.getReader().read();
+        const name = new TextDecoder().decode(value).trim();
+        const state = (pid) => {
+          try {
+            return Deno.readTextFileSync("/proc/" + pid + "/stat").split(") ").at(-1)[0];
+          } catch {
+            return "gone";
+          }
+        };
+        const pid = name.split(":")[1];
+        Deno.kill(Number(pid), "SIGKILL");
+        while (state(pid) !== "Z");
+        const told = [];
+        globalThis.beforeLook = (pid) => {
+          parent.kill("SIGKILL");
+          // Where init asks for no end, there is nothing to see.
+          const end = performance.now() + 10_000;
+          while (state(pid) !== "gone" && performance.now() < end);
+          told.push("before");
+        };
+        try {
+          new SharedMemoryArray(3, "int8", name).load();
+        } catch (error) {
+          told.push(error.code);
+        }
+        console.log(JSON.stringify(told));
+        Deno.exit();`,
+      );
+      const [program, ...args] = [...deno, "run", "--quiet", "--no-check", "--no-config", "-A"];
+      const { stdout, stderr } = await new Deno.Command(program, { args: [...args, file] })
+        .output();
+      const [text, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+      assert(text !== "", errors);
+      // Taken out (the look whether the process is there): "EACCES".
+      assertEquals(JSON.parse(text), ["before", "ENOENT"]);
+    }),
+);
+
+testWith(
+  "NumPy",
+  "a creator is FileNotFoundError in Python, too, when its parent asks for its end at the wrong moment",
+  async () => {
+    const python = `
+import fcntl, os
+import shm_attach
+if os.geteuid() == 0:  # root may look at all descriptors
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+reading, writing = os.pipe()
+pid = os.fork()
+if pid == 0:
+    file = os.memfd_create("creator", os.MFD_ALLOW_SEALING)
+    fcntl.fcntl(file, 1033, 2 | 4)  # F_ADD_SEALS: neither shrinks nor grows
+    os.write(writing, f"memfd:{os.getpid()}:{file}:{os.fstat(file).st_ino}".encode())
+    os._exit(0)
+name = os.read(reading, 100).decode()
+os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+is_ending, told = shm_attach._is_ending, []
+def look(pid):
+    told.append(is_ending(pid))
+    os.waitpid(int(pid), 0)
+    told.append(is_ending(pid))
+    return told[-1]
+shm_attach._is_ending = look
+try:
+    shm_attach.attach(name)
+except OSError as error:
+    told.append(type(error).__name__)
+print(told, end="")
+`;
+    // Taken out (the look whether the process is there): "PermissionError".
+    assertEquals(
+      (await runPython(["-c", python])).stdout,
+      "[True, False, 'FileNotFoundError']",
+    );
+  },
+);
+
 // With hidepid=noaccess the kernel says EPERM where it says EACCES without.
 for (const option of ["hidepid=0", "hidepid=1"]) {
   testWith(
