@@ -585,18 +585,48 @@ def _axes_of(array):
     return sorted(axes, key=lambda axis: -axis[1]), first
 
 
+def _merge_axes(axes, parts, first):
+    """Put axes together that lead through memory as one would: mergeAxes() of src/shared_array/described_array.ts."""
+    merged = []
+    for i in reversed(range(len(axes))):
+        length, row = axes[i]
+        distance = _distance_across(axes[: i + 1], merged[0], parts, first) if merged else None
+        if distance is None:
+            merged.insert(0, axes[i])
+            continue
+        limit, step = merged[0]
+        columns = row // distance
+        beside = min(distance // step, limit - (columns - 1) * distance // step)
+        merged[:1] = [(length * columns, distance), (beside, step)]
+    return merged
+
+
+def _distance_across(outers, inner, parts, first):
+    """The distance of columns that lead on from one row to the next as the part does; None if it stays in its row."""
+    (length, step), row = inner, outers[-1][1]
+    if row == step * length:
+        return step
+    if row < step * length or row % step:
+        return None
+    for _, outer in outers:
+        first %= outer
+    distance, column = row, first // step
+    for limit, stride in reversed(parts):
+        if stride % step or any(stride % outer == 0 for _, outer in outers):
+            continue
+        column += stride // step * (limit - 1)
+        if column >= length:
+            distance = math.gcd(distance, stride)
+    return distance if distance < row and row - distance < step * length else None
+
+
 def _is_part(part, whole, is_same_shape):
     """Whether an array is what a view of another one shows. It is isPart() of src/shared_array/described_array.ts."""
     (parts, first), (all_axes, begin) = _axes_of(part), _axes_of(whole)
-    axes = []
-    for length, step in all_axes:
-        if not is_same_shape and axes and axes[-1][1] == step * length:
-            axes[-1] = axes[-1][0] * length, step
-        else:
-            axes.append((length, step))
     rest, more = divmod(first - begin, whole.dtype.itemsize)
     if more or rest < 0:
         return False
+    axes = all_axes if is_same_shape else _merge_axes(all_axes, parts, rest)
     positions = []
     for _, step in axes:
         positions.append(rest // step)

@@ -166,16 +166,61 @@ function axesOf(array: PlacedArray): { axes: Axis[]; firstByte: number } {
   return { axes: axes.sort((a, b) => b.stride - a.stride), firstByte };
 }
 
-/** Puts axes together that lead through memory as one would. */
-function mergeAxes(axes: readonly Axis[]): Axis[] {
+/**
+ * Puts axes together that lead through memory as one would. Where rows are padded, this is so for those columns only
+ * whose distance divides that of the rows, if the last of them lies before the padding: rows of 5 elements, 6 apart,
+ * have every third element at 0, 3, 6, 9. A view that was reshaped may lead along them.
+ *
+ * @param axes the axes of the whole, from the longest stride to the shortest
+ * @param parts the same of the part
+ * @param first where the part begins, in elements
+ */
+function mergeAxes(axes: readonly Axis[], parts: readonly Axis[], first: number): Axis[] {
   const merged: Axis[] = [];
-  for (const axis of axes) {
-    const outer = merged.at(-1);
-    if (outer?.stride === axis.stride * axis.length) {
-      merged[merged.length - 1] = { length: outer.length * axis.length, stride: axis.stride };
-    } else merged.push(axis);
+  for (let i = axes.length - 1; i >= 0; i--) {
+    const outer = axes[i];
+    const inner = merged[0];
+    const distance = inner && distanceAcross(axes.slice(0, i + 1), inner, parts, first);
+    if (!distance) {
+      merged.unshift(outer);
+      continue;
+    }
+    const columns = outer.stride / distance;
+    const step = distance / inner.stride;
+    // From each of those columns the part may go on to the ones beside it, up to the next one or the padding.
+    const beside = Math.min(step, inner.length - (columns - 1) * step);
+    merged[0] = { length: beside, stride: inner.stride };
+    merged.unshift({ length: outer.length * columns, stride: distance });
   }
   return merged;
+}
+
+/** The distance of columns that lead on from one row to the next as the part does; `null` where it stays in its row. */
+function distanceAcross(
+  outers: readonly Axis[],
+  { length, stride }: Axis,
+  parts: readonly Axis[],
+  first: number,
+): number | null {
+  const row = outers.at(-1)!.stride;
+  if (row === stride * length) return stride;
+  if (row < stride * length || row % stride !== 0) return null;
+  let distance = row;
+  const inRow = outers.reduce((rest, outer) => rest % outer.stride, first);
+  let column = Math.floor(inRow / stride);
+  for (const part of parts.toReversed()) {
+    const isAlongRow = part.stride % stride === 0 &&
+      !outers.some((outer) => part.stride % outer.stride === 0);
+    if (!isAlongRow) continue;
+    column += (part.stride / stride) * (part.length - 1);
+    if (column >= length) distance = divisorOf(distance, part.stride);
+  }
+  return distance < row && row - distance < stride * length ? distance : null;
+}
+
+/** The greatest common divisor. */
+function divisorOf(a: number, b: number): number {
+  return b === 0 ? a : divisorOf(b, a % b);
 }
 
 /**
@@ -185,9 +230,9 @@ function mergeAxes(axes: readonly Axis[]): Axis[] {
 function isPart(part: PlacedArray, whole: PlacedArray, isSameShape: boolean): boolean {
   const { axes: parts, firstByte } = axesOf(part);
   const { axes: all, firstByte: begin } = axesOf(whole);
-  const axes = isSameShape ? all : mergeAxes(all);
   let rest = (firstByte - begin) / bytesPerElement(whole.dtype);
   if (!Number.isInteger(rest) || rest < 0) return false;
+  const axes = isSameShape ? all : mergeAxes(all, parts, rest);
   // Where the part begins along each axis.
   const positions = axes.map(({ stride }) => {
     const position = Math.floor(rest / stride);

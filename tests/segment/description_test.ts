@@ -380,6 +380,85 @@ Deno.test("load() takes what a view of the array says of itself, whatever view i
   });
 });
 
+Deno.test("load() takes views whose axes were merged over padding, and no element of the padding", () => {
+  // Of each padded array a view that was merged (a random search against NumPy found most of them), as shape, stride and
+  // offset; then what comes near it, and has an element of the padding.
+  const views: {
+    whole: [shape: number[], stride: number[]];
+    view: (whole: NDArray) => NDArray;
+    is: [shape: number[], stride: number[], offset: number];
+    near: [shape: number[], stride: number[], offset: number][];
+  }[] = [
+    {
+      whole: [[3, 5], [6, 1]], // columns 0 and 3
+      view: (whole) => whole.slice(":", "::3").reshape(6),
+      is: [[6], [3], 0],
+      near: [[[5], [3], 2], [[4], [5], 0], [[17], [1], 0], [[2, 6], [1, 2], 0]],
+    },
+    {
+      whole: [[3, 5], [6, 1]],
+      view: (whole) => whole.slice("::-1", "4:0:-3").reshape(2, 3).slice("::-1", "::2"),
+      is: [[2, 2], [9, -6], 7],
+      near: [[[2, 3], [5, 1], 0], [[2, 2], [9, 2], 3]],
+    },
+    {
+      whole: [[2, 3, 5], [24, 6, 1]], // within a plane; planes are padded, too
+      view: (whole) => whole.slice("::-1", ":", "::3").slice(0).reshape(2, 3).T,
+      is: [[3, 2], [3, 9], 24],
+      near: [[[3, 2], [3, 8], 24], [[3, 3], [3, 5], 24]],
+    },
+    {
+      whole: [[2, 3, 4], [32, 8, 1]], // rows 0 and 2 of planes that have a row of padding
+      view: (whole) => whole.slice(":", "::2").reshape(4, 4),
+      is: [[4, 4], [16, 1], 0],
+      near: [[[3, 5], [16, 1], 0], [[4, 3], [8, 1], 0], [[3, 4], [16, 1], 8]],
+    },
+    {
+      whole: [[4, 2, 5], [24, 12, 2]],
+      view: (whole) => whole.slice(":", ":", "::3").reshape(16).slice("1::3"),
+      is: [[5], [18], 6],
+      near: [[[5], [18], 4], [[5], [9], 0]],
+    },
+    {
+      whole: [[3, 9], [12, 1]], // every third, and from each of two columns on those beside it
+      view: (whole) => whole.reshape(3, 3, 3).slice(":", "::2").transpose(2, 0, 1).reshape(3, 6),
+      is: [[3, 6], [1, 6], 0],
+      near: [[[4, 5], [1, 6], 0], [[3, 5], [1, 6], 1]],
+    },
+  ];
+  for (const { whole: [shape, stride], view, is, near } of views) {
+    withNames((name) => {
+      using sma = new SharedMemoryArray(shape, "int16", name, null, { byteOffset: 4, stride });
+      const whole = sma.create();
+      whole.data.forEach((_, i) => whole.data[i] = i);
+      const part = view(whole as NDArray);
+      assertEquals([part.shape, part.stride, part.offset], is);
+      using there = SharedMemoryArray.from(JSON.parse(JSON.stringify(part)));
+      assertEquals(there.load().toArray(), part.toArray());
+      for (const [shape, stride, offset] of near) {
+        const layout = { byteOffset: 4 + 2 * offset, stride };
+        const other = new SharedMemoryArray(shape, "int16", name, null, layout);
+        const error = loadError(other as SharedMemoryArray);
+        assertInstanceOf(error, RangeError);
+        assertStringIncludes(error.message, "the segment has been described as");
+      }
+      sma.unlink();
+    });
+  }
+});
+
+Deno.test("load() takes the elements of an array in its own shape and another order for a mistake", () => {
+  withNames((name) => {
+    using sma = new SharedMemoryArray([5, 2], "int16", name);
+    // What this view says of itself is what a program says that has the order of the axes wrong.
+    const view = sma.create().reshape(2, 5).T;
+    using there = SharedMemoryArray.from(JSON.parse(JSON.stringify(view)));
+    assertStringIncludes(loadError(there)!.message, "stride [1, 5]: the segment has been");
+    assertEquals(there.load({ reinterpret: true }).toArray(), view.toArray());
+    sma.unlink();
+  });
+});
+
 Deno.test("load() refuses another kind by what is described, and by its magic, with TypeError", () => {
   withNames((name, lock) => {
     using sma = new SharedMemoryArray([2, 3], "float32", name);

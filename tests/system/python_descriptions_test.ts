@@ -520,10 +520,10 @@ function randomPlace(): { shape: number[]; dtype: DType; layout: MemoryLayout | 
   const stride = random.permutation(shape.length).map(() => random.integer(-6, 12));
   if (random.chance(0.6)) {
     // As views have them: in some order of the axes, with steps.
-    let distance = 1;
+    let distance = random.oneOf([1, 1, 1, 2, 3]);
     for (const axis of random.permutation(shape.length)) {
       stride[axis] = distance * random.oneOf([1, 1, 1, 2, -1]);
-      distance = Math.abs(stride[axis]) * (shape[axis] + random.oneOf([0, 0, 1]));
+      distance = Math.abs(stride[axis]) * (shape[axis] + random.oneOf([0, 0, 1, 2]));
     }
   }
   const lowest = stride.reduce((sum, step, i) => sum + Math.min(0, step * (shape[i] - 1)), 0);
