@@ -1250,6 +1250,14 @@ class Lock:
         if not self._threads.acquire(timeout=limit):
             who = "this thread has it already" if self._is_mine() else "another thread has it still"
             raise TimeoutError(f"Cannot acquire {self.name!r}: {who}")
+        try:
+            self._wait_turn(deadline, shared)
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def _wait_turn(self, deadline, shared):
+        """Take the lock of the kernel, or wait for it; other threads of this instance wait for this one meanwhile."""
         gate = None  # the segment whose gate this closes
         try:
             has_let_in = self._let_in(deadline, shared)
@@ -1275,9 +1283,6 @@ class Lock:
                     _atomic(_OR, words, 4 * self._WAITING, self._GATED)
                 end = now + self._SLICE
                 _wait(words, 4 * self._TURN, turn, end if deadline is None else min(end, deadline))
-        except BaseException:
-            self._threads.release()
-            raise
         finally:
             if gate is not None and gate.is_open:
                 gate.lock_byte(self._GATE, False)

@@ -397,6 +397,46 @@ tell(looks > 50, wrong)`,
 );
 
 eachNumPyTest(
+  "Lock of shm_attach.py that gives up opens the gate of no other thread",
+  (python) =>
+    withPublication(async (name) => {
+      using lock = new SharedMemoryLock(name).create();
+      const guard = lock.acquire();
+      await using teller = start(
+        python,
+        `lock, eye = Lock(name), Lock(name)._segment
+second_waits, lock_byte = threading.Event(), S._Segment.lock_byte
+def late(segment, at, is_locked=True):
+    # The thread that gives up loses the processor, until the other one waits, if that can be.
+    if threading.current_thread() is first and not is_locked:
+        second_waits.wait(0.5)
+    lock_byte(segment, at, is_locked)
+    if threading.current_thread() is second:
+        second_waits.set()
+S._Segment.lock_byte = late
+told = []
+first = threading.Thread(target=lambda: told.append(raised(lambda: lock.acquire(timeout=0.2))))
+second = threading.Thread(target=lambda: told.append(raised(lock.acquire) or lock.release()))
+first.start()
+while not eye.is_byte_locked(Lock._GATE):
+    time.sleep(0.001)
+second.start()
+first.join()
+second_waits.wait()
+tell(*told, eye.is_byte_locked(Lock._GATE))
+second.join()
+tell(*told, eye.is_byte_locked(Lock._GATE))`,
+        [name],
+      );
+      // Taken out (the gate is opened before the other thread's turn): [..., false].
+      assertEquals(await told(teller), ["TimeoutError", true]);
+      guard.release();
+      assertEquals(await told(teller), ["TimeoutError", null, false]);
+      lock.unlink();
+    }),
+);
+
+eachNumPyTest(
   "Lock of shm_attach.py goes over to the lock that was made anew",
   (python) =>
     withPublication(async (name) => {
