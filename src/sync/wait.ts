@@ -41,8 +41,9 @@ export interface WaitAsyncOptions {
  *
  * The event loop stands still meanwhile: no timer, no listener for a signal runs. With a listener for
  * `SIGINT`, Ctrl-C waits, too. {@linkcode waitAsync} does not block. A `Worker` looks at the element every 95 ms, and
- * can be terminated then: there a change counts as a notification, and the wait of one that was terminated may take a
- * notification for 100 ms.
+ * can be terminated then: there a change counts as a notification, one that comes during such a look without a change
+ * wakes nobody, as the result of {@linkcode notify} says, and the wait of one that was terminated may take a
+ * notification for 100 ms. So change the element before you notify.
  *
  * On macOS and Windows the element is looked at every millisecond.
  *
