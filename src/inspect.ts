@@ -36,6 +36,16 @@ export function showText<T extends object>(prototype: T, textOf: (instance: T) =
   define(prototype, textOf);
 }
 
+/**
+ * Makes the console of Node and Bun show an object as another one.
+ *
+ * @param target the object
+ * @param instead gives the other one
+ */
+export function showLike(target: object, instead: () => object): void {
+  Object.defineProperty(target, inspectKeys.node, descriptorOf({ value: instead }));
+}
+
 // The methods are defined in this way because --isolatedDeclarations refuses one with a computed name.
 function define<T>(
   prototype: object,

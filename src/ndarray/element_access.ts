@@ -72,7 +72,7 @@ import {
   type Writers,
 } from "./access_parts.ts";
 import { isLongAxis, longTableOf, tableOf } from "./axis_tables.ts";
-import { frozenLists } from "./frozen_lists.ts";
+import { frozenList, frozenLists } from "./frozen_lists.ts";
 import { extent, type Layout } from "./layout.ts";
 import { elementsAt, MAX_INT32 } from "./loop_plan.ts";
 import {
@@ -127,7 +127,7 @@ interface FactoryParts {
   readonly dtype: DType;
   readonly isBool: boolean;
   readonly kind: "number" | "bigint";
-  readonly freeze: typeof Object.freeze;
+  readonly freeze: typeof frozenList;
 }
 
 /** The distance of an index from the beginning of an axis, in elements; NaN if there is no such index. */
@@ -432,11 +432,10 @@ export function makeFastClass(
   const key = `${dtype}, ${rank} axes, ${access}`;
   const kind = dtype === "int64" || dtype === "uint64" ? "bigint" : "number";
   const isBool = dtype === "bool";
-  const { freeze } = Object;
   let Fast: FastClass;
   if (rank === 0 || rank === MANY_AXES) {
     const factory = copyOfFactory(rank === 0 ? rank0 : anyRank, key);
-    Fast = factory({ Base, dtype, isBool, kind, freeze });
+    Fast = factory({ Base, dtype, isBool, kind, freeze: frozenList });
   } else {
     const ownClass: ClassParts["ownClass"] = { Fast: null };
     const rowOf = access === "tables" || rank === 1 ? classOf : anyClassOf;

@@ -4,6 +4,9 @@
  * @module
  */
 
+import { descriptorOf } from "../check.ts";
+import { showLike } from "../inspect.ts";
+
 type Numbers = readonly number[];
 
 /** Gives a frozen list of its arguments. */
@@ -20,7 +23,28 @@ const REMEMBERED = 256;
 export function frozenLists(length: number): ListOf {
   if (length === 1) return frozenSingles();
   if (length === 2) return frozenPairs();
-  return (...numbers) => Object.freeze(numbers);
+  return (...numbers) => frozenList(numbers);
+}
+
+/** Whether the engine is JavaScriptCore (Bun): no other's errors have the line where they were made. */
+const isJavaScriptCore = Object.hasOwn(new Error(), "line");
+
+/**
+ * Freezes a list of numbers. A program may take it apart where it is fast, by `const [height, width] = view.shape`:
+ * the code that JavaScriptCore compiles for this gives up at each frozen list, and with it the loops of the same
+ * function (`docs/decisions/element_access.md`). So lists go through a copy there that is not frozen.
+ *
+ * @param numbers the list, which is frozen itself
+ * @returns the same list
+ */
+export function frozenList(numbers: Numbers): Numbers {
+  if (isJavaScriptCore && !Object.isFrozen(numbers)) {
+    const copy = numbers.slice();
+    const value = () => copy[Symbol.iterator]();
+    Object.defineProperty(numbers, Symbol.iterator, descriptorOf({ value }));
+    showLike(numbers, () => numbers.slice());
+  }
+  return Object.freeze(numbers);
 }
 
 // The numbers stand beside the lists, because V8 reads from a frozen list in ten times the time.
@@ -32,7 +56,7 @@ function frozenSingles(): ListOf {
     const at = first & (REMEMBERED - 1);
     if (firsts[at] !== first) {
       firsts[at] = first;
-      lists[at] = Object.freeze([first]);
+      lists[at] = frozenList([first]);
     }
     return lists[at];
   };
@@ -48,7 +72,7 @@ function frozenPairs(): ListOf {
     if (firsts[at] !== first || seconds[at] !== second) {
       firsts[at] = first;
       seconds[at] = second;
-      lists[at] = Object.freeze([first, second]);
+      lists[at] = frozenList([first, second]);
     }
     return lists[at];
   };

@@ -6,6 +6,7 @@
  * @module
  */
 
+export { frozenList } from "./frozen_lists.ts";
 export { explainGone, goneMessage } from "./gone.ts";
 export { checkShape, contiguousLayout, extent, Layout, sliceLayout } from "./layout.ts";
 export {

@@ -27,6 +27,7 @@ import {
 } from "../dtype.ts";
 import { badResource, fromCaller, showCallers } from "../errors.ts";
 import { showText } from "../inspect.ts";
+import { frozenList } from "./frozen_lists.ts";
 import { fillElements } from "./fill.ts";
 import { goneMessage } from "./gone.ts";
 import { describeArray, formatArray } from "./format.ts";
@@ -481,8 +482,8 @@ function makeViewBeyond(data: TypedArrayOf, layout: Layout, dtype: DType): Gener
   const { lowest, highest } = extent(layout);
   const part = elementsAt({ dtype, data }, lowest, highest - lowest + 1);
   const inner = makeView(part, new Layout(shape, stride, offset - lowest, size), dtype);
-  Object.freeze(shape);
-  Object.freeze(stride);
+  frozenList(shape);
+  frozenList(stride);
   return makeWide(Bare, dtype, data, layout, inner);
 }
 
@@ -497,8 +498,8 @@ function describe(view: View, data: TypedArrayOf, layout: Layout, dtype: DType):
   const { shape, stride, offset, size } = layout;
   Object.assign(view, {
     data,
-    shape: Object.freeze(shape),
-    stride: Object.freeze(stride),
+    shape: frozenList(shape),
+    stride: frozenList(stride),
     offset,
     dtype,
     size,

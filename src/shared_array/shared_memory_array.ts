@@ -28,6 +28,7 @@ import { showAs } from "../inspect.ts";
 import {
   checkShape,
   freezeSelection,
+  frozenList,
   identifyMemoryBy,
   makeView,
   NDArray,
@@ -268,7 +269,7 @@ export class SharedMemoryArray<
       }
       this.#name = name;
       this.#placement = placement;
-      defineConstant(this, "shape", Object.freeze([...lengths]));
+      defineConstant(this, "shape", frozenList([...lengths]));
       defineConstant(this, "dtype", canonical);
       defineConstant(this, "name", name);
       defineConstant(this, "arraySlice", frozenSlice);

@@ -63,6 +63,36 @@ function makeWords(length = 4): SharedMemoryArray<"int32"> & { words: Int32Array
 
 // --- Arrays --------------------------------------------------------------------------------------
 
+await check("shapes and strides are frozen lists, and look and act like others", () => {
+  const shapes = [[], [2], [2, 3], [2, 3, 4], [1, 2, 1, 2, 1]];
+  // What Bun's console calls: it shows hidden keys, too.
+  const { Bun } = globalThis as { Bun?: { inspect(value: unknown): string } };
+  const show = Bun?.inspect ?? inspect;
+  for (const shape of shapes) {
+    const size = shape.reduce((product, length) => product * length, 1);
+    const view = new NDArray(new Uint8Array(size), { shape });
+    const sma = new SharedMemoryArray(shape, "uint8", newName());
+    for (const list of [view.shape, sma.shape]) {
+      ok(Object.isFrozen(list) && Array.isArray(list));
+      equal(list, shape);
+      equal([...list], shape);
+      equal(list.map((length) => length), shape);
+      equal(Object.keys(list), Object.keys(shape));
+      equal(structuredClone(list), shape);
+      equal(JSON.stringify(list), JSON.stringify(shape));
+      equal(inspect(list), inspect(shape));
+      equal(show({ list }), show({ list: shape }));
+      const [first, second, ...others] = list;
+      equal([first, second, ...others].slice(0, list.length), shape);
+      // Two at a time do not disturb each other, and each ends.
+      const [one, other] = [list.values(), list[Symbol.iterator]()];
+      for (const length of shape) equal([one.next().value, other.next().value], [length, length]);
+      ok(one.next().done === true && other.next().done === true);
+    }
+    equal([...view.stride], view.stride.slice());
+  }
+});
+
 for (const dtype of dtypes) {
   await check(`${dtype}: what one attachment writes, the other reads`, () => {
     const sma = new SharedMemoryArray([2, 3], dtype, newName());

@@ -161,6 +161,28 @@ testWith(["deno pack", "runtimes"], "bun: where it may not compile, it says so",
   assertMatch(text, /NotSupported: Cannot share memory: Bun calls C only where it may compile/);
 });
 
+for (const name of ["bun", "bun-1.3"] as const) {
+  testWith(
+    ["deno pack", "runtimes"],
+    `${name}: code that takes a shape apart stays compiled`,
+    async () => {
+      // JavaScriptCore tells where it gives up compiled code.
+      const env = { BUN_JSC_printEachOSRExit: "1" };
+      const run = async (lists: "ours" | "frozen") => {
+        const { code, text } = await runIn(name, "shapes.ts", env, [lists]);
+        assertEquals(code, 0, text);
+        const sums = text.match(/^list of \d: \d+$/gm) ?? [];
+        return { lists: sums.length, exits: text.split("OutOfBounds").length - 1 };
+      };
+      assertEquals(await run("ours"), { lists: 9, exits: 0 });
+      // The control: at a list that is only frozen, it gives up again and again.
+      const { lists, exits } = await run("frozen");
+      assertEquals(lists, 1);
+      assert(exits > 100, `${exits} exits`);
+    },
+  );
+}
+
 /** A program with a register and a pending wait, which tells how many segments of its kind there are. */
 const watched = `
 import fs from "node:fs";
