@@ -2337,8 +2337,11 @@ class Queue:
             raise TimeoutError(f"Cannot put into {self.name!r}: all {self.slots} slots are in use, and time is up")
         try:
             self._publish(slot, message(slot) if callable(message) else message, attempts)
-        finally:
+        except BaseException:
             self._unclaim(slot)
+            raise
+        # What was put may be over already, and the slot another thread's.
+        self._advance(self._header_at("WORK"), 1)
 
     def take(self, timeout: Optional[float] = None) -> Optional[QueueItem]:
         """Take the oldest item; None if the queue was ended, and nothing is left.
@@ -2780,7 +2783,6 @@ class Queue:
                 self._own.remove(slot)
                 self._refuse_state(slot, self._state(slot))
             self._own.remove(slot)
-        self._advance(self._header_at("WORK"), 1)
 
     # --- Taking
 

@@ -771,6 +771,49 @@ tell([first, raised(lambda: queue.take(timeout=0)), raised(lambda: queue.take(ti
 // --- Threads, names, kinds -------------------------------------------------------------------
 
 eachNumPyTest(
+  "put() of Python takes no slot away from another thread, when what it put is over already",
+  (python) =>
+    withQueue(1, async (queue) => {
+      await using teller = startPython(
+        python,
+        `
+queue, advance = Queue(name), Queue._advance
+claimed, errors = threading.Event(), []
+def late(self, at, count):
+    # The thread that has put loses the processor, until the other one has the slot.
+    if threading.current_thread() is first and at == self._header_at("WORK"):
+        claimed.wait()
+    advance(self, at, count)
+Queue._advance = late
+def fill(slot):
+    claimed.set()
+    first.join()
+    errors.append(queue._state(slot) & 7 == S._FILLING)
+    return "second"
+first = threading.Thread(target=lambda: errors.append(raised(lambda: queue.put("first"))))
+second = threading.Thread(target=lambda: errors.append(raised(lambda: queue.put(fill))))
+first.start()
+while queue._state(0) & 7 != S._WAITING:
+    time.sleep(0.001)
+second.start()
+second.join()
+tell(errors)
+`,
+        [queue.name],
+      );
+      const first = queue.take()!;
+      assertEquals(first.message, "first");
+      // The control: as long as the item is not over, the other thread waits.
+      await sleep(100);
+      assertEquals(queue.counts().filling, 0);
+      first.complete();
+      // Taken out (the slot is given back if nothing was put only): [null, false, "ValueError"].
+      assertEquals(await told(teller), [null, true, null]);
+      assertEquals(queue.take()!.message, "second");
+    }),
+);
+
+eachNumPyTest(
   "threads of Python share a queue: each item is in one hand",
   (python) =>
     withQueue(8, async (queue) => {
