@@ -26,6 +26,8 @@ import {
 interface Style {
   get(array: string, ...indices: string[]): string;
   set(array: string, ...indicesAndValue: string[]): string;
+  /** The length of an axis of `a`, where it is read at each step. */
+  length(axis: number): string;
   /** What makes `row` in a loop over rows, and accesses to its element `j`. */
   readonly row: { make: string; get: string; set(value: string): string };
 }
@@ -33,6 +35,7 @@ interface Style {
 const methods = {
   get: (array: string, ...indices: string[]): string => `${array}.get(${indices.join(", ")})`,
   set: (array: string, ...rest: string[]): string => `${array}.set(${rest.join(", ")});`,
+  length: (axis: number): string => `a.shape[${axis}]`,
 };
 const rowMethods = {
   get: "row.get(j)",
@@ -49,6 +52,7 @@ const npm: Style = { ...methods, row: { ...rowMethods, make: "a.pick(i, null)" }
 const raw: Style = {
   get: (array, ...indices) => `${array}[${position(indices)}]`,
   set: (array, ...rest) => `${array}[${position(rest.slice(0, -1))}] = ${rest.at(-1)};`,
+  length: (axis) => `n${axis}`,
   row: { make: "i * n1", get: "a[row + j]", set: (value) => `a[row + j] = ${value};` },
 };
 
@@ -84,6 +88,12 @@ function shifted(index: string, by: number): string {
 
 const texts = {
   "get": (s) => `let sum = zero; ${all} sum += ${s.get("a", "i", "j")}; return sum;`,
+  "get, lengths in the loop's head": (s) =>
+    `let sum = zero;
+    for (let i = 0; i < ${s.length(0)}; i++) {
+      for (let j = 0; j < ${s.length(1)}; j++) sum += ${s.get("a", "i", "j")};
+    }
+    return sum;`,
   "set": (s) => `let sum = zero; ${all} ${s.set("b", "i", "j", "sum += f")} return sum;`,
   "set(get + 1)": (s) => `${all} ${s.set("b", "i", "j", `${s.get("b", "i", "j")} + one`)}`,
   "axpy": (s) =>
@@ -322,6 +332,7 @@ export function ordinaryGroups(dtype: DType): Group[] {
     "3-d 7-point stencil",
   ];
   const item = "loops as people write them";
+  if (dtype === "float64") names.push("get, lengths in the loop's head");
   const groups = names.map((name) =>
     wholeGroup(name, dtype, {
       item,

@@ -39,8 +39,9 @@ const tasks = {
 /** The wrapper attaches the tile before the call and closes it after it, also where the call throws. */
 const drawTile = shmarrayWrap((tile: NDArray<"uint8">, top: number, left: number): number => {
   let inside = 0;
-  for (let row = 0; row < tile.shape[0]; row++) {
-    for (let column = 0; column < tile.shape[1]; column++) {
+  const [rows, columns] = tile.shape;
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
       const steps = escapeTime(3 * (left + column) / SIZE - 2.1, 3 * (top + row) / SIZE - 1.5);
       tile.set(row, column, steps);
       if (steps === 255) inside++;
