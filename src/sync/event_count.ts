@@ -126,9 +126,9 @@ export class EventCount {
     return { turn, woken };
   }
 
-  /** Wakes one sleeper in the place of a woken one that does not use its turn. */
+  /** Wakes one sleeper in the place of a woken one that does not use its turn, unless the segment was closed meanwhile. */
   handOn(): void {
-    notify(this.#words, this.#turn, 1);
+    if (this.#words.length > 0) notify(this.#words, this.#turn, 1);
   }
 
   /**
@@ -211,7 +211,7 @@ export class EventCount {
       isVain = found === null;
       return found;
     } finally {
-      if (!isVain && this.#words.length > 0) this.handOn();
+      if (!isVain) this.handOn();
     }
   }
 
@@ -287,7 +287,7 @@ export class EventCount {
     this.sleepAsync(turn, Infinity, ending).then(
       () => {
         if (!isOver) end(() => resolve(WOKEN));
-        else if (this.#words.length > 0) this.handOn(); // It was woken just before it was stopped.
+        else this.handOn(); // It was woken just before it was stopped.
       },
       (error) => {
         if (!isOver) end(() => reject(error));

@@ -1102,10 +1102,9 @@ export class SharedMemoryLock {
       await turnOfEventLoop(); // Timers must run, even if a program gives the name to one segment after another.
       return null;
     } catch (error) {
+      signal.throwIfAborted(); // Whatever has become of the segment meanwhile.
       // The segment was left for the next one of its name, and closed, while this call slept there.
-      if (!signal.aborted && this.#attachment !== null && this.#attachment !== attachment) {
-        return null;
-      }
+      if (this.#attachment !== null && this.#attachment !== attachment) return null;
       throw error;
     }
   }

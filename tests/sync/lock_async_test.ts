@@ -130,3 +130,24 @@ Deno.test("acquireAsync() keeps a time limit that ends just before its instance 
     });
   }
 });
+
+Deno.test("acquireAsync() that is aborted says so, although its instance has just gone over to the next lock", () =>
+  withLock(async (lock) => {
+    using other = new SharedMemoryLock(lock.name).load();
+    using _held = other.acquire();
+    const abortion = new AbortController();
+    const reason = new Error("no more");
+    const call = lock.acquireAsync({ signal: abortion.signal });
+    const patient = lock.acquireAsync({ timeout: 60_000 });
+    const ended = assertRejects(() => call, Error);
+    await new Promise((resume) => setTimeout(resume, 30)); // it sleeps
+    lock.unlink();
+    using _next = new SharedMemoryLock(lock.name).create();
+    const guard = lock.tryAcquire()!; // the segment where the call sleeps is closed
+    abortion.abort(reason);
+    // Taken out (the look at the signal where the sleep has failed): BadResource.
+    assertEquals(await ended, reason);
+    // The control: one that is not aborted goes over, too.
+    guard.release();
+    (await patient).release();
+  }));
