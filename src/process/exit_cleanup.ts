@@ -13,8 +13,18 @@ import { endBySignal, markCleaner, type Unmark } from "./process_end.ts";
 /** A function that is called when the process ends. */
 interface Cleaner {
   readonly clean: () => void;
-  readonly signals: readonly SignalName[];
   readonly uncaught: boolean;
+  readonly listenings: readonly Listening[];
+}
+
+/** Where this file listens to a signal. */
+interface Listening {
+  readonly name: SignalName;
+  /** Ends the calls of this file. */
+  readonly stop: () => void;
+  readonly unmark: Unmark;
+  /** How many times cleaners want it; 0 when the isolate or the process ends. */
+  wanted: number;
 }
 
 /** The cleaners that have not been taken back, in the order in which they came. */
@@ -24,15 +34,8 @@ const cleaners = new Set<Cleaner>();
 let stopAtExit: (() => void) | undefined;
 let stopAtUncaught: (() => void) | undefined;
 
-/** Whether this isolate ends; whether it cleans at a signal. */
-let isEnding = false;
-let isCleaning = false;
-
-/** For each signal, what ends its calls, and how many times cleaners want it. */
-const listeners = new Map<
-  SignalName,
-  { readonly stop: () => void; readonly unmark: Unmark; wanted: number }
->();
+/** For each signal, where this file listens to it. */
+const listening = new Map<SignalName, Listening>();
 
 /** The signals that can be listened to, and that end a process that does not. */
 export function endingSignals(): string[] {
@@ -55,11 +58,10 @@ export function cleanAtExit(
 ): () => void {
   // Half of a listener would be worse than none: neither would it clean, nor could it be taken back.
   needStack(UNFAMILIAR_FRAMES);
-  const cleaner = { clean, signals: [...signals], uncaught };
+  const cleaner = { clean, uncaught, listenings: [...signals].map(listen) };
   cleaners.add(cleaner);
-  stopAtExit ??= runtime().onExit(cleanAtEnd);
+  stopAtExit ??= runtime().onExit(cleanAll);
   if (uncaught) stopAtUncaught ??= runtime().onUncaught(cleanUncaught);
-  for (const name of cleaner.signals) listen(name);
   return () => forget(cleaner);
 }
 
@@ -74,59 +76,46 @@ function forget(cleaner: Cleaner): void {
     stopAtUncaught?.();
     stopAtUncaught = undefined;
   }
-  for (const name of cleaner.signals) unlisten(name);
+  for (const each of cleaner.listenings) {
+    if (--each.wanted !== 0) continue;
+    listening.delete(each.name);
+    each.stop();
+    each.unmark();
+  }
 }
 
 function uncaughtCleaners(): Cleaner[] {
   return [...cleaners].filter(({ uncaught }) => uncaught);
 }
 
-function listen(name: SignalName): void {
-  const entry = listeners.get(name);
-  if (entry !== undefined) {
-    entry.wanted++;
-    return;
-  }
-  const listener = (): void => {
-    isCleaning = true;
-    try {
+function listen(name: SignalName): Listening {
+  let entry = listening.get(name);
+  if (entry === undefined) {
+    const stop = runtime().onSignal(name, () => {
       cleanAll();
-    } finally {
-      // The process may go on, if a listener of the program keeps it alive. The listener of this file is needed
-      // no more.
-      stopListening(name);
-      isCleaning = false;
       endBySignal(name, stop);
-    }
-  };
-  const stop = runtime().onSignal(name, listener);
-  listeners.set(name, { stop, unmark: markCleaner(name), wanted: 1 });
+    });
+    entry = { name, stop, unmark: markCleaner(name), wanted: 0 };
+    listening.set(name, entry);
+  }
+  entry.wanted++;
+  return entry;
 }
 
-function unlisten(name: SignalName): void {
-  const entry = listeners.get(name);
-  // After the signal has come, this file listens to it no more.
-  if (entry !== undefined && --entry.wanted === 0) stopListening(name);
-}
-
-function stopListening(name: SignalName): void {
-  const entry = listeners.get(name);
-  if (entry === undefined) return;
-  listeners.delete(name);
-  // The process may go on, as under --watch, with isolates that listen.
-  if (!((isEnding || isCleaning) && runtime().signalEndsListeners)) entry.stop();
-  entry.unmark();
-}
-
-/** Lets every cleaner do its work; this isolate is about to end. */
-function cleanAtEnd(): void {
-  isEnding = true;
-  cleanAll();
-}
-
-/** Lets every cleaner do its work; the process is about to end. */
+/**
+ * Lets every cleaner do its work; this isolate, and mostly the process, is about to end. This file listens to no signal
+ * any more: the process may go on, if a listener of the program keeps it alive, or under `--watch`.
+ */
 function cleanAll(): void {
+  const ended = [...listening.values()];
+  listening.clear();
+  for (const entry of ended) entry.wanted = 0; // Cleaners that are taken back end nothing now.
   callAll(cleaners);
+  for (const { stop, unmark } of ended) {
+    // Where the process goes on, an old Deno would let the signal end it, whoever listens in other isolates.
+    if (!runtime().signalEndsListeners) stop();
+    unmark();
+  }
 }
 
 /** Calls the cleaners that were registered for uncaught errors. */

@@ -66,7 +66,7 @@ function someAreMarked(name: SignalName): boolean {
  * the SIGTERM comes from the watcher and the watcher must survive.
  *
  * @param name the signal
- * @param stop takes the own listener away, also if it is away
+ * @param stop takes the own listener away, which an old Deno still has
  */
 export function endBySignal(name: SignalName, stop: () => void): void {
   const number = platform().signals[name];
@@ -74,15 +74,12 @@ export function endBySignal(name: SignalName, stop: () => void): void {
     onceClean(name, PATIENCE, () => exitAll(128 + number));
   } else if (name === "SIGTERM" && isWatched()) {
     onceClean(name, WATCHERS_PATIENCE, () => runtime().exit(128 + number));
-  } else if (runtime().signalEndsListeners && someAreMarked(name)) {
+  } else if (runtime().signalEndsListeners) {
     onceClean(name, PATIENCE, () => {
       stop();
       send(number);
     });
-  } else {
-    stop();
-    send(number);
-  }
+  } else send(number);
 }
 
 /** Sends a signal to this process. */

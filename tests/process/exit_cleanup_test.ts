@@ -61,6 +61,30 @@ Deno.test("cleanAtExit() lets a cleaner take itself and others back", async () =
   assertEquals([stdout, stderr], ["one\nthree\n", ""]);
 });
 
+Deno.test("cleanAtExit() hears a signal once, and what came before it takes no later cleaner's signal", async () => {
+  const { code, stdout, stderr } = await runChild(
+    `${prelude}
+    const pause = () => new Promise((resume) => setTimeout(resume, 200));
+    let heard = 0;
+    const own = () => heard++;
+    Deno.addSignalListener("SIGTERM", own);
+    const signals = ["SIGTERM", "SIGHUP"];
+    const forget = cleanAtExit(say("one"), signals);
+    cleanAtExit(() => other(), signals);
+    const other = cleanAtExit(say("never"), signals);
+    Deno.kill(Deno.pid, "SIGTERM");
+    // The program's listener hears it, and that it is sent again.
+    for (let i = 0; heard < 2 && i < 100; i++) await pause();
+    cleanAtExit(say("two"), signals);
+    forget();
+    Deno.removeSignalListener("SIGTERM", own);
+    console.log(heard);
+    Deno.kill(Deno.pid, "SIGTERM");
+    for (let i = 0; i < 100; i++) await pause();`,
+  );
+  assertEquals([code, stdout, stderr], [143, "one\n2\ntwo\n", ""]);
+});
+
 Deno.test("endingSignals() can all be listened to", async () => {
   const { code, stdout, stderr } = await runChild(
     `${prelude}
