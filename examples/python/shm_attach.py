@@ -1216,6 +1216,7 @@ class Lock:
         self._is_held = False
         self._is_shared = False
         self._thread = 0  # the one that has acquired it
+        self._before = None  # what HELD was before this call of acquire() has changed it
         self._is_inherited = False  # whether this is a forked child, whose parent held it at the fork
         # The turn that the last release began, until when whoever waited is let in, and whether one was woken.
         self._debt = None
@@ -1251,10 +1252,20 @@ class Lock:
             who = "this thread has it already" if self._is_mine() else "another thread has it still"
             raise TimeoutError(f"Cannot acquire {self.name!r}: {who}")
         try:
+            self._before = None
             self._wait_turn(deadline, shared)
         except BaseException:
+            self._take_back()
             self._threads.release()
             raise
+
+    def _take_back(self):
+        """Give back what was taken before an exception came: Ctrl-C may come anywhere."""
+        self._is_held = False
+        if self._segment.is_open:
+            if self._before is not None:
+                self._words[self._HELD] = self._before
+            self._segment.unlock()
 
     def _wait_turn(self, deadline, shared):
         """Take the lock of the kernel, or wait for it; other threads of this instance wait for this one meanwhile."""
@@ -1405,6 +1416,7 @@ class Lock:
                     words = self._words
                     self.abandoned = words[self._HELD] != 0
                     if not shared:
+                        self._before = words[self._HELD]
                         words[self._HELD] = 1
                     if has_waited:  # who let somebody in learns that one had its turn
                         _atomic(_ADD, words, 4 * self._TURN, 1)
