@@ -129,6 +129,8 @@ function named<Task extends (...args: never[]) => unknown>(task: Task): Task {
 if (workerpool.isMainThread) {
   await main();
 } else {
+  // Deno does not always tell workers that the main process has ended (denoland/deno#35961): so they look.
+  setInterval((parent: number) => Deno.ppid === parent || Deno.exit(1), 500, Deno.ppid);
   workerpool.worker(
     Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, named(task)])),
   );

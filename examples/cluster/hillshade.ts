@@ -31,5 +31,9 @@ export function hillshade(h: NDArray<"float32">, shade: NDArray<"uint8">, spacin
   }
 }
 
-// What arrives are descriptions of arrays; the wrapped function loads them.
-if (!workerpool.isMainThread) workerpool.worker({ hillshade: shmarrayWrap(hillshade) });
+if (!workerpool.isMainThread) {
+  // Deno does not always tell workers that their node has ended (denoland/deno#35961): so they look.
+  setInterval((parent: number) => Deno.ppid === parent || Deno.exit(1), 500, Deno.ppid);
+  // What arrives are descriptions of arrays; the wrapped function loads them.
+  workerpool.worker({ hillshade: shmarrayWrap(hillshade) });
+}

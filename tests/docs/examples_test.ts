@@ -309,6 +309,22 @@ testWith("Linux", "pool: a signal to the main process alone leaves nothing", asy
   await pool.stdout.cancel();
 });
 
+testWith("Linux", "pool: workers end when the main process is killed", async () => {
+  const pool = startPool();
+  await until("it has workers", () => childrenOf(pool.pid).length === 3);
+  const workers = childrenOf(pool.pid);
+  const [{ name }] = SharedMemoryArray.list().filter(({ pids }) => pids.includes(pool.pid));
+  // It is stopped until the workers have sent what it does not read. Taken out (the look for the parent): all stay,
+  // because Deno calls no listener for "disconnect" then.
+  pool.kill("SIGSTOP");
+  await new Promise((resume) => setTimeout(resume, 1000));
+  pool.kill("SIGKILL");
+  await pool.status;
+  SharedMemoryArray.clearBuffers([name]);
+  await until("its workers have ended", () => !workers.some(lives));
+  await pool.stdout.cancel();
+});
+
 // --- zarr.ts ---------------------------------------------------------------------------------
 
 /** Writes an array of different numbers, and gives what zarrita reads of it at once, in feet. */
