@@ -4,6 +4,7 @@ import { type Goal, makeRow, type Row } from "../../bench/measure.ts";
 import { makeHighlights, makeResultsPage, replaceHighlights } from "../../bench/report.ts";
 import { readResults } from "../../bench/results.ts";
 import { format } from "../../scripts/format.ts";
+import { testWith } from "../helpers/test_with.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -12,7 +13,7 @@ Deno.test("bench/RESULTS.md shows the newest results", async () => {
   assertEquals(await format(makeResultsPage(await readResults()), "md"), page);
 });
 
-Deno.test("README's figures are those of the newest results", async () => {
+testWith("formatter", "README's figures are those of the newest results", async () => {
   const readme = await Deno.readTextFile(new URL("README.md", root));
   const highlights = makeHighlights(await readResults());
   assertEquals(await format(replaceHighlights(readme, highlights), "md"), readme);

@@ -8,17 +8,21 @@ import { testWith } from "../helpers/test_with.ts";
 
 const root = new URL("../../", import.meta.url);
 
-Deno.test("docs/pictures/ has what scripts/draw_pictures.ts draws, and nothing else", async () => {
-  const pictures = await draw();
-  const files = Array.from(
-    Deno.readDirSync(new URL("docs/pictures/", root)),
-    ({ name }) => `docs/pictures/${name}`,
-  );
-  assertEquals(files.sort(), Object.keys(pictures).sort());
-  for (const [path, svg] of Object.entries(pictures)) {
-    assertEquals(Deno.readTextFileSync(new URL(path, root)), svg, path);
-  }
-});
+testWith(
+  "formatter",
+  "docs/pictures/ has what scripts/draw_pictures.ts draws, and nothing else",
+  async () => {
+    const pictures = await draw();
+    const files = Array.from(
+      Deno.readDirSync(new URL("docs/pictures/", root)),
+      ({ name }) => `docs/pictures/${name}`,
+    );
+    assertEquals(files.sort(), Object.keys(pictures).sort());
+    for (const [path, svg] of Object.entries(pictures)) {
+      assertEquals(Deno.readTextFileSync(new URL(path, root)), svg, path);
+    }
+  },
+);
 
 testWith("Linux", "docs/pictures/ring.svg shows what readers get while frame 42 is written", () => {
   using ring = SharedMemoryRing.createAnonymous([1], "uint8", 4);

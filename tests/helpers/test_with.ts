@@ -109,6 +109,12 @@ const requirements = {
     lack: "this Deno ends Workers under --watch without a word",
     required: "SHM_REQUIRE_WATCHER",
   },
+  /** A formatter that writes Markdown and SVG as this repository has them: it came with Deno 2.9. */
+  "formatter": {
+    isThere: () => isDenoSince(2, 9, 0),
+    lack: "this Deno formats Markdown or SVG in another way",
+    required: "SHM_REQUIRE_FORMATTER",
+  },
   /** A browser: `chromium()` of `runtimes.ts`. */
   "Chromium": {
     isThere: () => chromium() !== null,
@@ -238,7 +244,7 @@ function bundles(): boolean {
 }
 
 /** Whether this Deno is of a version, or newer. */
-function isDenoSince(...version: [major: number, minor: number, patch: number]): boolean {
+export function isDenoSince(...version: [major: number, minor: number, patch: number]): boolean {
   const own = Deno.version.deno.split(/[.+-]/).map(Number);
   const at = version.findIndex((part, i) => part !== own[i]);
   return at === -1 || own[at] > version[at];
