@@ -5,7 +5,7 @@
 
 import { SharedMemoryArray, SharedMemoryRegister } from "@shm/array";
 import { SharedMemoryRing } from "@shm/array/publish";
-import { cpuUsage } from "node:process";
+import process from "node:process";
 
 const FRAMES = 200; // then the camera rests for a second, and draws one more
 const now = (): number => performance.timeOrigin + performance.now();
@@ -35,7 +35,7 @@ async function camera(): Promise<void> {
 
 async function view(descriptor: string): Promise<void> {
   using ring = SharedMemoryRing.from(JSON.parse(descriptor), "uint8").load();
-  const busy = (): number => (cpuUsage().user + cpuUsage().system) / 1000;
+  const busy = (): number => (process.cpuUsage().user + process.cpuUsage().system) / 1000;
   console.log("ready");
   let [frames, skipped, torn, late, begin, end, before] = [0, 0, 0, 0, 0, 0, 0];
   for await (const frame of ring.frames()) {
