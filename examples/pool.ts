@@ -12,6 +12,7 @@ import {
   shmarrayWrap,
   slice,
 } from "@shm/array";
+import { exitWithParent } from "@shm/array/sync";
 import workerpool from "workerpool";
 
 const SIZE = 512;
@@ -129,8 +130,8 @@ function named<Task extends (...args: never[]) => unknown>(task: Task): Task {
 if (workerpool.isMainThread) {
   await main();
 } else {
-  // Deno does not always tell workers that the main process has ended (denoland/deno#35961): so they look.
-  setInterval((parent: number) => Deno.ppid === parent || Deno.exit(1), 500, Deno.ppid);
+  // Deno does not always tell workers that the main process was killed (denoland/deno#35961).
+  exitWithParent();
   workerpool.worker(
     Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, named(task)])),
   );

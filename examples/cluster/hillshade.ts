@@ -1,6 +1,7 @@
 // Heights become light and shade: a pure function, and the process of a node's pool that calls it.
 
 import { type NDArray, shmarrayWrap } from "@shm/array";
+import { exitWithParent } from "@shm/array/sync";
 import workerpool from "workerpool";
 
 /** So many heights around a pixel decide on its shade. */
@@ -32,8 +33,8 @@ export function hillshade(h: NDArray<"float32">, shade: NDArray<"uint8">, spacin
 }
 
 if (!workerpool.isMainThread) {
-  // Deno does not always tell workers that their node has ended (denoland/deno#35961): so they look.
-  setInterval((parent: number) => Deno.ppid === parent || Deno.exit(1), 500, Deno.ppid);
+  // Deno does not always tell workers that their node was killed (denoland/deno#35961).
+  exitWithParent();
   // What arrives are descriptions of arrays; the wrapped function loads them.
   workerpool.worker({ hillshade: shmarrayWrap(hillshade) });
 }

@@ -9,9 +9,8 @@ import { connect, queueOf, rootOf } from "./shared.ts";
 
 const [folder] = Deno.args;
 const root = rootOf(folder);
-const { shape, chunks: chunkShape } = await zarr.open.v3(root.resolve("heights"), {
-  kind: "array",
-});
+const heights = root.resolve("heights");
+const { shape, chunks: chunkShape } = await zarr.open.v3(heights, { kind: "array" });
 const [height, width] = shape.map((n) => n - 2 * BORDER);
 await zarr.create(root.resolve("shade"), { shape: [height, width], chunkShape, dtype: "uint8" });
 
