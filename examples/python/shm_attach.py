@@ -2363,13 +2363,18 @@ class Queue:
         """
         deadline = _deadline(timeout, "take")
         self._begin("take from")
-        found = self._look_for_work()
-        if found is None:
-            found = self._until("WORK", self._look_for_work, deadline)
-        if found is None:
-            self._check_named("take from")
-            raise TimeoutError(f"Cannot take from {self.name!r}: nothing came, and time is up")
-        return None if found is _NOTHING else found
+        self._of_thread.taken = None
+        try:
+            found = self._look_for_work()
+            if found is None:
+                found = self._until("WORK", self._look_for_work, deadline)
+            if found is None:
+                self._check_named("take from")
+                raise TimeoutError(f"Cannot take from {self.name!r}: nothing came, and time is up")
+            return None if found is _NOTHING else found
+        except BaseException:
+            self._take_back(self._of_thread.taken)
+            raise
 
     def items(self) -> Iterator[QueueItem]:
         """All items as they come, until the queue was ended and nothing is left. End each, or leave it by `with`."""
@@ -2426,6 +2431,7 @@ class Queue:
         self._threads = threading.RLock()
         self._id = 0  # no attachment yet
         self._held: Dict[int, QueueItem] = {}
+        self._of_thread = threading.local()  # `taken`: what its take() has, or is about to have
         self._own = set()  # the slots that are filled here
         self._is_open = getattr(self, "_is_open", True)
         self._next = 0  # where the next claim begins
@@ -2830,9 +2836,13 @@ class Queue:
                 continue
             taken = _state_word(_TAKEN, word >> 3 & 31, self._id)
             with self._threads:
-                if not self._change(slot, word, taken):
+                if self._state(slot) != word:  # another thread may have it
                     continue
-                item = self._held[slot] = QueueItem(self, slot, taken, caller)
+                # The note comes first: Ctrl-C may come anywhere.
+                item = self._of_thread.taken = self._held[slot] = QueueItem(self, slot, taken, caller)
+                if not self._change(slot, word, taken):
+                    del self._held[slot]
+                    continue
                 self._store(slot, "TAKER", 0)
                 self._store(slot, "PID", os.getpid())
                 self._f64[self._at(slot, "SINCE") // 8] = time.time() * 1000
@@ -2846,6 +2856,17 @@ class Queue:
                 raise
             return item
         return None
+
+    def _take_back(self, item):
+        """Let an item go that take() had when an exception came, and that is in nobody's hands."""
+        with self._threads:
+            if item is None or not self._holds(item):
+                return
+            word = self._state(item.slot)
+            if word >> 8 == self._id and word & 7 in (_TAKEN, _DROPPED):
+                self._let_go(item, False, "take from")
+            else:  # it was about to be taken
+                del self._held[item.slot]
 
     def _message_of(self, slot):
         length = self._read(slot, "MESSAGE_LENGTH", 1, self.message_bytes)

@@ -768,6 +768,56 @@ tell([first, raised(lambda: queue.take(timeout=0)), raised(lambda: queue.take(ti
     }),
 );
 
+eachNumPyTest(
+  "an item is in somebody's hands after an interrupt of take(), wherever that comes",
+  (python) =>
+    withQueue(2, async (queue) => {
+      queue.put("only");
+      const found = await askPython(
+        python,
+        `
+queue, other = Queue(name), Queue(name)
+def interrupted(nth):
+    """Ctrl-C at an instruction of what take() calls; what is left, or None where it has fewer."""
+    rest = nth
+    def look(frame, event, arg):
+        nonlocal rest
+        frame.f_trace_opcodes = frame.f_code is not Queue.take.__code__
+        rest -= event == "opcode"
+        if rest == 0:
+            rest = -1
+            raise KeyboardInterrupt
+        return look
+    sys.settrace(look)
+    try:
+        item = queue.take(timeout=0)
+        sys.settrace(None)
+        item.release()
+        return None
+    except KeyboardInterrupt:
+        sys.settrace(None)
+        item = other.take(timeout=0)
+        item.release()
+        return [item.message, item.attempt, len(queue._held)]
+    finally:
+        sys.settrace(None)
+kinds, nth = [], 1
+while True:
+    left = interrupted(nth)
+    if left is None:
+        break
+    kinds += [left] if left not in kinds else []
+    nth += 1
+held = queue.take(timeout=0)
+tell(kinds, nth > 100, raised(lambda: other.take(timeout=0)))
+`,
+        queue.name,
+      );
+      // Taken out (_take_back()): a TimeoutError. The control: what is taken is not there for another one.
+      assertEquals(found, [[["only", 1, 0]], true, "TimeoutError"]);
+    }),
+);
+
 // --- Threads, names, kinds -------------------------------------------------------------------
 
 eachNumPyTest(
