@@ -4,14 +4,7 @@
  * @module
  */
 
-import {
-  checkTimeout,
-  defineConstant,
-  type OptionKind,
-  quoteName,
-  readOptions,
-  refuseIndex,
-} from "../check.ts";
+import { checkTimeout, type OptionKind, quoteName, readOptions, refuseIndex } from "../check.ts";
 import {
   bytesPerElement,
   type DTypeLike,
@@ -69,18 +62,6 @@ export function checkArrays<T extends DTypeLike>(
       arrayBytes: contiguousLayout(frozen).size * bytesPerElement(canonical),
     },
   };
-}
-
-/**
- * Gives an instance its own properties: plain data, read-only.
- *
- * @param instance the instance
- * @param parts what it is to have
- */
-export function describe(instance: object, parts: object): void {
-  for (const [key, value] of Object.entries(parts)) {
-    defineConstant(instance, key, value);
-  }
 }
 
 /**

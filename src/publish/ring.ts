@@ -30,6 +30,7 @@ import {
   checkLocksSegments,
   cloneDescriptor,
   type CreateOptions,
+  defineDescription,
   descriptionOf,
   unlink,
 } from "../segment/mod.ts";
@@ -41,7 +42,6 @@ import {
   checkLoadOptions,
   checkPublication,
   checkWaitOptions,
-  describe,
   type PublicationDescriptor,
 } from "./descriptor.ts";
 import type { Header } from "./header_words.ts";
@@ -412,7 +412,7 @@ export class SharedMemoryRing<T extends DTypeLike = DType, const S extends Shape
   constructor(shape: S, dtype: T, name: string, slots: number, options?: RingOptions) {
     try {
       const { description, header } = checkRing(shape, dtype, name, slots, options);
-      describe(this, description);
+      defineDescription(this, description);
       this.#header = header;
     } catch (error) {
       throw fromCaller(error, SharedMemoryRing);

@@ -22,6 +22,7 @@ import {
   checkName,
   cloneDescriptor,
   type CreateOptions,
+  defineDescription,
   descriptionOf,
   nameMax,
   PART_NAME_BYTES,
@@ -44,7 +45,6 @@ import {
   checkLoadOptions,
   checkPublication,
   checkWaitOptions,
-  describe,
   type PublicationDescriptor,
 } from "./descriptor.ts";
 import { type Header, HEADER_BYTES } from "./header_words.ts";
@@ -263,7 +263,7 @@ export class SharedMemoryVersions<T extends DTypeLike = DType, const S extends S
     try {
       const { description, arrays } = checkArrays(shape, dtype, name);
       checkName(name, nameMax() - PART_NAME_BYTES);
-      describe(this, { kind: KIND.kind, ...description });
+      defineDescription(this, { kind: KIND.kind, ...description });
       this.#header = versionsHeader(arrays);
     } catch (error) {
       throw fromCaller(error, SharedMemoryVersions);

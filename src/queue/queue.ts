@@ -7,7 +7,6 @@
 import {
   checkInteger,
   checkTimeout,
-  defineConstant,
   FAMILIAR_FRAMES,
   isGiven,
   kindOf,
@@ -27,6 +26,7 @@ import {
   checkName,
   cloneDescriptor,
   type CreateOptions,
+  defineDescription,
   descriptionOf,
   nameMax,
   OpenSegment,
@@ -482,10 +482,8 @@ export class SharedMemoryQueue {
       checkName(name, nameMax());
       this.#header = checkHeader(slots, options);
       const { messageBytes, keepFailed } = this.#header;
-      for (const [key, value] of Object.entries({ kind: "queue", name, slots, messageBytes })) {
-        defineConstant(this, key, value);
-      }
-      if (keepFailed) defineConstant(this, "keepFailed", true);
+      defineDescription(this, { kind: "queue", name, slots, messageBytes });
+      if (keepFailed) defineDescription(this, { keepFailed });
     } catch (error) {
       throw fromCaller(error, SharedMemoryQueue);
     }

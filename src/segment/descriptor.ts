@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isGiven, isMarkedAs, kindOf, quote, readOptions } from "../check.ts";
+import { defineConstant, isGiven, isMarkedAs, kindOf, quote, readOptions } from "../check.ts";
 
 /** A class whose instances are described by plain data. */
 export interface DescriptorKind {
@@ -17,6 +17,16 @@ export interface DescriptorKind {
   readonly parts: readonly string[];
   /** Parts that may be left out. */
   readonly optional?: readonly string[];
+}
+
+/**
+ * Gives an instance the description of itself, as own properties: plain data, read-only.
+ *
+ * @param instance the instance
+ * @param parts what it is to have
+ */
+export function defineDescription(instance: object, parts: object): void {
+  for (const [key, value] of Object.entries(parts)) defineConstant(instance, key, value);
 }
 
 /**

@@ -19,6 +19,7 @@ export {
 export {
   checkDescriptor,
   cloneDescriptor,
+  defineDescription,
   type DescriptorKind,
   refuseForeignParts,
 } from "./descriptor.ts";

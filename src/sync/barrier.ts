@@ -7,7 +7,6 @@
 import {
   checkInteger,
   checkTimeout,
-  defineConstant,
   markClass,
   needStack,
   quoteName,
@@ -22,6 +21,7 @@ import {
   checkName,
   cloneDescriptor,
   type CreateOptions,
+  defineDescription,
   descriptionOf,
   nameMax,
   OpenSegment,
@@ -157,9 +157,7 @@ export class SharedMemoryBarrier {
     try {
       checkName(name, nameMax());
       checkParties(parties);
-      for (const [key, value] of Object.entries({ kind: "barrier", name, parties })) {
-        defineConstant(this, key, value);
-      }
+      defineDescription(this, { kind: "barrier", name, parties });
     } catch (error) {
       throw fromCaller(error, SharedMemoryBarrier);
     }
