@@ -115,6 +115,12 @@ const requirements = {
     lack: "this Deno formats Markdown or SVG in another way",
     required: "SHM_REQUIRE_FORMATTER",
   },
+  /** A Deno that lets no Worker that has ended keep the process from a signal: one before 2.4.2, or since 2.9.6. */
+  "listeners that end": {
+    isThere: () => !isDenoSince(2, 4, 2) || isDenoSince(2, 9, 6),
+    lack: "this Deno keeps the listeners of Workers that have ended",
+    required: "SHM_REQUIRE_LISTENERS",
+  },
   /** A browser: `chromium()` of `runtimes.ts`. */
   "Chromium": {
     isThere: () => chromium() !== null,
