@@ -2342,15 +2342,20 @@ class Queue:
         deadline = _deadline(timeout, "put")
         self._begin("put into")
         self._check_named("put into")
-        slot = self._claim()
-        if slot is None:
-            slot = self._until("ROOM", self._look_for_room, deadline)
-        if slot is None:
-            raise TimeoutError(f"Cannot put into {self.name!r}: all {self.slots} slots are in use, and time is up")
+        self._of_thread.claimed = None
         try:
-            self._publish(slot, message(slot) if callable(message) else message, attempts)
+            slot = self._claim()
+            if slot is None:
+                slot = self._until("ROOM", self._look_for_room, deadline)
+            if slot is None:
+                raise TimeoutError(f"Cannot put into {self.name!r}: all {self.slots} slots are in use, and time is up")
+            try:
+                message = message(slot) if callable(message) else message
+            finally:
+                self._of_thread.claimed = slot  # the function may have put something, too
+            self._publish(slot, message, attempts)
         except BaseException:
-            self._unclaim(slot)
+            self._unclaim(self._of_thread.claimed)
             raise
         # What was put may be over already, and the slot another thread's.
         self._advance(self._header_at("WORK"), 1)
@@ -2431,7 +2436,7 @@ class Queue:
         self._threads = threading.RLock()
         self._id = 0  # no attachment yet
         self._held: Dict[int, QueueItem] = {}
-        self._of_thread = threading.local()  # `taken`: what its take() has, or is about to have
+        self._of_thread = threading.local()  # `taken`, `claimed`: what its take() or put() has, or is about to have
         self._own = set()  # the slots that are filled here
         self._is_open = getattr(self, "_is_open", True)
         self._next = 0  # where the next claim begins
@@ -2750,9 +2755,15 @@ class Queue:
             if self._state(slot) != 0:
                 continue
             with self._threads:
-                if not self._change(slot, 0, _state_word(_FILLING, 0, self._id)):
+                if self._state(slot) != 0:  # another thread may have it
                     continue
+                # The notes come first: Ctrl-C may come anywhere.
+                self._of_thread.claimed = slot
                 self._own.add(slot)
+                if not self._change(slot, 0, _state_word(_FILLING, 0, self._id)):
+                    self._own.remove(slot)
+                    self._of_thread.claimed = None
+                    continue
             self._next = slot + 1
             # Who ends the queue stores ENDED first, and then looks at the slots.
             is_put = False
@@ -2761,6 +2772,7 @@ class Queue:
             finally:
                 if not is_put:
                     self._unclaim(slot)
+                    self._of_thread.claimed = None
             if is_put:
                 return slot
             break
@@ -2769,7 +2781,7 @@ class Queue:
         return None
 
     def _unclaim(self, slot):
-        """Give a slot back that was claimed here, and was not put."""
+        """Give a slot back that was claimed here, and was not put; None is none."""
         with self._threads:
             if slot in self._own:  # a forked child has none of them
                 self._own.remove(slot)
@@ -2801,6 +2813,7 @@ class Queue:
                 self._own.remove(slot)
                 self._refuse_state(slot, self._state(slot))
             self._own.remove(slot)
+            self._of_thread.claimed = None
 
     # --- Taking
 

@@ -818,6 +818,60 @@ tell(kinds, nth > 100, raised(lambda: other.take(timeout=0)))
     }),
 );
 
+eachNumPyTest(
+  "a slot is filled or free after an interrupt of put(), wherever that comes",
+  (python) =>
+    withQueue(2, async (queue) => {
+      const found = await askPython(
+        python,
+        `
+queue = Queue(name)
+def interrupted(nth):
+    """Ctrl-C at an instruction of what put() calls; what is left, or None where it has fewer."""
+    rest = nth
+    def look(frame, event, arg):
+        nonlocal rest
+        frame.f_trace_opcodes = frame.f_code is not Queue.put.__code__
+        rest -= event == "opcode"
+        if rest == 0:
+            rest = -1
+            raise KeyboardInterrupt
+        return look
+    sys.settrace(look)
+    try:
+        queue.put("x", timeout=0)
+        return None
+    except KeyboardInterrupt:
+        sys.settrace(None)
+        # Put or not: nothing is being filled, and what was put can be taken.
+        filling = [word & 7 for word in queue._states()].count(S._FILLING)
+        raised(lambda: queue.take(timeout=0).complete())
+        return [filling, len(queue._own), [word & 7 for word in queue._states()]]
+    finally:
+        sys.settrace(None)
+kinds, nth = [], 1
+while True:
+    left = interrupted(nth)
+    if left is None:
+        break
+    kinds += [left] if left not in kinds else []
+    nth += 1
+waiting = lambda: [word & 7 for word in queue._states()].count(S._WAITING)
+kinds = [kinds, nth > 100, waiting()]
+queue.take().complete()
+def fill(slot):
+    queue.put("another", timeout=0)
+    raise KeyError
+tell(*kinds, raised(lambda: queue.put(fill)), waiting(), len(queue._own))
+`,
+        queue.name,
+      );
+      // Taken out (the notes before the slot is claimed): also [1, ...]. The control: what was put waits, also where the
+      // function that put it fails.
+      assertEquals(found, [[[0, 0, [0, 0]]], true, 1, "KeyError", 1, 0]);
+    }),
+);
+
 // --- Threads, names, kinds -------------------------------------------------------------------
 
 eachNumPyTest(
