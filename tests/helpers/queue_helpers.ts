@@ -52,3 +52,22 @@ export function statesOf(queue: SharedMemoryQueue): { [state: string]: number } 
     Object.entries({ filling, waiting, taken, answered }).filter(([, count]) => count > 0),
   );
 }
+
+/**
+ * Lets the time limit of a call end while somebody has it. Where the machine is so slow that nobody has taken it before,
+ * the call was withdrawn, and is made again with a longer limit.
+ *
+ * @param call makes the call with a limit in milliseconds, and gives what it is rejected with
+ * @param isTaken whether somebody has it, or had it
+ * @param limit the first limit
+ */
+export async function endWhileTaken<T>(
+  call: (limit: number) => Promise<T>,
+  isTaken: () => boolean,
+  limit: number,
+): Promise<T> {
+  for (;; limit *= 4) {
+    const end = await call(limit);
+    if (isTaken()) return end;
+  }
+}

@@ -15,7 +15,7 @@ import { segmentExists, segmentPath, withNames } from "../helpers/helpers.ts";
 import { poke, rejectionOf, sleep } from "../helpers/publish_helpers.ts";
 import { eachNumPyTest } from "../helpers/python.ts";
 import { askPython, startPython, told } from "../helpers/python_teller.ts";
-import { hang, startMember, statesOf, withQueue } from "../helpers/queue_helpers.ts";
+import { endWhileTaken, hang, startMember, statesOf, withQueue } from "../helpers/queue_helpers.ts";
 import { scale } from "../helpers/scale.ts";
 import { untilWaiting } from "../helpers/sync.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
@@ -90,10 +90,9 @@ tell("done")
           let rounds = 0;
           const done = Promise.all([told(one), told(two)]).then(() => true);
           // This program adds, too; when the others have ended, the sum must be that of all three.
-          while (!await Promise.race([done, sleep(0)])) {
+          do {
             for (let i = 0; i < 1000; i++, rounds++) Atomics.add(data, 0, 3);
-          }
-          assert(rounds > 0);
+          } while (!await Promise.race([done, sleep(0)]));
           assertEquals(data[0], 3 * (2 * times + rounds) | 0);
           areSomeLost = data[1] < 2 * times;
         }
@@ -735,9 +734,13 @@ eachNumPyTest(
     withQueue(1, async (queue, other) => {
       await using teller = startPython(python, `tell("ready")\n${hangInPython}`, [queue.name]);
       assertEquals(await told(teller), "ready");
-      const call = rejectionOf(queue.call(1, { timeout: 5000 }));
+      const failure: Error & { pid?: number } = await endWhileTaken(
+        (timeout) => rejectionOf(queue.call(1, { timeout })),
+        () => queue.counts().taken === 1,
+        500,
+      );
       assertEquals(await told(teller), ["taken", 1]);
-      assertEquals((await call as Error & { pid?: number }).pid, teller.pid);
+      assertEquals(failure.pid, teller.pid);
       assertEquals(queue.tryPut(1), false);
       teller.kill();
       other.put("after", { timeout: 60_000 });
@@ -882,10 +885,11 @@ eachNumPyTest(
         python,
         `
 queue, advance = Queue(name), Queue._advance
-claimed, errors = threading.Event(), []
+put, claimed, errors = threading.Event(), threading.Event(), []
 def late(self, at, count):
     # The thread that has put loses the processor, until the other one has the slot.
     if threading.current_thread() is first and at == self._header_at("WORK"):
+        put.set()
         claimed.wait()
     advance(self, at, count)
 Queue._advance = late
@@ -897,8 +901,7 @@ def fill(slot):
 first = threading.Thread(target=lambda: errors.append(raised(lambda: queue.put("first"))))
 second = threading.Thread(target=lambda: errors.append(raised(lambda: queue.put(fill))))
 first.start()
-while queue._state(0) & 7 != S._WAITING:
-    time.sleep(0.001)
+put.wait()  # and not until the item waits: a taker may have it before this thread looks
 second.start()
 second.join()
 tell(errors)

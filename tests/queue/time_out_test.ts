@@ -4,7 +4,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Json, type QueueItem, SharedMemoryQueue } from "@shm/array/queue";
 import { segmentPath, until } from "../helpers/helpers.ts";
 import { poke, rejectionOf, sleep } from "../helpers/publish_helpers.ts";
-import { hang, startMember, statesOf, withQueue } from "../helpers/queue_helpers.ts";
+import { endWhileTaken, hang, startMember, statesOf, withQueue } from "../helpers/queue_helpers.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
 everyTestWith("Linux", "queues");
@@ -134,16 +134,24 @@ for (const { name, options, error } of ways) {
     withQueue(2, async (queue, other) => {
       const answered = Promise.withResolvers<void>();
       const wanted: boolean[] = [];
+      const taken = new Set<Json>();
       const serving = other.serve(async (item) => {
         if (item.message === "in time") return "in time";
+        taken.add(item.message);
         wanted.push(item.wanted);
         await answered.promise;
         wanted.push(item.wanted);
         if (item.message === "throws") throw new Error("late");
         return "late";
       }, { concurrency: 2 });
-      const calls = ["returns", "throws"].map((message) => queue.call(message, options(4000)));
-      for (const failure of calls.map(rejectionOf)) assertEquals((await failure).name, error);
+      const calls = ["returns", "throws"].map((message) =>
+        endWhileTaken(
+          (limit) => rejectionOf(queue.call(message, options(limit))),
+          () => taken.has(message),
+          500,
+        )
+      );
+      for (const failure of calls) assertEquals((await failure).name, error);
       assertEquals([wanted, statesOf(queue)], [[true, true], { taken: 2 }]);
       answered.resolve();
       assertEquals(await queue.call("in time"), "in time");
@@ -195,9 +203,12 @@ for (const { name, options, error } of ways) {
     withQueue(1, async (queue, other) => {
       const member = await startMember(queue, `say("ready"); ${hang}`);
       assertEquals(await member.line(), "ready");
-      const answer = rejectionOf(queue.call(1, options(4000)));
+      const failure: Error & { pid?: number } = await endWhileTaken(
+        (limit) => rejectionOf(queue.call(1, options(limit))),
+        () => queue.counts().taken === 1,
+        500,
+      );
       assertEquals(await member.line(), "taken 1");
-      const failure = await answer as Error & { pid?: number };
       assertEquals(failure.name, error);
       if (error === "TimeoutError") assertEquals(failure.pid, member.pid);
       assertEquals(queue.tryPut(1), false);

@@ -6,7 +6,7 @@
  */
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { withNames } from "../helpers/helpers.ts";
+import { until, withNames } from "../helpers/helpers.ts";
 import { type Change, changedCopy, inTime, never } from "../helpers/changed_copy.ts";
 import { handled } from "../helpers/publish_helpers.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
@@ -138,6 +138,7 @@ for (const { what, text, by, found } of faults) {
       await asleep();
       const call = two.call("x").then(() => seen.push("answered"));
       const ends = Promise.allSettled([taking, call]);
+      await until("what comes about has come", () => seen.length >= found.length);
       await new Promise((resume) => setTimeout(resume, 1500));
       assertEquals(seen, found);
       one.close();

@@ -333,8 +333,11 @@ Deno.test("this thread does not wait for an arrival of its own that a break has 
     // The break comes while this thread blocks.
     const member = await startParty(
       a,
-      `say("seat");
-      await new Promise((resume) => setTimeout(resume, 200));
+      `const words = new DataView(SharedMemory.open(barrier.name).buf);
+      const arrival = () => words.getBigUint64(192 + 16 * 1, true); // of b
+      const before = arrival();
+      say("seat");
+      while (arrival() === before) await new Promise((resume) => setTimeout(resume, 1));
       barrier.close();
       say(barrier.load().meet({ patient: true }));`,
     );

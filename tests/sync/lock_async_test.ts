@@ -1,12 +1,11 @@
 // What acquireAsync() owes to waiters that this thread has let in, and what a short time limit leaves it.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { SharedMemoryLock } from "@shm/array/sync";
+import { LockGuard, SharedMemoryLock } from "@shm/array/sync";
 import { ANNOUNCED, indexOf, LOCK_SLICE, WAITING, wordsOf } from "../../src/sync/lock_words.ts";
 import { SharedMemory } from "@shm/array";
 import { inTime } from "../helpers/changed_copy.ts";
 import { uniqueName } from "../helpers/helpers.ts";
-import { slowness } from "../helpers/scale.ts";
 import { Teller, untilWaiting } from "../helpers/sync.ts";
 import { everyTestWith } from "../helpers/test_with.ts";
 
@@ -58,16 +57,19 @@ Deno.test("acquireAsync() that gives up leaves the turn to the waiter that was l
       [lock.name],
     );
     let early = 0;
-    for (let i = 0; i < 40 && early < 5; i++) {
+    for (let i = 0; i < 400 && early < 5; i++) {
       const guard = lock.acquire();
       assertEquals(await teller.line(), "ready");
       await untilWaiting(teller);
       const start = performance.now();
       guard.release();
-      await assertRejects(() => lock.acquireAsync({ timeout: 0 }), DOMException, "time is up");
+      const first = await lock.acquireAsync({ timeout: 0 }).catch((error) => error);
+      if (first instanceof LockGuard) first.release();
       const taken = lock.tryAcquire();
+      // Where that took a slice, on a busy machine, the turn of the other one was over.
       if (performance.now() - start < LOCK_SLICE) {
         early++;
+        assertEquals(first.name, "TimeoutError");
         // Taken out (the debt stays where the sleep was given up): it has the lock.
         assertEquals(taken, null, "it is the other one's turn");
       }
@@ -87,8 +89,9 @@ async function moveDuringCourtesy(
   words: Int32Array,
   timeout: number,
   before: (() => Promise<void>) | null,
-): Promise<"acquired" | "too late"> {
+): Promise<"acquired" | "too late" | "no courtesy"> {
   Atomics.or(words, indexOf(WAITING), ANNOUNCED); // A waiter that gave up leaves its announcement.
+  const start = performance.now();
   lock.acquire().release();
   const call = lock.acquireAsync({ timeout }).then((guard) => {
     guard.release();
@@ -97,25 +100,33 @@ async function moveDuringCourtesy(
     assertEquals(error.name, "TimeoutError");
     return "too late" as const;
   });
+  // A machine that is busy just now leaves the call nobody to whom it could leave the lock.
+  const hasCourtesy = performance.now() - start < LOCK_SLICE;
   // The call sleeps where the lock was, or is about to.
   if (before !== null) await before();
   lock.unlink();
   using _next = new SharedMemoryLock(lock.name).create();
   const guard = lock.tryAcquire();
   try {
-    return await inTime(call, 10_000 * slowness);
+    const end = await inTime(call);
+    return hasCourtesy || end === "too late" ? end : "no courtesy";
   } finally {
     guard?.release();
   }
 }
 
-Deno.test("acquireAsync() keeps its time limit when its instance goes over to the next lock", () =>
-  withLock(async (lock, words) => {
-    // Taken out (the `finally` of its courtesy): "nobody was woken".
-    assertEquals(await moveDuringCourtesy(lock, words, 50, null), "too late");
-    // The control: who has the guard gives it back.
-    (await lock.acquireAsync({ timeout: 50 })).release();
-  }));
+Deno.test("acquireAsync() keeps its time limit when its instance goes over to the next lock", async () => {
+  const ends: string[] = [];
+  while (ends.at(-1) !== "too late") {
+    await withLock(async (lock, words) => {
+      // Taken out (the `finally` of its courtesy): "nobody was woken".
+      ends.push(await moveDuringCourtesy(lock, words, 50, null));
+      // The control: who has the guard gives it back.
+      (await lock.acquireAsync({ timeout: 50 })).release();
+    });
+    assert(!ends.includes("acquired") && ends.length < 100, ends.join());
+  }
+});
 
 Deno.test("acquireAsync() keeps a time limit that ends just before its instance goes over", async () => {
   for (let i = 0; i < 20; i++) {
