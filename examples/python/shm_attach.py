@@ -1384,10 +1384,10 @@ class Lock:
             return magic == LOCK_MAGIC
 
         segment = _Segment(self.name, "a lock", check)
-        if self._segment is not None:
-            self._segment.close()
-        self._segment = segment
+        before, self._segment = self._segment, segment
         self._words = (ctypes.c_int32 * (LOCK_BYTES // 4)).from_buffer(segment.map)
+        if before is not None:  # last, or this instance looks closed to other threads
+            before.close()
 
     def _let_in(self, deadline, shared):
         """Block until who was woken by the last release had its turn; return whether there was one."""

@@ -492,6 +492,36 @@ tell(kinds, count > 100)`,
 );
 
 eachNumPyTest(
+  "Lock of shm_attach.py that goes over to the next lock looks closed to no thread",
+  (python) =>
+    withPublication(async (name) => {
+      using _lock = new SharedMemoryLock(name).create();
+      const found = await ask(
+        python,
+        `lock, told = Lock(name), []
+S.unlink(name)
+Lock.create(name)
+close = S._Segment.close
+def look(segment):
+    close(segment)
+    other = threading.Thread(target=lambda: told.append(raised(lambda: lock.acquire(timeout=0))))
+    other.start()
+    other.join()
+S._Segment.close = look
+lock.acquire(timeout=0)
+S._Segment.close = close
+lock.release()
+lock.close()
+tell(told, raised(lambda: lock.acquire(timeout=0)))`,
+        name,
+      );
+      // Taken out (the old segment is closed last): "ValueError". The control: one that was closed.
+      assertEquals(found, [["TimeoutError"], "ValueError"]);
+      SharedMemoryArray.clearBuffers([name]);
+    }),
+);
+
+eachNumPyTest(
   "Lock of shm_attach.py goes over to the lock that was made anew",
   (python) =>
     withPublication(async (name) => {
