@@ -492,12 +492,12 @@ class Hunt {
     };
     const all = (async () => {
       const taking = Promise.all(takers.map(keepTaker));
-      await Promise.race([
-        taking, // an error of a taker
-        Promise.all(Array.from({ length: producers }, (_, index) => keepProducer(index))),
-      ]);
+      const putting = Promise.all(
+        Array.from({ length: producers }, (_, index) => keepProducer(index)),
+      );
+      await Promise.race([taking, putting]); // takers end first where a fault or an error was found
       queue.end();
-      await taking;
+      await Promise.all([taking, putting]);
       // Where a fault was found all takers were killed.
       if (!this.#isOver) await queue.drainedAsync({ timeout: 60_000 });
     })();
