@@ -5,6 +5,7 @@ import { SharedMemoryArray } from "@shm/array";
 import { SharedMemoryQueue } from "@shm/array/queue";
 import { SharedMemoryLock, waitAsync } from "@shm/array/sync";
 import { withOtherUser } from "../helpers/helpers.ts";
+import { untilWaiting } from "../helpers/sync.ts";
 import { inNamespaces, testWith } from "../helpers/test_with.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -73,6 +74,7 @@ testWith(
         return `the answer to ${message}`;
       });
       const waiting = waitAsync(data, 0, 0, 60_000).value;
+      await untilWaiting({ pid: Deno.pid }, "async", 2); // beside the queue's
       const job = { sma, lock, queue, anonymous };
       const deno = ["sh", "-c", inNamespaces("--pid --fork --mount-proc"), "sh", Deno.execPath()];
       assertEquals(await told(deno, inContainer(job)), {

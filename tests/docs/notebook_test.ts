@@ -43,9 +43,16 @@ testWith(
       const code = (cells as readonly Cell[]).filter(({ cell_type }) => cell_type === "code")
         .map(({ source }) => source.join(""));
       assert(code.length > 3);
+      // A simulation that was stopped for half a second has warmed nothing: it is waited for.
+      const pause = "time.sleep(0.5)\n";
+      const parts = code.join("\n").split(pause);
+      assertEquals(parts.length, 2);
       const { stdout } = await runPython([
         "-c",
-        code.join("\n").replace('"plate"', JSON.stringify(name)),
+        parts.join(`end = time.monotonic() + 60
+while plate[10, 13] <= 0.1 and time.monotonic() < end:
+    time.sleep(0.01)
+`).replace('"plate"', JSON.stringify(name)),
       ]);
       assertMatch(stdout, /^\[.*\] hottest: [\d.]+\na neighbour is warm now: True\n$/);
     } finally {

@@ -1,6 +1,6 @@
 // The supervisor of docs/workers.md: the page shows it as it is, and it does what the page says.
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname } from "node:path";
 import { childrenOf, lives, until } from "../helpers/helpers.ts";
 import { Teller } from "../helpers/sync.ts";
@@ -106,7 +106,8 @@ Deno.test("supervise() ends while it waits to start a worker again", async () =>
   let line = "";
   while (!line.endsWith(" 1600 ms")) line = await supervisor.line();
   supervisor.kill("SIGTERM");
-  assertEquals((await supervisor.end()).rest, "end\n");
+  // On a busy machine it may have started one or two more before it heard of it.
+  assertMatch((await supervisor.end()).rest, /^(A worker ended by code 1; .* ms\n)*end\n$/);
 });
 
 Deno.test("a worker with exitWithParent() ends when its supervisor is killed, one without stays", async () => {
