@@ -404,9 +404,10 @@ const waiting: { readonly [ending: string]: (name: string) => void } = {
   },
   "telling who looks at waits": async (name) => {
     const words = new SharedMemoryArray([300], "int32", name).load().data;
+    const rounds = Number(process.argv[4]);
     // To a timer a changed word is a notification, unless this process stood still meanwhile. A thread is there after
     // some rounds, and knows better each time.
-    for (let round = 0, timedOut = 0; round < 150; round++) {
+    for (let round = 0, timedOut = 0; round < rounds; round++) {
       Atomics.store(words, 0, 0);
       const { value } = waitAsync(words, 0, 0, 20);
       setTimeout(() => Atomics.store(words, 0, 1), 2);
