@@ -39,6 +39,9 @@ function run(redis: Redis, file: string, ...args: string[]): Deno.ChildProcess {
   return new Deno.Command(program, { args: rest, env, stdout: "piped", stderr: "piped" }).spawn();
 }
 
+/** The nodes were through before this process did something to them: it was stopped for a second, say. */
+class TooLate extends Error {}
+
 /** A node on a machine, and what it has printed. */
 class Node {
   readonly pid: number;
@@ -63,11 +66,17 @@ class Node {
     for await (const part of stream.pipeThrough(new TextDecoderStream())) this.output += part;
   }
 
-  /** Stops its pool, so that it is in the middle of its tiles, whatever time passes. */
+  /** Stops its pool, so that it is in the middle of its tiles, whatever time passes; or says that all tiles are done. */
   freeze(): number[] {
-    this.#pool = childrenOf(this.pid);
+    try {
+      this.#pool = childrenOf(this.pid);
+      for (const pid of this.#pool) Deno.kill(pid, "SIGSTOP");
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // it has ended
+      this.#pool = [];
+    }
+    if (this.#pool.length === 0) throw new TooLate();
     assertEquals(this.#pool.length, 2);
-    for (const pid of this.#pool) Deno.kill(pid, "SIGSTOP");
     return this.#pool;
   }
 
@@ -92,98 +101,124 @@ const QUEUE = "hillshade-job";
 testWith(
   ["Redis", "namespaces"],
   "cluster: nodes and a machine killed, Redis away: the bits are those of one process",
-  () =>
-    withFolder(async (folder) => {
-      const job = `${folder}/job`;
-      await Deno.mkdir(`${folder}/redis`);
-      const redis = new Redis(`${folder}/redis`);
-      await redis.start();
-      const nodes: Node[] = [];
-      let submit: Deno.ChildProcess | null = null;
+  async () => {
+    for (let tries = 1;; tries++) {
       try {
-        await using one = await Machine.start();
-        await using two = await Machine.start();
-        const start = async (machine: Machine): Promise<Node> => {
-          const node = new Node(machine, job, redis);
-          nodes.push(node);
-          await until("the node is ready", () => {
-            assert(lives(node.pid), node.output);
-            return node.output.includes("ready\n");
-          });
-          return node;
-        };
-        const done = (): number => redis.count(QUEUE, "completed");
-        const inWork = (count: number): Promise<void> =>
-          until(`${count} tiles are in work`, () => redis.count(QUEUE, "active") === count);
-
-        // 10 × 7 tiles; the last ones of rows and columns are smaller.
-        const terrain = await run(redis, "demo/terrain_zarr.ts", job, "900", "96").output();
-        assert(terrain.success, text(terrain.stderr));
-        submit = run(redis, "cluster/submit.ts", job);
-        const submitted = submit.output();
-        await until("the tiles are in the queue", () => redis.count(QUEUE, "wait") > 0);
-
-        // A node is killed in the middle of two tiles. Its pool ends when it finds that out.
-        const first = await start(one);
-        await until("some tiles are done", () => done() >= 5);
-        let pool = first.freeze();
-        await inWork(2);
-        await first.end("SIGKILL");
-        for (const pid of pool) Deno.kill(pid, "SIGCONT");
-        await until("its pool has ended", () => !pool.some(lives));
-        await Deno.writeFile(`${job}/unfinished/half-a-chunk`, new Uint8Array(100));
-        const left = one.segments();
-        assertEquals(left.length, 4); // memory for two tiles
-
-        // Another machine goes on, and is in the middle of tiles when Redis ends and starts again.
-        const second = await start(two);
-        await until("more tiles are done", () => done() >= 15);
-        pool = second.freeze();
-        await redis.stop();
-        for (const pid of pool) Deno.kill(pid, "SIGCONT");
-
-        // The killed node starts meanwhile, removes what was left, and waits for Redis.
-        const third = await start(one);
-        assertEquals(one.segments().length, 4);
-        assertEquals(one.segments().filter((name) => left.includes(name)), []);
-        await redis.start();
-        await until("tiles are done again", () => done() >= 25);
-
-        // The second machine is switched off in the middle of tiles, and on again.
-        second.freeze();
-        await until("others have done the rest", () => redis.count(QUEUE, "wait") === 0);
-        await second.endAll();
-        assertEquals(two.segments().length, 4);
-        const fourth = await start(two);
-
-        const { success, stdout, stderr } = await submitted;
-        assert(success, text(stderr));
-        const summary = /^70 tiles by (\d) nodes, (\d+) of them not at the first attempt\n$/;
-        const [, by, again] = text(stdout).match(summary) ?? [];
-        assert(Number(by) >= 3 && Number(again) >= 4, text(stdout));
-        assertMatch(text(stderr), /^shading +0 %\n[^]*shading +100 %\n$/m);
-        for (const node of [third, fourth]) await node.end("SIGTERM");
-        assertMatch(nodes.map(({ output }) => output).join(""), /^tile \d+,\d+ again$/m);
-        assertEquals([one.segments(), two.segments()], [[], []]);
-      } finally {
-        for (const node of nodes) await node.endAll();
-        if (submit !== null && lives(submit.pid)) submit.kill("SIGKILL");
-        await redis.stop();
+        return await withFolder(killNodes);
+      } catch (error) {
+        if (!(error instanceof TooLate) || tries === 10) throw error;
       }
-
-      // What a killed node left unfinished is gone, and every bit is what one process computes of the whole.
-      await assertRejects(() => Deno.stat(`${job}/unfinished/half-a-chunk`), Deno.errors.NotFound);
-      const { data, shape, stride, attrs } = await readArray(`${job}/heights`);
-      const [height, width] = shape.map((n) => n - 2);
-      const heights = new NDArray(data as Float32Array, { shape, stride });
-      const expected = new NDArray(new Uint8Array(height * width), { shape: [height, width] });
-      hillshade(heights, expected, Number(attrs.spacing));
-      assert(new Set(expected.data).size > 100, "the picture is flat");
-      const shade = await readArray(`${job}/shade`);
-      assertEquals(shade.shape, [height, width]);
-      assertEquals((shade.data as Uint8Array).findIndex((v, i) => v !== expected.data[i]), -1);
-    }),
+    }
+  },
 );
+
+/** Has a job done while nodes are killed and Redis is away, and looks at what has come out. */
+async function killNodes(folder: string): Promise<void> {
+  const job = `${folder}/job`;
+  await Deno.mkdir(`${folder}/redis`);
+  const redis = new Redis(`${folder}/redis`);
+  await redis.start();
+  const nodes: Node[] = [];
+  let submit: Deno.ChildProcess | null = null;
+  try {
+    await using one = await Machine.start();
+    await using two = await Machine.start();
+    const start = async (machine: Machine): Promise<Node> => {
+      const node = new Node(machine, job, redis);
+      nodes.push(node);
+      await until("the node is ready", () => {
+        assert(lives(node.pid), node.output);
+        return node.output.includes("ready\n");
+      });
+      return node;
+    };
+    const done = (): number => redis.count(QUEUE, "completed");
+    const untilDone = (count: number): Promise<void> =>
+      until(`${count} tiles are done`, () => {
+        const isOver = !lives(submitting.pid); // which takes the queue away
+        if (done() >= count) return true;
+        if (isOver) throw new TooLate();
+        return false;
+      });
+    const areAllTaken = (): boolean => redis.count(QUEUE, "wait") === 0;
+    const inWork = (): Promise<void> =>
+      until("two tiles are in work", () => {
+        const isLate = areAllTaken(); // before the look, after which there may be none
+        if (redis.count(QUEUE, "active") === 2) return true;
+        if (isLate) throw new TooLate();
+        return false;
+      });
+
+    // 10 × 7 tiles; the last ones of rows and columns are smaller.
+    const terrain = await run(redis, "demo/terrain_zarr.ts", job, "900", "96").output();
+    assert(terrain.success, text(terrain.stderr));
+    submit = run(redis, "cluster/submit.ts", job);
+    const submitting = submit;
+    const submitted = submit.output();
+    await until("the tiles are in the queue", () => redis.count(QUEUE, "wait") > 0);
+
+    // A node is killed in the middle of two tiles. Its pool ends when it finds that out.
+    const first = await start(one);
+    await untilDone(5);
+    let pool = first.freeze();
+    await inWork();
+    await first.end("SIGKILL");
+    for (const pid of pool) Deno.kill(pid, "SIGCONT");
+    await until("its pool has ended", () => !pool.some(lives));
+    await Deno.writeFile(`${job}/unfinished/half-a-chunk`, new Uint8Array(100));
+    const left = one.segments();
+    assertEquals(left.length, 4); // memory for two tiles
+
+    // Another machine goes on, and is in the middle of tiles when Redis ends and starts again.
+    const second = await start(two);
+    await untilDone(15);
+    pool = second.freeze();
+    if (areAllTaken()) throw new TooLate();
+    await redis.stop();
+    for (const pid of pool) Deno.kill(pid, "SIGCONT");
+
+    // The killed node starts meanwhile, removes what was left, and waits for Redis.
+    const third = await start(one);
+    assertEquals(one.segments().length, 4);
+    assertEquals(one.segments().filter((name) => left.includes(name)), []);
+    await redis.start();
+    await untilDone(25);
+
+    // The second machine is switched off in the middle of tiles, and on again.
+    second.freeze();
+    if (areAllTaken()) throw new TooLate();
+    await until("others have done the rest", areAllTaken);
+    await second.endAll();
+    assertEquals(two.segments().length, 4);
+    const fourth = await start(two);
+
+    const { success, stdout, stderr } = await submitted;
+    assert(success, text(stderr));
+    const summary = /^70 tiles by (\d) nodes, (\d+) of them not at the first attempt\n$/;
+    const [, by, again] = text(stdout).match(summary) ?? [];
+    assert(Number(by) >= 3 && Number(again) >= 4, text(stdout));
+    assertMatch(text(stderr), /^shading +0 %\n[^]*shading +100 %\n$/m);
+    for (const node of [third, fourth]) await node.end("SIGTERM");
+    assertMatch(nodes.map(({ output }) => output).join(""), /^tile \d+,\d+ again$/m);
+    assertEquals([one.segments(), two.segments()], [[], []]);
+  } finally {
+    for (const node of nodes) await node.endAll();
+    if (submit !== null && lives(submit.pid)) submit.kill("SIGKILL");
+    await redis.stop();
+  }
+
+  // What a killed node left unfinished is gone, and every bit is what one process computes of the whole.
+  await assertRejects(() => Deno.stat(`${job}/unfinished/half-a-chunk`), Deno.errors.NotFound);
+  const { data, shape, stride, attrs } = await readArray(`${job}/heights`);
+  const [height, width] = shape.map((n) => n - 2);
+  const heights = new NDArray(data as Float32Array, { shape, stride });
+  const expected = new NDArray(new Uint8Array(height * width), { shape: [height, width] });
+  hillshade(heights, expected, Number(attrs.spacing));
+  assert(new Set(expected.data).size > 100, "the picture is flat");
+  const shade = await readArray(`${job}/shade`);
+  assertEquals(shade.shape, [height, width]);
+  assertEquals((shade.data as Uint8Array).findIndex((v, i) => v !== expected.data[i]), -1);
+}
 
 /** Whether a reader ever saw a part of a file while it was written over again and again. */
 async function seesParts(store: FileSystemStore): Promise<boolean> {
