@@ -37,6 +37,30 @@ def forked(action):
     os.waitpid(child, 0)
     with os.fdopen(read) as file:
         return json.loads(file.read())
+def interrupted(method, attempt, look):
+    """Ctrl-C at each instruction in turn of what a method calls: all that a look finds then, how many instructions there
+    are, and what the last attempt gave, which had fewer."""
+    found, count = [], 0
+    while True:
+        rest = count + 1
+        def trace(frame, event, arg):
+            nonlocal rest
+            frame.f_trace_opcodes = frame.f_code not in (method.__code__, attempt.__code__)
+            rest -= event == "opcode"
+            if rest == 0:
+                rest = -1
+                raise KeyboardInterrupt
+            return trace
+        sys.settrace(trace)
+        try:
+            return found, count, attempt()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        left = look()
+        found += [left] if left not in found else []
+        count += 1
 `;
 
 /** Starts Python with a program that finds the names above; the first argument is `name`. */

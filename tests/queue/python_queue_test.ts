@@ -780,39 +780,12 @@ eachNumPyTest(
         python,
         `
 queue, other = Queue(name), Queue(name)
-def interrupted(nth):
-    """Ctrl-C at an instruction of what take() calls; what is left, or None where it has fewer."""
-    rest = nth
-    def look(frame, event, arg):
-        nonlocal rest
-        frame.f_trace_opcodes = frame.f_code is not Queue.take.__code__
-        rest -= event == "opcode"
-        if rest == 0:
-            rest = -1
-            raise KeyboardInterrupt
-        return look
-    sys.settrace(look)
-    try:
-        item = queue.take(timeout=0)
-        sys.settrace(None)
-        item.release()
-        return None
-    except KeyboardInterrupt:
-        sys.settrace(None)
-        item = other.take(timeout=0)
-        item.release()
-        return [item.message, item.attempt, len(queue._held)]
-    finally:
-        sys.settrace(None)
-kinds, nth = [], 1
-while True:
-    left = interrupted(nth)
-    if left is None:
-        break
-    kinds += [left] if left not in kinds else []
-    nth += 1
-held = queue.take(timeout=0)
-tell(kinds, nth > 100, raised(lambda: other.take(timeout=0)))
+def look():
+    item = other.take(timeout=0)
+    item.release()
+    return [item.message, item.attempt, len(queue._held)]
+found, count, item = interrupted(Queue.take, lambda: queue.take(timeout=0), look)
+tell(found, count > 100, raised(lambda: other.take(timeout=0)))
 `,
         queue.name,
       );
@@ -829,43 +802,20 @@ eachNumPyTest(
         python,
         `
 queue = Queue(name)
-def interrupted(nth):
-    """Ctrl-C at an instruction of what put() calls; what is left, or None where it has fewer."""
-    rest = nth
-    def look(frame, event, arg):
-        nonlocal rest
-        frame.f_trace_opcodes = frame.f_code is not Queue.put.__code__
-        rest -= event == "opcode"
-        if rest == 0:
-            rest = -1
-            raise KeyboardInterrupt
-        return look
-    sys.settrace(look)
-    try:
-        queue.put("x", timeout=0)
-        return None
-    except KeyboardInterrupt:
-        sys.settrace(None)
-        # Put or not: nothing is being filled, and what was put can be taken.
-        filling = [word & 7 for word in queue._states()].count(S._FILLING)
-        raised(lambda: queue.take(timeout=0).complete())
-        return [filling, len(queue._own), [word & 7 for word in queue._states()]]
-    finally:
-        sys.settrace(None)
-kinds, nth = [], 1
-while True:
-    left = interrupted(nth)
-    if left is None:
-        break
-    kinds += [left] if left not in kinds else []
-    nth += 1
-waiting = lambda: [word & 7 for word in queue._states()].count(S._WAITING)
-kinds = [kinds, nth > 100, waiting()]
+def count_of(state):
+    return [word & 7 for word in queue._states()].count(state)
+def look():
+    # Put or not: nothing is being filled, and what was put can be taken.
+    filling = count_of(S._FILLING)
+    raised(lambda: queue.take(timeout=0).complete())
+    return [filling, len(queue._own), [word & 7 for word in queue._states()]]
+found, count, _ = interrupted(Queue.put, lambda: queue.put("x", timeout=0), look)
+told = [found, count > 100, count_of(S._WAITING)]
 queue.take().complete()
 def fill(slot):
     queue.put("another", timeout=0)
     raise KeyError
-tell(*kinds, raised(lambda: queue.put(fill)), waiting(), len(queue._own))
+tell(*told, raised(lambda: queue.put(fill)), count_of(S._WAITING), len(queue._own))
 `,
         queue.name,
       );

@@ -443,39 +443,21 @@ eachNumPyTest(
       const found = await ask(
         python,
         `
-other = Lock(name)
-def interrupted(nth, shared):
-    """Ctrl-C at an instruction of what acquire() calls; what is left, or None where it has fewer."""
-    lock, rest = Lock(name), nth
-    def look(frame, event, arg):
-        nonlocal rest
-        frame.f_trace_opcodes = frame.f_code is not Lock.acquire.__code__
-        rest -= event == "opcode"
-        if rest == 0:
-            rest = -1
-            raise KeyboardInterrupt
-        return look
-    sys.settrace(look)
-    try:
-        lock.acquire(shared=shared)
-        return None
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.settrace(None)
-        if lock._is_held:
-            lock.release()
-    return [raised(lambda: other.acquire(timeout=0)) or other.release(), other.abandoned, raised(lambda: lock.acquire(timeout=0)) or lock.release()]
-kinds, count = [], 0
+lock, other = Lock(name), Lock(name)
+def look():
+    global lock
+    if lock._is_held:
+        lock.release()
+    before, lock = lock, Lock(name)
+    left = [raised(lambda: other.acquire(timeout=0)) or other.release(), other.abandoned]
+    return left + [raised(lambda: before.acquire(timeout=0)) or before.release()]
+kinds, counts = [], []
 for shared in (False, True):
-    nth = 1
-    while True:
-        left = interrupted(nth, shared)
-        if left is None:
-            break
-        kinds += [left] if left not in kinds else []
-        nth, count = nth + 1, count + 1
-tell(kinds, count > 100)`,
+    found, count, _ = interrupted(Lock.acquire, lambda: lock.acquire(shared=shared), look)
+    lock.release()
+    kinds += [each for each in found if each not in kinds]
+    counts.append(count)
+tell(kinds, sum(counts) > 100)`,
         name,
       );
       // Taken out (_take_back()): also ["TimeoutError", ...], for one instruction in five.
