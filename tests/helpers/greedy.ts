@@ -10,8 +10,11 @@ import { notify } from "@shm/array/sync";
 import type { Change } from "./changed_copy.ts";
 import { hasVector, type Teller, until, untilWaiting, type Words } from "./sync.ts";
 
-/** How many sections the greedy one has ended, the round in which the other one is to ask for the lock, and has. */
-const [SECTIONS, ROUND, ASKING] = [0, 1, 2];
+/**
+ * How many sections the greedy one has ended, the round in which the other one is to ask for the lock, and has, in which
+ * it had it, and how many sections it found then.
+ */
+const [SECTIONS, ROUND, ASKING, HAD, FOUND] = [0, 1, 2, 3, 4];
 
 /** Who is passed over as often as this does not have its turn; one that the kernel cannot see may sometimes be late. */
 export const OFTEN = hasVector ? 5 : 1000;
@@ -35,13 +38,14 @@ export const greedyProgram = (take: string): string => `
   }
 `;
 
-/** A program that asks for the lock in each round, and tells how many sections the other one has ended. */
+/** A program that asks for the lock in each round, and notes how many sections the other one has ended. */
 export const waitingProgram = (acquire: string): string => `
   for (let round = 0;; round++) {
     while (Atomics.load(data, ${ROUND}) === round) wait(data, ${ROUND}, round);
     Atomics.store(data, ${ASKING}, round + 1);
     const guard = ${acquire};
-    console.log(Atomics.load(data, ${SECTIONS}));
+    Atomics.store(data, ${FOUND}, Atomics.load(data, ${SECTIONS}));
+    Atomics.store(data, ${HAD}, round + 1);
     guard.release();
   }
 `;
@@ -67,7 +71,8 @@ while True:
     asked += 1
     data[${ASKING}] = asked
     with lock:
-        print(int(data[${SECTIONS}]), flush=True)
+        data[${FOUND}] = data[${SECTIONS}]
+        data[${HAD}] = asked
 `;
 
 /**
@@ -89,13 +94,15 @@ export async function sectionsWhileAsleep(
     await until("it asks for the lock", () => Atomics.load(words.data, ASKING) === round);
     await untilWaiting(waiter, how);
     const before = sections();
-    let told: number | null = null;
-    waiter.line().then((line) => told = Number(line), () => {}); // it may be killed before
-    const isOver = (): boolean => told !== null || sections() >= before + OFTEN;
-    await until("it has the lock, or is passed over", isOver);
-    last = told ?? sections();
+    let hadIt = false;
+    await until("it has the lock, or is passed over", () => {
+      last = sections(); // before the look: this process may be stopped until it has had it
+      hadIt = Atomics.load(words.data, HAD) === round;
+      return hadIt || last >= before + OFTEN;
+    });
+    if (hadIt) last = Atomics.load(words.data, FOUND);
     most = Math.max(most, last - before);
-    if (told === null) break;
+    if (!hadIt) break;
   }
   return most;
 }

@@ -413,12 +413,16 @@ def late(segment, at, is_locked=True):
     if threading.current_thread() is second:
         second_waits.set()
 S._Segment.lock_byte = late
-told = []
-first = threading.Thread(target=lambda: told.append(raised(lambda: lock.acquire(timeout=0.2))))
+told, first = [], None
 second = threading.Thread(target=lambda: told.append(raised(lock.acquire) or lock.release()))
-first.start()
-while not eye.is_byte_locked(Lock._GATE):
-    time.sleep(0.001)
+while first is None:
+    first = threading.Thread(target=lambda: told.append(raised(lambda: lock.acquire(timeout=0.2))))
+    first.start()
+    while first.is_alive() and not eye.is_byte_locked(Lock._GATE):
+        time.sleep(0.001)
+    if not eye.is_byte_locked(Lock._GATE):  # its time was up before it waited, on a busy machine
+        first.join()
+        told, first = [], None
 second.start()
 first.join()
 second_waits.wait()
