@@ -657,8 +657,10 @@ testWith(
         Deno.exit();`,
       );
       const [program, ...args] = [...deno, "run", "--quiet", "--no-check", "--no-config", "-A"];
-      const { stdout, stderr } = await new Deno.Command(program, { args: [...args, file] })
-        .output();
+      const { stdout, stderr } = await new Deno.Command(program, {
+        args: [...args, file],
+        cwd: folder, // the other user may not enter this one's
+      }).output();
       const [text, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
       assert(text !== "", errors);
       // Taken out (the look whether the process is there): "EACCES".
