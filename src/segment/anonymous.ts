@@ -158,10 +158,11 @@ function handleOf(name: string): number {
     if (!hasCode(error, "ENOENT", "ESRCH", "EACCES")) throw error;
     if (isEnding(pid)) throw notFound(name, `process ${pid}, which made it, has ended`);
     // Its parent may have asked for its end since: then nothing tells any more that it was ending.
-    if (hasCode(error, "EACCES") && isProcessThere(pid)) throw error;
+    const isThere = isProcessThere(pid);
+    if (hasCode(error, "EACCES") && isThere) throw error;
     throw notFound(
       name,
-      isProcessThere(pid)
+      isThere
         ? `process ${pid} has no such descriptor: it has unlinked it, or the number is another process's now`
         : `there is no process ${pid} here: it has ended, or it runs where this process cannot see ` +
           `it, in another PID namespace (a container)${hiddenBy()}`,
